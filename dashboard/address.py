@@ -1,0 +1,78 @@
+"""Keep the page's address and its widgets in step.
+
+Opening an address fills the widgets; changing a widget rewrites the address; going back in the browser fills them
+again. The widgets' values live in the session under `widget_key`.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import streamlit as st
+
+from dashboard.state import Scenario, from_query, to_query
+
+__all__ = ["adopt", "current_scenario", "publish", "set_value", "value_of", "widget_key"]
+
+_WRITTEN = "address written"
+_SHOWN = "scenario shown"
+_SENTENCES = "address sentences"
+
+
+def widget_key(field: str) -> str:
+    """Session key of the widget that holds a field of the scenario."""
+    return f"scenario_{field}"
+
+
+def value_of(field: str) -> Any:
+    """Current value of a field, whether or not its widget is on the page."""
+    return st.session_state[widget_key(field)]
+
+
+def set_value(field: str, value: Any) -> None:
+    """Change a field; call it before its widget is drawn, or from a callback."""
+    st.session_state[widget_key(field)] = value
+
+
+def current_scenario() -> Scenario:
+    """The scenario the widgets describe."""
+    return Scenario(**{field.name: value_of(field.name) for field in fields(Scenario)})
+
+
+def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
+    """Fill the widgets from the address, when the address is news.
+
+    It is news when the session starts, and when it changed although no widget did (the browser's back button). A widget
+    that changed wins: its run may start before the browser has seen the address of the run before.
+
+    Args:
+        stages: network name -> the training stages it has.
+
+    Returns:
+        Sentences about values that made no sense, until the visitor changes something.
+    """
+    query = st.query_params.to_dict()
+    started = _SHOWN in st.session_state and all(
+        widget_key(field.name) in st.session_state for field in fields(Scenario)
+    )
+    if started and current_scenario() != st.session_state[_SHOWN]:
+        st.session_state[_SENTENCES] = []
+    elif not started or query != st.session_state[_WRITTEN]:
+        scenario, st.session_state[_SENTENCES] = from_query(query, stages)
+        for field in fields(Scenario):
+            set_value(field.name, getattr(scenario, field.name))
+    else:
+        # A widget that is not drawn for a while would lose its value; touching it keeps it.
+        for field in fields(Scenario):
+            set_value(field.name, value_of(field.name))
+    return list(st.session_state[_SENTENCES])
+
+
+def publish() -> Scenario:
+    """Write what the widgets describe into the address; call it after they are drawn."""
+    scenario = current_scenario()
+    query = to_query(scenario)
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, scenario
+    return scenario

@@ -1,0 +1,21 @@
+"""Entry point of the page: navigation only. Start it with `gradinv`, or `streamlit run dashboard/app.py`."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+# `streamlit run` puts this file's folder on the path; the packages live one level up.
+if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
+    sys.path.insert(0, root)
+
+# Small networks beside a server: threads that fight for the same cores cost more than they bring.
+torch.set_num_threads(1)
+
+st.set_page_config(
+    page_title="One gradient, one picture", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide"
+)
+
+pages = [st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True)]
+st.navigation(pages, position="hidden" if len(pages) == 1 else "top").run()

@@ -1,0 +1,42 @@
+"""The Lab: one training step, and what its gradient gives away, from top to bottom."""
+
+import streamlit as st
+
+from dashboard import cache
+from dashboard.controls import Choice, choose_scenario
+from dashboard.sections import client, curve, feature, gradient, image, label
+from dashboard.sections.view import LabView
+from gradinv_core.errors import GradientInversionError
+
+_PAGE_WIDTH = 1080  # pixels: longer lines and wider pictures are harder to read, even on a projector
+
+
+def show_story(choice: Choice) -> None:
+    """Draw every step of one scenario."""
+    scenario, own_image = choice.scenario, choice.own_image
+    classes = cache.class_count(scenario, choice.images)
+    view = LabView(
+        scenario=scenario,
+        client=cache.client_step(scenario, classes, own_image),
+        attack=cache.label_attack(scenario, classes, own_image),
+        dark=st.context.theme.type == "dark",
+    )
+    for section in (client, gradient, curve, label, feature):
+        section.show(view)
+    image.show(view, lambda: cache.image_attack(scenario, classes, own_image))
+
+
+with st.container(horizontal_alignment="center"), st.container(width=_PAGE_WIDTH):
+    st.title("One gradient, one picture")
+    st.markdown(
+        "In federated learning the pictures stay on the device and only gradients travel. "
+        "Here a curious server opens one of them, step by step."
+    )
+    try:
+        chosen = choose_scenario()
+        for sentence in chosen.sentences:
+            st.warning(sentence, icon=":material/link_off:")
+        show_story(chosen)
+    except GradientInversionError as error:
+        # Every error of the core is one sentence: what was expected, what came, what to do.
+        st.error(str(error), icon=":material/info:")

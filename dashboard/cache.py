@@ -1,0 +1,106 @@
+"""What the page remembers between redraws. Nothing here is ever modified after it was made."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+import torch
+
+from dashboard import pipeline
+from dashboard.pictures import picture_source
+from dashboard.state import UNTRAINED, Scenario
+from gradinv_core.checkpoints import CHECKPOINT_CLASSES, available_stages, describe_stage
+from gradinv_core.datasets import ImageDataset, load_dataset
+from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.networks import NETWORKS
+
+__all__ = [
+    "class_count",
+    "client_step",
+    "dataset",
+    "image_attack",
+    "label_attack",
+    "network_stages",
+    "stage_title",
+    "thumbnails",
+]
+
+_THUMBNAIL = 48
+_opened: dict[tuple[str, int], ImageDataset] = {}
+
+
+def _digest(image: torch.Tensor) -> str:
+    """Name of a picture's content: two visitors' pictures must never be mistaken for each other."""
+    return hashlib.sha256(image.numpy().tobytes()).hexdigest()
+
+
+_by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: _digest}
+
+
+def dataset(name: str, size: int, progress: Callable[[float], None] | None = None) -> ImageDataset:
+    """Open a dataset once per image size; a download reports its progress."""
+    if (name, size) not in _opened:
+        _opened[name, size] = load_dataset(name, size, progress=progress)
+    return _opened[name, size]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def thumbnails(name: str, first: int, count: int) -> tuple[list[str], list[str]]:
+    """Small pictures of a stretch of a dataset as data addresses, and their class names."""
+    images = dataset(name, _THUMBNAIL)
+    chosen = [images[index] for index in range(first, min(first + count, len(images)))]
+    names = [f"number {first + offset}: {images.class_names[target]}" for offset, (_, target) in enumerate(chosen)]
+    return [picture_source(image) for image, _ in chosen], names
+
+
+@st.cache_data(show_spinner=False)
+def network_stages(name: str) -> tuple[str, ...]:
+    """Training stages of a network, untrained first."""
+    return available_stages(name)
+
+
+@st.cache_data(show_spinner=False)
+def stage_title(name: str, stage: str) -> str:
+    """A training stage for people."""
+    return describe_stage(name, stage).title
+
+
+def class_count(scenario: Scenario, images: ImageDataset) -> int:
+    """Number of classes of the head: what was asked for, but never fewer than the dataset needs; ten once trained."""
+    return max(scenario.classes, len(images.class_names)) if scenario.stage == UNTRAINED else CHECKPOINT_CLASSES
+
+
+# Two large networks weigh half a gigabyte: few are kept.
+@st.cache_resource(max_entries=4, show_spinner="Building the network …")
+def _network(
+    name: str, classes: int, head_bias: bool, initialisation: str, stage: str, seed: int
+) -> pipeline.PublicNetwork:
+    return pipeline.build_public_network(name, classes, head_bias, initialisation, stage, seed)
+
+
+def _network_of(scenario: Scenario, classes: int) -> pipeline.PublicNetwork:
+    chosen = scenario.head_bias, scenario.initialisation, scenario.stage, scenario.seed
+    return _network(scenario.network, classes, *chosen)
+
+
+# One step holds a gradient of every parameter: as heavy as the network itself.
+@st.cache_resource(max_entries=3, show_spinner="The client trains for one step …", hash_funcs=_by_content)
+def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.ClientStep:
+    """The client's side of a scenario."""
+    images = dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
+    return pipeline.play_client(_network_of(scenario, classes), images, scenario, classes, own_image)
+
+
+@st.cache_resource(max_entries=16, show_spinner="The server looks for λ …", hash_funcs=_by_content)
+def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.LabelAttack:
+    """What the server reads off the head in a scenario."""
+    gradients = client_step(scenario, classes, own_image).gradients
+    return pipeline.attack_label(_network_of(scenario, classes), gradients)
+
+
+@st.cache_resource(max_entries=16, show_spinner="The server rebuilds the picture …", hash_funcs=_by_content)
+def image_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> ImageRecovery:
+    """The image the server rebuilds in a scenario."""
+    gradients = client_step(scenario, classes, own_image).gradients
+    return pipeline.attack_image(_network_of(scenario, classes), gradients)

@@ -1,0 +1,176 @@
+// Ties the figure together: one state (the candidate lambda), one redraw per animation frame.
+
+const figures = new WeakMap();
+
+function createFigure(root) {
+  const part = (name) => root.querySelector(name);
+  const read = (name) => root.querySelector(`[data-testid=readout-${name}]`);
+  const figure = {
+    section: part(".scrubber"), title: part(".finding"), caption: part(".caption"), curve: part(".curve"), bars: part(".bars"),
+    range: part(".range"), jump: part(".jump"), tooltips: root.querySelectorAll(".tooltip"),
+    truthKey: part(".truth-key"), candidateKey: part(".candidate-key"),
+    readout: ["scale", "scale-free", "paper", "smallest", "feasible"].map(read),
+    scale: 1, data: null, frame: 0,
+  };
+  figure.range.min = -HALF;
+  figure.range.max = HALF;
+  figure.range.addEventListener("input", () => moveTo(figure, sliderScale(figure), false));
+  figure.jump.addEventListener("click", () => moveTo(figure, figure.data.found_scale, true));
+  listenToCurve(figure);
+  listenToBars(figure);
+  figure.observer = new ResizeObserver(() => layOut(figure));
+  figure.observer.observe(figure.section);
+  return figure;
+}
+
+/** The slider's lambda. A single keyboard step into the gap around zero crosses it; a drag stops at its nearest edge. */
+function sliderScale(figure) {
+  const position = Number(figure.range.value);
+  const previous = toPosition(figure.scale);
+  if (Math.abs(position) < GAP) {
+    const keyboardStep = Math.abs(position - previous) < 0.02 && Math.abs(position) < Math.abs(previous);
+    const side = keyboardStep ? -Math.sign(previous) : position < 0 ? -1 : 1;
+    figure.range.value = side * GAP;
+    return side;
+  }
+  return toScale(position);
+}
+
+function moveTo(figure, scale, moveSlider) {
+  figure.scale = scale;
+  if (moveSlider) figure.range.value = toPosition(scale);
+  if (!figure.frame) figure.frame = requestAnimationFrame(() => render(figure));
+}
+
+function layOut(figure) {
+  const width = Math.round(figure.section.clientWidth);
+  if (!width || !figure.data || (width === figure.width && figure.drawn === figure.data.signature)) return;
+  figure.width = width;
+  figure.drawn = figure.data.signature;
+  figure.curveView = drawCurve(figure.curve, figure.data, width);
+  figure.barsView = drawBars(figure.bars, figure.data, width);
+  // The thumb is 28 pixels wide: its centre, not its edge, must stand under the cursor line.
+  const { left, inner } = figure.curveView.size;
+  figure.range.style.marginLeft = `${left - 14}px`;
+  figure.range.style.width = `${inner + 28}px`;
+  render(figure);
+}
+
+function render(figure) {
+  figure.frame = 0;
+  const { data, scale, curveView, barsView } = figure;
+  if (!curveView) return;
+  const label = pseudoLabel(scale, data);
+  const pixel = curveView.x(scale);
+  curveView.cursor.firstChild.setAttribute("x1", pixel);
+  curveView.cursor.firstChild.setAttribute("x2", pixel);
+  curveView.dot.setAttribute("cx", pixel);
+  curveView.dot.setAttribute("cy", curveView.y(label.scaleFreeLoss));
+  curveView.cursor.setAttribute("data-scale", scale);
+  updateBars(barsView, label.entries);
+  const atRecovered = scale === data.found_scale;
+  const [scaleText, scaleFree, paper, smallest, feasible] = figure.readout;
+  scaleText.textContent = readable(scale, 6);
+  scaleFree.textContent = readable(label.scaleFreeLoss, 3);
+  paper.textContent = readable(label.paperLoss, 3);
+  smallest.textContent = readable(label.smallest, 3);
+  feasible.textContent = label.feasible ? "yes" : "no";
+  figure.section.classList.toggle("not-a-label", !label.feasible);
+  figure.jump.disabled = data.found_scale === null || atRecovered;
+  const spoken = `lambda ${readable(scale)}, scale-free loss ${readable(label.scaleFreeLoss, 2)}, `;
+  figure.range.setAttribute("aria-valuetext", spoken + (label.feasible ? "a valid label" : "not a valid label"));
+}
+
+function showTooltip(tooltip, svg, pixel, text) {
+  tooltip.textContent = text;
+  tooltip.hidden = false;
+  const room = svg.clientWidth - tooltip.offsetWidth - 4;
+  const beside = pixel + 14 > room ? pixel - tooltip.offsetWidth - 14 : pixel + 14;
+  tooltip.style.left = `${Math.max(Math.min(beside, room), 0)}px`;
+}
+
+function listenToCurve(figure) {
+  const [tooltip] = figure.tooltips;
+  const svg = figure.curve;
+  const pixelOf = (event) => event.clientX - svg.getBoundingClientRect().left;
+  const scrub = (event) => {
+    const { size } = figure.curveView;
+    moveTo(figure, toScale(((pixelOf(event) - size.left) / size.inner) * 2 * HALF - HALF), true);
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    svg.setPointerCapture(event.pointerId);
+    scrub(event);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (!figure.curveView) return;
+    if (svg.hasPointerCapture(event.pointerId)) scrub(event);
+    const { data, curveView } = figure;
+    const i = nearestPoint(data, curveView.x, pixelOf(event));
+    const pixel = curveView.x(data.scales[i]);
+    curveView.crosshair.setAttribute("x1", pixel);
+    curveView.crosshair.setAttribute("x2", pixel);
+    curveView.crosshair.setAttribute("visibility", "visible");
+    const lines = [
+      `λ = ${readable(data.scales[i], 7)}`,
+      `scale-free loss ${readable(data.scale_free_loss[i], 4)}`,
+      `paper's loss ${readable(data.paper_loss[i], 4)}`,
+      data.feasible[i] ? "a valid label" : "not a valid label",
+    ];
+    showTooltip(tooltip, svg, pixel, lines.join("\n"));
+  });
+  svg.addEventListener("pointerleave", () => {
+    tooltip.hidden = true;
+    figure.curveView?.crosshair.setAttribute("visibility", "hidden");
+  });
+}
+
+function listenToBars(figure) {
+  const tooltip = figure.tooltips[1];
+  const svg = figure.bars;
+  svg.addEventListener("pointermove", (event) => {
+    if (!figure.barsView) return;
+    const pixel = event.clientX - svg.getBoundingClientRect().left;
+    const { bars, others, middle, pitch } = figure.barsView;
+    const slot = Math.round((pixel - middle(0)) / pitch);
+    const bar = bars[slot];
+    if (!bar && !(others && slot >= bars.length)) {
+      tooltip.hidden = true;
+      return;
+    }
+    if (!bar) {
+      showTooltip(tooltip, svg, pixel, `all other classes\nmean entry ${readable(Number(others.dataset.value), 7)}`);
+      return;
+    }
+    const lines = [figure.data.class_names[bar.index], `entry ${readable(Number(bar.rect.dataset.value), 7)}`];
+    if (figure.data.true_label) lines.push(`truth ${readable(figure.data.true_label[bar.index], 7)}`);
+    showTooltip(tooltip, svg, pixel, lines.join("\n"));
+  });
+  svg.addEventListener("pointerleave", () => { tooltip.hidden = true; });
+}
+
+export default function ({ data, parentElement }) {
+  let figure = figures.get(parentElement);
+  // Streamlit may replace the markup under the same parent; a figure of the old markup is of no use then.
+  if (!figure || !figure.section.isConnected) {
+    figure?.observer.disconnect();
+    figure = createFigure(parentElement);
+    figures.set(parentElement, figure);
+  }
+  if (figure.data?.signature !== data.signature) {
+    figure.data = data;
+    figure.title.textContent = data.title;
+    figure.caption.textContent = data.caption;
+    figure.curve.setAttribute("aria-label", `Loss over lambda. ${data.title}`);
+    figure.truthKey.hidden = data.true_scale === null;
+    figure.candidateKey.hidden = !data.candidates.length;
+    figure.section.classList.toggle("ambiguous", data.ambiguous);
+    figure.scale = data.found_scale ?? 1;
+    figure.range.value = toPosition(figure.scale);
+    layOut(figure);
+  }
+  return () => {
+    cancelAnimationFrame(figure.frame);
+    figure.observer.disconnect();
+    figures.delete(parentElement);
+  };
+}

@@ -1,0 +1,80 @@
+"""The sidebar: one place for everything a teacher can change, in the order picture, network, label."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+
+from dashboard import cache
+from dashboard.address import adopt, publish, set_value, value_of
+from dashboard.controls.label import choose_label
+from dashboard.controls.network import choose_network
+from dashboard.controls.picture import choose_dataset, choose_picture, open_dataset
+from dashboard.state import OWN_CLASS, Scenario
+from gradinv_core.datasets import ImageDataset
+from gradinv_core.errors import GradientInversionError
+from gradinv_core.image_files import read_image
+from gradinv_core.networks import NETWORKS
+
+__all__ = ["Choice", "choose_scenario"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the visitor chose.
+
+    Attributes:
+        scenario: everything the address can hold.
+        images: the dataset, at the network's image size.
+        own_image: (3, h, w) picture of the visitor's own, which stays out of the address.
+        sentences: what to say about an address that made no sense.
+    """
+
+    scenario: Scenario
+    images: ImageDataset
+    own_image: torch.Tensor | None
+    sentences: list[str]
+
+
+def choose_scenario() -> Choice:
+    """Draw the sidebar and keep the address in step with it.
+
+    Raises:
+        GradientInversionError: the dataset cannot be opened, or the visitor's picture cannot be read.
+    """
+    sentences = adopt(cache.network_stages)
+    with st.sidebar:
+        st.subheader("The picture")
+        choose_dataset()
+        # The network decides how large a picture is: its controls come first in time, the picture's first on the page.
+        picture_place = st.container()
+        st.subheader("The network")
+        choose_network()
+        size = NETWORKS[value_of("network")].image_size
+        try:
+            with picture_place:
+                images = open_dataset(size)
+                sentences += _keep_in_range(images)
+                own_file = choose_picture(images)
+            st.subheader("The label")
+            choose_label(images)
+            own_image = None if own_file is None else read_image(own_file, size)
+        except GradientInversionError:
+            publish()
+            raise
+    return Choice(publish(), images, own_image, sentences)
+
+
+def _keep_in_range(images: ImageDataset) -> list[str]:
+    """Pull indices back into the dataset; say so, because an address may have asked for them."""
+    sentences = []
+    for field, default in (("image", Scenario.image), ("partner", Scenario.partner)):
+        if value_of(field) >= len(images):
+            asked = f"There is no image {value_of(field):,} among the {len(images):,} of this dataset"
+            sentences.append(f"{asked}; the page shows {default}.")
+            set_value(field, default)
+    target = value_of("target")
+    if target >= len(images.class_names):
+        sentences.append(f"There is no class {target} in this dataset; the page uses the picture's own.")
+        set_value("target", OWN_CLASS)
+    return sentences

@@ -1,0 +1,88 @@
+"""What every figure shares: fonts, hair lines, a title that states the finding, no frame and no background."""
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from dashboard.theme import FONT, Palette
+
+__all__ = ["Array", "as_vector", "name_classes", "style", "whole_name"]
+
+Array = npt.NDArray[np.float64]
+
+
+def as_vector(values: npt.ArrayLike) -> Array:
+    """Any one-dimensional numbers as a float64 array."""
+    return np.asarray(values, dtype=np.float64).reshape(-1)
+
+
+def name_classes(class_names: list[str] | tuple[str, ...] | None, classes: int) -> list[str]:
+    """Names for the axis; class numbers where none are given or some are missing."""
+    given = list(class_names or ())[:classes]
+    return given + [str(index) for index in range(len(given), classes)]
+
+
+def whole_name(name: str, index: int) -> str:
+    """A class in a hover text: its number, and its name where that says more."""
+    return f"class {index}" if name == str(index) else f"{name} (class {index})"
+
+
+def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:
+    """Give a figure the common look, in place.
+
+    Args:
+        figure: any Plotly figure.
+        title: the finding, in one line.
+        colours: the theme's palette.
+        height: pixels.
+
+    Returns:
+        The same figure.
+    """
+    axis = {
+        "gridcolor": colours.grid,
+        "linecolor": colours.muted,
+        "zerolinecolor": colours.muted,
+        "tickfont": {"color": colours.text, "size": 14},
+        "title": {"font": {"color": colours.muted, "size": 14}},
+        "automargin": True,
+        "fixedrange": True,
+    }
+    figure.update_xaxes(**axis, showgrid=False, zeroline=False, ticklabeloverflow="allow")
+    figure.update_yaxes(**axis)
+    figure.update_layout(
+        title={
+            "text": title,
+            "font": {"size": 17, "color": colours.text},
+            "x": 0,
+            "xanchor": "left",
+            "xref": "container",
+            "y": 0.98,
+            "yanchor": "top",
+        },
+        font={"family": FONT, "color": colours.text, "size": 14},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        height=height,
+        margin={"l": 8, "r": 8, "t": 48, "b": 8},
+        # Below the figure, where it may wrap on a phone without covering the title.
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "xref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "yref": "container",
+            "font": {"color": colours.text, "size": 14},
+        },
+        hoverlabel={
+            "bgcolor": colours.background,
+            "bordercolor": colours.muted,
+            "font": {"family": FONT, "color": colours.text, "size": 14},
+        },
+        hovermode="closest",
+        dragmode=False,
+        bargap=0.3,
+    )
+    return figure

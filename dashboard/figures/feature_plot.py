@@ -1,0 +1,66 @@
+"""The input of the last layer, entry by entry: the truth as an outline, the recovered values filling it."""
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from dashboard.figures.base import as_vector, style
+from dashboard.number_text import plain
+from dashboard.theme import palette
+
+__all__ = ["feature_plot"]
+
+_MOST = 128
+
+
+def feature_plot(recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *, dark: bool = False) -> go.Figure:
+    """Thin bars for the recovered feature, an outlined staircase for the truth.
+
+    Args:
+        recovered: (d,) feature the server found.
+        true: (d,) the client's feature, None to leave it out.
+        dark: colours for a dark page.
+
+    Returns:
+        The figure; a long feature is cut to its largest entries in their own order, and the axis says so.
+    """
+    colours = palette(dark)
+    found = as_vector(recovered)
+    truth = None if true is None else as_vector(true)
+    reference = found if truth is None else truth
+    shown = np.sort(np.argsort(-np.abs(reference), kind="stable")[:_MOST])
+    positions = np.arange(shown.size)
+    figure = go.Figure()
+    figure.add_bar(
+        x=positions,
+        y=found[shown],
+        name="recovered",
+        customdata=shown,
+        marker={"color": colours.recovered, "line": {"width": 0}},
+        hovertemplate="feature %{customdata}<br>recovered %{y:.9g}<extra></extra>",
+    )
+    if truth is not None:
+        figure.add_scatter(
+            x=positions,
+            y=truth[shown],
+            name="truth",
+            mode="lines",
+            customdata=shown,
+            line={"color": colours.truth, "width": 2, "shape": "hvh"},
+            hovertemplate="feature %{customdata}<br>truth %{y:.9g}<extra></extra>",
+        )
+    style(figure, _finding(found, truth), colours)
+    figure.update_layout(bargap=0)
+    every = f"{found.size} entries of the feature"
+    cut = every if shown.size == found.size else f"the {shown.size} largest of {found.size:,} entries"
+    figure.update_xaxes(title_text=cut, showticklabels=False, ticks="")
+    figure.update_yaxes(title_text="value")
+    return figure
+
+
+def _finding(found: np.ndarray, truth: np.ndarray | None) -> str:
+    if truth is None:
+        return "The recovered feature"
+    size = float(np.linalg.norm(truth))
+    error = float(np.linalg.norm(found - truth)) / size if size else float(np.linalg.norm(found))
+    return f"Feature recovered to a relative error of {plain(error, 2)}"

@@ -1,0 +1,103 @@
+"""The head's gradient beside its best outer product: if the two look alike, one sample made the gradient."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboard.figures.base import Array, name_classes, style
+from dashboard.number_text import plain
+from dashboard.theme import palette
+
+__all__ = ["gradient_heatmap"]
+
+_MOST_FEATURES = 96
+_MOST_CLASSES = 40
+
+
+def gradient_heatmap(
+    gradient: npt.ArrayLike, class_names: Sequence[str] | None = None, *, dark: bool = False
+) -> go.Figure:
+    """Two maps with one signed colour scale: what was sent, and its outer product of rank one.
+
+    Args:
+        gradient: (C, d) gradient of the head's weights.
+        class_names: (C,) names, class numbers without.
+        dark: colours for a dark page.
+
+    Returns:
+        The figure. A large gradient is cut down to its strongest rows and columns, never averaged; the axis says so.
+    """
+    colours = palette(dark)
+    sent = np.asarray(gradient, dtype=np.float64)
+    product = _outer_product(sent)
+    size = float(np.linalg.norm(sent))
+    residual = float(np.linalg.norm(sent - product)) / size if size else 0.0
+
+    rows, columns = _strongest(sent, 1, _MOST_CLASSES), _strongest(sent, 0, _MOST_FEATURES)
+    names = name_classes(tuple(class_names or ()), sent.shape[0])
+    limit = float(np.abs(sent).max()) or 1.0
+    figure = make_subplots(
+        rows=1,
+        cols=2,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        subplot_titles=("what was sent", "outer product"),
+    )
+    for place, values in enumerate((sent, product), start=1):
+        figure.add_heatmap(
+            z=values[np.ix_(rows, columns)],
+            x=[str(index) for index in columns],
+            y=[names[index] for index in rows],
+            zmin=-limit,
+            zmax=limit,
+            colorscale=colours.signed_scale,
+            showscale=place == 2,
+            colorbar={"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 12}, "exponentformat": "power"},
+            hovertemplate="%{y}, feature %{x}<br>gradient %{z:.9g}<extra></extra>",
+            row=1,
+            col=place,
+        )
+    style(figure, _finding(residual, size), colours, height=340)
+    figure.update_annotations(font={"size": 14, "color": colours.muted})
+    figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
+    figure.update_yaxes(showticklabels=False, col=2)
+    figure.update_xaxes(showticklabels=False, ticks="", type="category", title_text=_cut(sent, rows.size, columns.size))
+    return figure
+
+
+def _outer_product(gradient: Array) -> Array:
+    """Best approximation of rank one, by a few power iterations: a full decomposition of a wide head takes seconds."""
+    right = gradient[np.argmax(np.linalg.norm(gradient, axis=1))]
+    for _ in range(6):
+        right = right / (np.linalg.norm(right) or 1.0)
+        left = gradient @ right
+        right = gradient.T @ (left / (np.linalg.norm(left) or 1.0))
+    right = right / (np.linalg.norm(right) or 1.0)
+    return np.outer(gradient @ right, right)
+
+
+def _strongest(values: Array, axis: int, most: int) -> npt.NDArray[np.intp]:
+    """Indices of the rows (axis 1) or columns (axis 0) of largest norm, in their own order."""
+    norms = np.linalg.norm(values, axis=axis)
+    return np.sort(np.argsort(-norms, kind="stable")[:most])
+
+
+def _cut(gradient: Array, rows: int, columns: int) -> str:
+    classes, features = gradient.shape
+    if columns == features and rows == classes:
+        return f"{features} features"
+    parts = [f"strongest {columns} of {features:,} features"] if columns < features else [f"{features} features"]
+    if rows < classes:
+        parts.append(f"{rows} of {classes:,} classes")
+    return ", ".join(parts)
+
+
+def _finding(residual: float, size: float) -> str:
+    if size == 0:
+        return "The gradient is zero: nothing was sent"
+    if residual < 1e-3:
+        return f"One outer product explains the gradient to {plain(residual, 2)}"
+    return f"One outer product misses {plain(100 * residual, 2)} % of the gradient"

@@ -1,0 +1,40 @@
+"""Numbers as people read them: few digits, a true minus sign, powers of ten where they help."""
+
+import math
+
+__all__ = ["percent", "plain", "tex"]
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Significant digits, with a power of ten where the number is far from one: -1.83, 0.0412, 3 x 10 to the -7."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        whole = math.floor(math.log10(abs(value))) + 1
+        return f"{value:.{max(digits - whole, 0)}f}".replace("-", "−")
+    mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """A share of one, in per cent, with one decimal below ten."""
+    shown = 100 * value
+    return f"{shown:.1f} %" if shown < 10 else f"{shown:.0f} %"
+
+
+def tex(value: float, digits: int = 4) -> str:
+    r"""A number for a LaTeX formula: 3.1 \times 10^{-7}."""
+    if math.isnan(value):
+        return r"\text{unknown}"
+    if math.isinf(value):
+        return r"\infty" if value > 0 else r"-\infty"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return plain(value, digits).replace("−", "-")
+    mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}"

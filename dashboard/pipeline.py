@@ -1,0 +1,206 @@
+"""A scenario becomes the client's step, then the server's attack. Between the two stands the wall.
+
+`attack_label` and `attack_image` play the server: they get the public network and the gradients, nothing else, so
+nothing they return can come from the client's secret. `play_client` is the only place where the secret exists; figures
+compare with it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from dashboard.state import OWN_CLASS, UNTRAINED, Scenario
+from gradinv_core.augmentation import Augmentation, AugmentedSample, augment
+from gradinv_core.checkpoints import load_checkpoint
+from gradinv_core.client import Truth, capture_gradients, client_truth
+from gradinv_core.datasets import ImageDataset
+from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.image_recovery import ImageRecovery, reconstruct_image
+from gradinv_core.label_recovery import LabelRecovery, recover_label
+from gradinv_core.label_recovery.baselines import idlg_label
+from gradinv_core.label_structures import LABEL_FORMATS
+from gradinv_core.landscape import LAMBDA_GRID, feasible, pseudo_labels, variance_losses
+from gradinv_core.networks import NETWORKS, build_network, observe_head
+
+__all__ = [
+    "ClientStep",
+    "Curve",
+    "LabelAttack",
+    "PublicNetwork",
+    "attack_image",
+    "attack_label",
+    "build_public_network",
+    "play_client",
+]
+
+Array = npt.NDArray[np.float64]
+Gradients = dict[str, torch.Tensor]
+
+_LARGEST_DRAWN = 1e6
+_CURVE_POINTS = 700
+
+
+@dataclass(frozen=True)
+class PublicNetwork:
+    """What both sides know before the training step: architecture, weights, image size. Never modified."""
+
+    name: str
+    model: nn.Module
+    image_size: int
+
+
+@dataclass(frozen=True)
+class ClientStep:
+    """The client's side: its picture, its label, and what only it knows.
+
+    Attributes:
+        original: (3, h, w) picture before augmentation.
+        partner: (3, h, w) second picture of a mixture, None without.
+        sample: the augmented image and its soft label, which the network is trained on.
+        truth: prediction, feature and lambda, for metrics and figures.
+        gradients: what leaves the device.
+        class_names: (C,) names.
+    """
+
+    original: torch.Tensor
+    partner: torch.Tensor | None
+    sample: AugmentedSample
+    truth: Truth
+    gradients: Gradients
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The landscape over lambda, as the server sees it; n points.
+
+    Attributes:
+        scales: (n,) candidates in ascending order.
+        paper_loss: (n,) the paper's variance loss.
+        scale_free_loss: (n,) the same, relative to its own size.
+        feasible: (n,) whether the pseudo-label is a label at all.
+        excluded: how many of the largest entries the losses leave out.
+    """
+
+    scales: Array
+    paper_loss: Array
+    scale_free_loss: Array
+    feasible: npt.NDArray[np.bool_]
+    excluded: int
+
+
+@dataclass(frozen=True)
+class LabelAttack:
+    """Everything the server reads off the head.
+
+    Attributes:
+        weight_grad: (C, d) the head gradient, to look at.
+        head: its rank-one view.
+        recovery: soft label, feature and lambda.
+        curve: the landscape the answer stands in.
+        idlg: the one class the classic attack names.
+    """
+
+    weight_grad: Array
+    head: ObservedHead
+    recovery: LabelRecovery
+    curve: Curve
+    idlg: int
+
+
+def build_public_network(
+    name: str, classes: int, head_bias: bool, initialisation: str, stage: str, seed: int
+) -> PublicNetwork:
+    """Build the network; a trained one comes with its own classes, weights and bias-free head."""
+    if stage == UNTRAINED:
+        model = build_network(name, classes, head_bias=head_bias, initialisation=initialisation, seed=seed)
+    else:
+        model = load_checkpoint(name, stage)
+    return PublicNetwork(name, model.requires_grad_(False), NETWORKS[name].image_size)
+
+
+def play_client(
+    network: PublicNetwork,
+    dataset: ImageDataset,
+    scenario: Scenario,
+    classes: int,
+    own_image: torch.Tensor | None = None,
+) -> ClientStep:
+    """Take one training step as the client would.
+
+    Args:
+        network: the network the server sent.
+        dataset: where the images come from, already at the network's image size.
+        scenario: which image and label.
+        classes: number of classes C.
+        own_image: (3, h, w) picture that takes the place of the dataset's.
+
+    Raises:
+        GradientInversionError: with one sentence, whenever the parts do not fit.
+    """
+    picture, own_class = dataset[scenario.image]
+    picture = picture if own_image is None else own_image
+    target = own_class if scenario.target == OWN_CLASS else scenario.target
+    augmentation = Augmentation(scenario.augmentation, scenario.epsilon, scenario.ratio)
+    partner, partner_class = dataset[scenario.partner] if augmentation.needs_partner else (None, None)
+    sample = augment(picture, target, partner, partner_class, classes, augmentation, scenario.seed)
+    return ClientStep(
+        original=picture,
+        partner=partner,
+        sample=sample,
+        truth=client_truth(network.model, sample.image, sample.label),
+        gradients=capture_gradients(network.model, sample.image, sample.label),
+        class_names=dataset.class_names,
+    )
+
+
+def attack_label(network: PublicNetwork, gradients: Gradients) -> LabelAttack:
+    """The server's first half: soft label and feature from the head's gradient alone."""
+    view = observe_head(network.model, gradients)
+    recovery = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
+    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    return LabelAttack(
+        weight_grad=view.weight_grad.double().cpu().numpy(),
+        head=head,
+        recovery=recovery,
+        curve=_curve(head, recovery),
+        idlg=idlg_label(view.weight_grad),
+    )
+
+
+def attack_image(network: PublicNetwork, gradients: Gradients) -> ImageRecovery:
+    """The server's second half: the image, from the gradients of all layers.
+
+    Raises:
+        NoExactRouteError: no exact route is known for this architecture.
+    """
+    shape = (3, network.image_size, network.image_size)
+    return reconstruct_image(network.model, gradients, shape)
+
+
+def _curve(head: ObservedHead, recovery: LabelRecovery) -> Curve:
+    """Losses over a grid that is fine near 1, near every candidate, and nowhere finer than the eye."""
+    grid = LAMBDA_GRID[np.abs(LAMBDA_GRID) <= _LARGEST_DRAWN]
+    grid = grid[:: max(len(grid) // _CURVE_POINTS, 1)]
+    # A dip is thinner than any grid: approach each candidate in powers of ten, from both sides.
+    steps = 10.0 ** np.arange(-10, -0.5, 0.5)
+    around = 1 + np.concatenate([-steps, [0.0], steps])
+    found = [recovery.scale, *(candidate.scale for candidate in recovery.candidates)]
+    near = [scale * around for scale in found if np.isfinite(scale) and abs(scale) <= _LARGEST_DRAWN]
+    scales = np.unique(np.concatenate([grid, *near]))
+    scales = scales[np.abs(scales) >= 1]
+
+    structure = LABEL_FORMATS["unknown"]
+    if structure is None:  # it never is: "any" alone has no structure
+        raise TypeError("label_format 'unknown' has a structure")
+    asked = scales[None]
+    return Curve(
+        scales=scales,
+        paper_loss=variance_losses(head, asked, structure)[0],
+        scale_free_loss=variance_losses(head, asked, structure, scale_free=True)[0],
+        feasible=feasible(pseudo_labels(head, asked))[0],
+        excluded=structure.free_entries,
+    )

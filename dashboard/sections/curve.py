@@ -1,0 +1,90 @@
+"""Step 3: the one unknown number, and the curve it hides in."""
+
+import math
+
+import streamlit as st
+
+from dashboard.components import ScrubberData, lambda_scrubber
+from dashboard.figures.base import name_classes
+from dashboard.number_text import plain, tex
+from dashboard.sections.view import LabView, mathematics, step
+from gradinv_core.client import Truth
+from gradinv_core.label_recovery import LabelRecovery, Status
+
+__all__ = ["show"]
+
+_CAPTION = "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of the true label."
+
+
+def show(view: LabView) -> None:
+    """Draw the step."""
+    step(
+        3,
+        "One unknown number",
+        "The gradient fixes label and feature up to one number, λ. Try every candidate yourself.",
+    )
+    found, head, curve = view.attack.recovery, view.attack.head, view.attack.curve
+    if found.status is Status.VANISHED:
+        st.warning(found.message)
+        return
+    truth = view.client.truth
+    true_scale = _scale_of_row(truth, found.row)
+    names = name_classes(view.client.class_names, head.classes)
+    data = ScrubberData(
+        title=finding(found),
+        caption=_CAPTION,
+        scales=curve.scales,
+        paper_loss=curve.paper_loss,
+        scale_free_loss=curve.scale_free_loss,
+        feasible=curve.feasible,
+        u=head.products[0],
+        b=head.bias,
+        c=head.ratios[0],
+        class_names=names,
+        excluded=curve.excluded,
+        found_scale=found.scale,
+        found_label=found.label.numpy(),
+        true_scale=true_scale,
+        true_label=truth.label.numpy(),
+        candidates=[candidate.scale for candidate in found.candidates[1:]],
+        intervals=found.intervals,
+        ambiguous=found.status is Status.AMBIGUOUS,
+    )
+    lambda_scrubber(data, key="scrubber")
+    variance = r"\operatorname{Var}_{i \notin S}"
+    with mathematics():
+        st.latex(r"x = \lambda\, g_r, \qquad \lambda = \frac{1}{p_r - y_r}, \qquad |\lambda| \ge 1")
+        st.latex(
+            r"\hat y(\lambda) = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}, \qquad "
+            r"c_i = \frac{\langle G_i, g_r \rangle}{\lVert g_r \rVert^2}"
+        )
+        st.latex(
+            rf"\ell(\lambda) = {variance}\, \hat y_i, \qquad \ell_{{\text{{free}}}}(\lambda) = "
+            rf"\frac{{\ell(\lambda)}}{{\max\left({variance}\frac{{c_i}}{{\lambda}},\ {variance}\, p_i\right)}}"
+        )
+        st.latex(
+            rf"r = {found.row}, \qquad \lambda = {tex(found.scale, 7)}, \qquad "
+            rf"\lambda_{{\text{{true}}}} = {tex(true_scale, 7)}"
+        )
+        st.markdown(
+            f"$S$ holds the {curve.excluded} largest entries. The paper's loss also falls towards infinity, where "
+            "nothing is; the scale-free loss does not."
+        )
+
+
+def finding(found: LabelRecovery) -> str:
+    """What the curve shows, in one line."""
+    if found.status is Status.UNIQUE:
+        return f"One λ fits: {plain(found.scale, 4)}"
+    if len(found.intervals) > 1:
+        return f"{len(found.intervals)} ranges of λ fit"
+    low, high = found.intervals[0]
+    if math.isinf(low) and math.isinf(high):
+        return "Every λ fits: nothing singles one out"
+    return f"Every λ from {plain(low)} to {plain(high)} fits"
+
+
+def _scale_of_row(truth: Truth, row: int) -> float:
+    """The true lambda of the row the server chose: rounding alone may tell two rows of equal norm apart."""
+    residual = float(truth.probabilities[row] - truth.label[row])
+    return 1.0 / residual if residual else math.inf

@@ -1,0 +1,27 @@
+"""Step 5: the input of the last layer."""
+
+import numpy as np
+import streamlit as st
+
+from dashboard.figures import feature_plot
+from dashboard.number_text import plain, tex
+from dashboard.sections.view import LabView, chart, mathematics, number, numbers, step
+from gradinv_core.metrics import cosine_similarity, relative_error
+
+__all__ = ["show"]
+
+
+def show(view: LabView) -> None:
+    """Draw the step."""
+    found, true = view.attack.recovery.feature, view.client.truth.feature
+    error = relative_error(found, true)
+    step(5, "The feature", "The same λ scales one row of the gradient to the exact input of the last layer.")
+    with numbers():
+        number("Relative error", plain(error, 2), "Length of the difference over the length of the truth.")
+        cosine = cosine_similarity(found, true)
+        number("Cosine similarity", plain(cosine, 6), "1 when both point the same way, whatever λ is.")
+        number("Length", plain(float(np.linalg.norm(found.numpy())), 4))
+    chart(feature_plot(found, true, dark=view.dark), "feature")
+    with mathematics():
+        st.latex(r"x = \lambda\, g_r")
+        st.latex(rf"\frac{{\lVert \hat x - x \rVert}}{{\lVert x \rVert}} = {tex(error, 3)}")

@@ -1,0 +1,205 @@
+"""A scenario is everything the Lab shows, and it fits into the page's address.
+
+Whatever comes from an address is checked again: a value that makes no sense becomes the default, and a sentence says
+so. Defaults are left out, so the address stays short; `v` says which version of the page wrote it.
+
+Why not Streamlit's own binding of widgets to the address: it drops a bad value without a word, writes display texts
+rather than stable names, and forgets the values of sliders that are hidden for a while. `dashboard.address` moves
+scenarios between address and widgets.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gradinv_core.augmentation import AUGMENTATIONS
+from gradinv_core.datasets import DATASETS
+from gradinv_core.networks import INITIALISATIONS, NETWORKS
+
+__all__ = [
+    "AUGMENTATION_CHOICES",
+    "DATASET_CHOICES",
+    "LARGEST_CLASS_COUNT",
+    "OWN_CLASS",
+    "UNTRAINED",
+    "VERSION",
+    "Scenario",
+    "from_query",
+    "to_query",
+]
+
+VERSION = 1
+UNTRAINED = "untrained"
+OWN_CLASS = -1
+LARGEST_CLASS_COUNT = 1000
+_LARGEST_INDEX = 10_000_000
+_LARGEST_SEED = 2**31 - 1
+
+DATASET_CHOICES = tuple(name for name in DATASETS if name != "folder")
+"""A folder is a path on somebody's disk: it belongs on the command line, not in an address that gets shared."""
+AUGMENTATION_CHOICES = tuple(kind for kind in AUGMENTATIONS if kind != "custom")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One client, one training step.
+
+    Attributes:
+        dataset: where the image comes from.
+        image: index of the image in the dataset.
+        network: the network both sides know.
+        classes: number of classes, 0 for as many as the dataset has.
+        head_bias: whether the last layer has a bias.
+        initialisation: "pytorch" or "uniform".
+        stage: "untrained", or the name of a checkpoint.
+        augmentation: how the label is softened.
+        epsilon: label smoothing strength in [0, 1].
+        ratio: weight of the first image in [0, 1].
+        partner: index of the second image of a mixture.
+        target: class the image is trained as, `OWN_CLASS` for its own.
+        seed: of the network's weights and of CutMix's rectangle.
+    """
+
+    dataset: str = "photographs"
+    image: int = 0
+    network: str = "fcn_small"
+    classes: int = 0
+    head_bias: bool = False
+    initialisation: str = "pytorch"
+    stage: str = UNTRAINED
+    augmentation: str = "smoothing"
+    epsilon: float = 0.1
+    ratio: float = 0.65
+    partner: int = 1
+    target: int = OWN_CLASS
+    seed: int = 0
+
+
+_ADDRESS_NAMES = {
+    "dataset": "dataset",
+    "image": "image",
+    "network": "network",
+    "classes": "classes",
+    "head_bias": "bias",
+    "initialisation": "init",
+    "stage": "stage",
+    "augmentation": "label",
+    "epsilon": "epsilon",
+    "ratio": "ratio",
+    "partner": "partner",
+    "target": "class",
+    "seed": "seed",
+}
+
+
+def to_query(scenario: Scenario) -> dict[str, str]:
+    """Query parameters of a scenario: only what differs from the default, and the version. Empty for the default."""
+    query = {}
+    for field in fields(Scenario):
+        value = getattr(scenario, field.name)
+        if value != field.default:
+            query[_ADDRESS_NAMES[field.name]] = _write(value)
+    return query | {"v": str(VERSION)} if query else {}
+
+
+def from_query(query: Mapping[str, str], stages: Callable[[str], tuple[str, ...]]) -> tuple[Scenario, list[str]]:
+    """Read a scenario from query parameters.
+
+    Args:
+        query: parameter name -> text, as the browser sent it; unknown names are left alone.
+        stages: network name -> the training stages it has.
+
+    Returns:
+        The scenario, and one sentence for each value that made no sense and became the default.
+    """
+    sentences: list[str] = []
+    version = query.get("v")
+    if version is not None and version != str(VERSION):
+        sentences.append("This address comes from another version of the page, so parts of it may be missing here.")
+    values: dict[str, Any] = {}
+    network = Scenario.network
+    for field in fields(Scenario):
+        text = query.get(_ADDRESS_NAMES[field.name])
+        if text is None:
+            continue
+        read = _one_of((UNTRAINED, *stages(network))) if field.name == "stage" else _READERS[field.name]
+        try:
+            values[field.name] = read(text)
+        except ValueError as error:
+            shown = "the picture's own" if field.name == "target" else field.default
+            sentences.append(
+                f"The address asks for {_ADDRESS_NAMES[field.name]} “{_harmless(text)}”, but {error}; "
+                f"the page shows {_write(shown)} instead."
+            )
+        if field.name == "network":
+            network = values.get("network", Scenario.network)
+    return Scenario(**values), sentences
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _harmless(text: str) -> str:
+    """A stranger's text, short and free of anything Markdown would act upon."""
+    return re.sub(r"[^\w .,+-]", "·", text)[:40]
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it can only be {', '.join(dict.fromkeys(choices))}")
+        return text
+
+    return read
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        # int() also takes "1_0" and other scripts' digits; an address never holds those.
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"it must be a whole number from {lowest:,} to {highest:,}")
+        return int(text)
+
+    return read
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise ValueError("it must be a number from 0 to 1")
+    return value
+
+
+def _yes_or_no(text: str) -> bool:
+    return _one_of(("yes", "no"))(text) == "yes"
+
+
+def _classes(text: str) -> int:
+    value = _whole(0, LARGEST_CLASS_COUNT)(text)
+    if value == 1:
+        raise ValueError("one class is nothing to choose from")
+    return value
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "dataset": _one_of(DATASET_CHOICES),
+    "image": _whole(0, _LARGEST_INDEX),
+    "network": _one_of(tuple(NETWORKS)),
+    "classes": _classes,
+    "head_bias": _yes_or_no,
+    "initialisation": _one_of(tuple(INITIALISATIONS)),
+    "augmentation": _one_of(AUGMENTATION_CHOICES),
+    "epsilon": _share,
+    "ratio": _share,
+    "partner": _whole(0, _LARGEST_INDEX),
+    "target": _whole(0, LARGEST_CLASS_COUNT - 1),
+    "seed": _whole(0, _LARGEST_SEED),
+}

@@ -1,0 +1,84 @@
+"""One colour language for every figure, in both themes.
+
+Truth is a dark outline, recovered is strong blue, a baseline is orange, ambiguous is hatched, infeasible is pale.
+Blue against orange stays apart for every common kind of colour blindness. In the dark theme "dark outline" turns into a
+light one: what matters is that the truth is drawn as an outline and nothing else is.
+
+The hues repeat `.streamlit/config.toml`, where the components read them as CSS variables.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["AMBIGUOUS_HATCH", "DARK", "FONT", "LIGHT", "Palette", "palette"]
+
+FONT = '"Source Sans", "Source Sans Pro", "Segoe UI", system-ui, sans-serif'
+"""Streamlit ships this font; the others are what a saved figure falls back to."""
+
+AMBIGUOUS_HATCH = "/"
+"""Plotly fill pattern of anything that the gradient does not settle."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme, named by what they mean.
+
+    Attributes:
+        background: the page itself.
+        text: words, and the numbers on axes.
+        muted: captions and secondary words.
+        grid: hair lines.
+        truth: outline of anything only the client knows.
+        recovered: fill of anything the server worked out.
+        recovered_pale: the same, where it is not feasible or not settled.
+        baseline: an earlier or naive attacker.
+        infeasible: shade behind values that no probability can take.
+        negative: the far end of a signed colour scale whose other end is `recovered`.
+    """
+
+    background: str
+    text: str
+    muted: str
+    grid: str
+    truth: str
+    recovered: str
+    recovered_pale: str
+    baseline: str
+    infeasible: str
+    negative: str
+
+    @property
+    def signed_scale(self) -> list[tuple[float, str]]:
+        """Colour scale for signed values: `negative` below zero, the page at zero, `recovered` above."""
+        return [(0.0, self.negative), (0.5, self.background), (1.0, self.recovered)]
+
+
+LIGHT = Palette(
+    background="#fdfcf9",
+    text="#1d2129",
+    muted="#6b7079",
+    grid="rgba(29, 33, 41, 0.12)",
+    truth="#1d2129",
+    recovered="#1f5fbf",
+    recovered_pale="rgba(31, 95, 191, 0.32)",
+    baseline="#c2620a",
+    infeasible="rgba(29, 33, 41, 0.07)",
+    negative="#6e4a2c",
+)
+
+DARK = Palette(
+    background="#15171b",
+    text="#e9e6df",
+    muted="#9aa0aa",
+    grid="rgba(233, 230, 223, 0.16)",
+    truth="#e9e6df",
+    recovered="#78adff",
+    recovered_pale="rgba(120, 173, 255, 0.36)",
+    baseline="#f0a04b",
+    infeasible="rgba(233, 230, 223, 0.08)",
+    negative="#d3ad8c",
+)
+
+
+def palette(dark: bool) -> Palette:
+    """Colours of the dark theme, or of the light one."""
+    return DARK if dark else LIGHT

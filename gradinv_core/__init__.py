@@ -1,0 +1,20 @@
+"""How much one training gradient gives away: its soft label, its last-layer feature, its image."""
+
+from gradinv_core.client import capture_gradients
+from gradinv_core.image_recovery import ImageRecovery, reconstruct_image
+from gradinv_core.label_recovery import LabelRecovery, recover_label, recover_labels
+from gradinv_core.labels import hard_label, mixup_label, smooth_label
+from gradinv_core.landscape import variance_loss
+
+__all__ = [
+    "ImageRecovery",
+    "LabelRecovery",
+    "capture_gradients",
+    "hard_label",
+    "mixup_label",
+    "reconstruct_image",
+    "recover_label",
+    "recover_labels",
+    "smooth_label",
+    "variance_loss",
+]

@@ -1,0 +1,68 @@
+"""The border of the core: tensors or arrays come in, checked float64 numpy arrays go on."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gradinv_core.errors import NonFiniteError, ShapeError
+
+__all__ = ["Array", "ArrayLike", "as_array", "to_tensor", "unit_roundoff"]
+
+Array: TypeAlias = npt.NDArray[np.float64]
+ArrayLike: TypeAlias = torch.Tensor | npt.ArrayLike
+
+
+def as_array(values: ArrayLike, name: str, axes: str) -> Array:
+    """Convert to a float64 array and check it.
+
+    Args:
+        values: torch tensor (any device, any real type), numpy array or nested lists.
+        name: how the error messages call it.
+        axes: one word per expected axis, as in ``"classes features"``.
+
+    Returns:
+        A float64 array with exactly ``len(axes.split())`` axes, none of them empty.
+
+    Raises:
+        ShapeError: wrong number of axes, an empty axis, or not numbers at all.
+        NonFiniteError: NaN or infinity inside.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().to("cpu")
+        values = (values.double() if values.is_floating_point() else values).numpy()
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name}: expected an array of real numbers, got {type(values).__name__}.") from error
+    expected = axes.split()
+    if array.ndim != len(expected):
+        raise ShapeError(
+            f"{name}: expected {len(expected)} axes ({', '.join(expected)}), got shape {tuple(array.shape)}; "
+            f"reshape it or pass one sample only."
+        )
+    if array.size == 0:
+        raise ShapeError(f"{name}: expected at least one entry along each axis, got shape {tuple(array.shape)}.")
+    # One pass: the largest magnitude is NaN or inf exactly when an entry is.
+    if not np.isfinite(max(array.max(), -array.min())):
+        raise NonFiniteError(
+            f"{name}: expected finite numbers, got NaN or infinity; "
+            f"the training step that produced it overflowed, so nothing can be read from it."
+        )
+    return array
+
+
+def unit_roundoff(values: ArrayLike) -> float:
+    """Relative rounding error of one entry, from the type the values arrived in (2**-24 for float32)."""
+    if isinstance(values, torch.Tensor):
+        return torch.finfo(values.dtype if values.dtype.is_floating_point else torch.float64).eps / 2
+    dtype = np.asarray(values).dtype
+    return float(np.finfo(dtype if np.issubdtype(dtype, np.floating) else np.float64).eps) / 2
+
+
+def to_tensor(array: npt.ArrayLike) -> torch.Tensor:
+    """Float64 CPU tensor that owns its memory."""
+    return torch.from_numpy(np.array(array, dtype=np.float64))

@@ -1,0 +1,199 @@
+"""How well a candidate lambda explains the gradient, in units of the gradient's own noise.
+
+At a candidate lambda, the constrained entries of the pseudo-label must agree. How exactly they can agree is known:
+noise in the gradient and rounding in the client's arithmetic propagate to a standard deviation of every entry. The
+weighted misfit is then a chi-square (our derivation; see the README's page of mathematics).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradinv_core.arrays import Array
+from gradinv_core.head import ObservedHead
+from gradinv_core.label_structures import LabelStructure
+from gradinv_core.landscape import head_probabilities
+
+__all__ = [
+    "GOOD_FIT",
+    "SIMPLEX_SIGMAS",
+    "Fit",
+    "fit",
+    "good_fit_limit",
+    "plausible_amplitude",
+    "pseudo_label_std",
+    "rounding_width",
+]
+
+SIMPLEX_SIGMAS = 5.0
+"""How many standard deviations an entry may lie outside [0, 1] before its candidate is called infeasible."""
+
+GOOD_FIT = 6.0
+"""A misfit this many standard deviations above its expectation still counts as explained by noise."""
+
+_STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
+_FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
+_LOGIT_ROUNDINGS = 4.0  # rounding errors in a logit, and in a softmax entry or residual:
+_VALUE_ROUNDINGS = 4.0  # measured on LeNet and ResNet gradients, then doubled
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best structured label at each of (N, K) candidates.
+
+    Attributes:
+        labels: (N, K, C) pseudo-labels.
+        std: (N, K, C) their standard deviations at fixed lambda.
+        chi_square: (N, K) weighted misfit of the constrained entries.
+        freedom: (N, K) degrees of freedom left to verify the best lambda.
+        outside: (N, K) how far the label leaves the simplex, in standard deviations of the worst entry; <= 0 is inside.
+        step: (N, K) Gauss-Newton step towards the nearest minimum of chi_square.
+        information: (N, K) inverse variance of lambda.
+        slope: (N, K, C) derivative of the labels in lambda.
+        amplitude: (N, K) ``a_r``: 1 / lambda, or fitted where the gradient's scale is unknown.
+    """
+
+    labels: Array
+    std: Array
+    chi_square: Array
+    freedom: np.ndarray
+    outside: Array
+    step: Array
+    information: Array
+    slope: Array
+    amplitude: Array
+
+
+def fit(
+    head: ObservedHead,
+    scales: Array,
+    structure: LabelStructure | None,
+    known_scale: bool = True,
+    amplitude: Array | None = None,
+) -> Fit:
+    """Fit the structure at every candidate.
+
+    Args:
+        head: N observed heads.
+        scales: (N, K) candidate values of lambda_r.
+        structure: the label structure; None constrains nothing, so that only ``outside`` tells candidates apart.
+        known_scale: whether the gradient reached the server unscaled, so that ``a_r = 1 / lambda``. Otherwise ``a_r``
+            is one more unknown of the fit: ``p = a_r c + shared value``.
+        amplitude: (N, K) first guess of ``a_r`` for an unknown scale; None guesses.
+
+    Returns:
+        The fit at each candidate.
+    """
+    probabilities = head_probabilities(head, scales)
+    ratios = np.broadcast_to(head.ratios[:, None, :], probabilities.shape)
+    curvature = probabilities * head.products[:, None, :]
+    slope = curvature - probabilities * curvature.sum(-1, keepdims=True)
+    if known_scale:
+        amplitude = 1 / scales
+        slope += ratios / (scales**2)[..., None]
+    elif amplitude is None:
+        amplitude = _guess_amplitude(head, probabilities)
+    if not known_scale and structure is not None:
+        for _ in range(4):  # the free entries depend on the amplitude, and it on them
+            amplitude = amplitude + _regress(head, scales, probabilities, ratios, amplitude, structure)
+
+    residuals = amplitude[..., None] * ratios
+    labels = probabilities - residuals
+    std = pseudo_label_std(head, scales, probabilities, amplitude)
+    outside = (np.maximum(-labels, labels - 1) / std).max(-1)
+    if structure is None:
+        zeros = np.zeros(scales.shape)
+        return Fit(labels, std, zeros, zeros.astype(int), outside, zeros, zeros, slope, amplitude)
+
+    mask = structure.constrained(labels)
+    weights = np.where(mask, 1 / std**2, 0.0)
+    nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
+    if not known_scale:
+        nuisances.append(ratios)
+    target = labels if structure.offset is None else labels - structure.offset
+    misfit, direction = _project_out([target, slope], nuisances, weights)
+    information = (weights * direction**2).sum(-1)
+    step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
+    freedom = mask.sum(-1) - len(nuisances) - 1
+    chi_square = (weights * misfit**2).sum(-1)
+    return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude)
+
+
+def good_fit_limit(freedom: np.ndarray | int) -> Array:
+    """The largest chi-square that noise alone still explains."""
+    return np.asarray(freedom + GOOD_FIT * np.sqrt(2.0 * freedom) + GOOD_FIT)
+
+
+def plausible_amplitude(head: ObservedHead, amplitude: Array) -> np.ndarray:
+    """Whether |a_r| is at most 1 and large enough to stand out of the client's own rounding. Shape of ``amplitude``.
+
+    Only an unknown gradient scale needs the lower end: there, "a residual of nothing, blown up" would explain
+    everything.
+    """
+    size = np.abs(amplitude)
+    return (size <= 1 + 1e-6) & (size >= _STANDS_OUT * head.rounding[:, None])
+
+
+def rounding_width(head: ObservedHead, scales: Array) -> Array:
+    """Half width (N, K) that rounding alone gives lambda: the client's softmax errs in all classes together."""
+    largest_logit = np.abs(scales) * np.abs(head.products).max(-1)[:, None] + np.abs(head.bias).max()
+    width: Array = _LOGIT_ROUNDINGS * head.rounding[:, None] * (1 + largest_logit) * np.abs(scales)
+    return width
+
+
+def pseudo_label_std(head: ObservedHead, scales: Array, probabilities: Array, amplitude: Array) -> Array:
+    """Standard deviation of each pseudo-label entry at fixed lambda, (N, K, C).
+
+    Two sources, to first order: additive noise of the gradient reaches the residual a and, through the feature, the
+    logits; rounding in the client's forward pass reaches logits, softmax and a. Rows of W are taken as uncorrelated.
+    """
+    rounding = head.rounding[:, None, None]
+    size = np.abs(scales)[..., None]
+    largest_logit = size * np.abs(head.products).max(-1)[:, None, None] + np.abs(head.bias).max()
+    logit_variance = (size * head.product_std[:, None, :]) ** 2 + (
+        _LOGIT_ROUNDINGS * rounding * (1 + largest_logit)
+    ) ** 2
+    # d softmax_i = p_i (dz_i - sum_j p_j dz_j)
+    mean_variance = (probabilities**2 * logit_variance).sum(-1, keepdims=True)
+    variance = probabilities**2 * np.maximum(logit_variance * (1 - 2 * probabilities) + mean_variance, 0.0)
+    residuals = np.abs(amplitude)[..., None] * np.abs(head.ratios)[:, None, :]
+    variance += (_VALUE_ROUNDINGS * rounding * (probabilities + residuals)) ** 2
+    variance += (np.abs(amplitude)[..., None] * head.ratio_std[:, None, :]) ** 2
+    return np.sqrt(variance + _FLOOR**2)
+
+
+def _guess_amplitude(head: ObservedHead, probabilities: Array) -> Array:
+    """Median slope (N, K) of p against c between neighbours in c: right while most of them share a base value."""
+    order = np.argsort(head.ratios, axis=1)
+    rise = np.diff(np.take_along_axis(probabilities, order[:, None, :], 2), axis=2)
+    run = np.diff(np.take_along_axis(head.ratios, order, 1), axis=1)[:, None, :]
+    return np.median(rise / np.where(run == 0, np.inf, run), axis=2)
+
+
+def _regress(
+    head: ObservedHead, scales: Array, probabilities: Array, ratios: Array, amplitude: Array, structure: LabelStructure
+) -> Array:
+    """Correction (N, K) of the amplitude that makes the constrained entries agree best."""
+    labels = probabilities - amplitude[..., None] * ratios
+    mask = structure.constrained(labels)
+    weights = np.where(mask, pseudo_label_std(head, scales, probabilities, amplitude) ** -2.0, 0.0)
+    nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
+    target = labels if structure.offset is None else labels - structure.offset
+    misfit, direction = _project_out([target, ratios], nuisances, weights)
+    power = (weights * direction**2).sum(-1)
+    return (weights * misfit * direction).sum(-1) / np.maximum(power, 1e-300)
+
+
+def _project_out(vectors: list[Array], nuisances: list[Array], weights: Array) -> list[Array]:
+    """Remove the span of the nuisances from each vector, in the inner product given by the weights."""
+    for position, nuisance in enumerate(nuisances):
+        power = np.maximum((weights * nuisance**2).sum(-1, keepdims=True), 1e-300)
+
+        def remove(vector: Array, nuisance: Array = nuisance, power: Array = power) -> Array:
+            return vector - (weights * vector * nuisance).sum(-1, keepdims=True) / power * nuisance
+
+        vectors = [remove(vector) for vector in vectors]
+        nuisances = nuisances[: position + 1] + [remove(other) for other in nuisances[position + 1 :]]
+    return vectors

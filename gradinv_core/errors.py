@@ -1,0 +1,54 @@
+"""Every error a user can cause: one sentence each, saying what was expected, what came, and what to do."""
+
+__all__ = [
+    "ClassCountError",
+    "GradientInversionError",
+    "ImageFileError",
+    "LabelError",
+    "NoExactRouteError",
+    "NonFiniteError",
+    "OptionError",
+    "RankError",
+    "ShapeError",
+    "TensorFileError",
+]
+
+
+class GradientInversionError(ValueError):
+    """Base of every error raised on purpose; catch this one to catch them all."""
+
+
+class ShapeError(GradientInversionError):
+    """An array or tensor has the wrong number of axes or the wrong size."""
+
+
+class NonFiniteError(GradientInversionError):
+    """An array holds NaN or infinity."""
+
+
+class RankError(GradientInversionError):
+    """The head gradient is not a single outer product: more than one sample, or far too much noise."""
+
+
+class ClassCountError(GradientInversionError):
+    """Too few classes for the label structure asked for."""
+
+
+class LabelError(GradientInversionError):
+    """A soft label is not a point of the probability simplex, or its parameters are out of range."""
+
+
+class OptionError(GradientInversionError):
+    """A named option (dataset, network, solver, format ...) does not exist."""
+
+
+class NoExactRouteError(GradientInversionError):
+    """No exact image recovery is known for this network."""
+
+
+class ImageFileError(GradientInversionError):
+    """A picture file cannot be used: not a picture, too large, too small, damaged."""
+
+
+class TensorFileError(GradientInversionError):
+    """A gradient file cannot be used: unknown kind, missing entry, damaged, or it would need unpickling."""

@@ -1,0 +1,192 @@
+"""The observed head: everything the curious server reads off the gradient of the last fully connected layer.
+
+For logits ``z = W x + b`` and cross-entropy, ``dL/dW = a x^T`` with ``a = softmax(z) - y``: rank one. The leading
+singular triplet gives ``x`` and ``a`` up to the one unknown scalar ``lambda_r = 1 / a_r``; what is left over is the
+noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradinv_core.arrays import Array, ArrayLike, as_array, unit_roundoff
+from gradinv_core.errors import OptionError, RankError, ShapeError
+
+__all__ = ["ObservedHead", "observe_heads"]
+
+_ROUNDING = 1e-6  # a relative residual below this is rounding of float32 entries, not noise
+_REFUSE = 0.5  # a relative residual above this leaves no single sample to speak of
+
+
+@dataclass(frozen=True)
+class ObservedHead:
+    """Rank-one view of N independent head gradients that share one weight matrix.
+
+    Attributes:
+        weight: (C, d) head weights W.
+        bias: (C,) head bias b, zeros for a bias-free head.
+        has_bias: whether the head has a bias at all.
+        row: (N,) index r of the gradient row of largest norm.
+        row_gradient: (N, d) that row ``g_r``, denoised by the singular triplet; ``x = lambda_r g_r``.
+        ratios: (N, C) ``c = a / a_r``; ``c_r = 1``.
+        products: (N, C) ``u = W g_r``, so that the logits are ``lambda u + b``.
+        ratio_std: (N, C) standard deviation of each ratio from additive noise in the gradient.
+        product_std: (N, C) the same for the products.
+        rounding: (N,) relative precision of the client's arithmetic (2**-24 for float32).
+        residual: (N,) norm of what is not rank one, relative to the gradient's norm.
+        vanished: (N,) True where the gradient is exactly zero; the other fields are placeholders there.
+    """
+
+    weight: Array
+    bias: Array
+    has_bias: bool
+    row: np.ndarray
+    row_gradient: Array
+    ratios: Array
+    products: Array
+    ratio_std: Array
+    product_std: Array
+    rounding: Array
+    residual: Array
+    vanished: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes C."""
+        return self.weight.shape[0]
+
+    def take(self, index: np.ndarray) -> ObservedHead:
+        """The heads at ``index`` alone."""
+        per_head = ("row", "row_gradient", "ratios", "products", "ratio_std", "product_std", "rounding", "residual")
+        chosen = {name: getattr(self, name)[index] for name in (*per_head, "vanished")}
+        return ObservedHead(self.weight, self.bias, self.has_bias, **chosen)
+
+
+def observe_heads(
+    weight: ArrayLike,
+    weight_grads: ArrayLike,
+    bias: ArrayLike | None = None,
+    noise_std: float | None = None,
+) -> ObservedHead:
+    """Factor N head gradients.
+
+    Args:
+        weight: (C, d) head weights.
+        weight_grads: (N, C, d) gradients of the head weights, one per sample.
+        bias: (C,) head bias, or None for a bias-free head.
+        noise_std: standard deviation of the noise added to each gradient entry, when the server knows it. Without it
+            the noise is measured: it is what is not rank one.
+
+    Returns:
+        The observed heads, in float64.
+
+    Raises:
+        ShapeError, NonFiniteError: the arrays do not fit together or are not finite.
+        RankError: a gradient is not rank one, as that of a batch.
+        OptionError: ``noise_std`` is negative or not finite.
+    """
+    if noise_std is not None and not (np.isfinite(noise_std) and noise_std >= 0):
+        raise OptionError(f"noise_std: expected a number >= 0 or None, got {noise_std!r}.")
+    w = as_array(weight, "weight", "classes features")
+    g = as_array(weight_grads, "weight_grad", "samples classes features")
+    b = np.zeros(len(w)) if bias is None else as_array(bias, "bias", "classes")
+    if g.shape[1:] != w.shape:
+        raise ShapeError(
+            f"weight_grad: expected the shape of weight {w.shape}, got {g.shape[1:]}; "
+            f"pass the gradient of the last fully connected layer, classes first."
+        )
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"bias: expected one entry per class ({len(w)}), got {b.shape[0]}.")
+
+    peak = np.maximum(g.max((1, 2)), -g.min((1, 2)))
+    vanished = peak == 0
+    scale = np.where(vanished, 1.0, peak)
+    if not np.all((peak > 1e-140) & (peak < 1e140) | vanished):  # squares would leave the float64 range
+        g = g / scale[:, None, None]
+    else:
+        scale = np.ones_like(scale)
+    left, value, right = _leading_triplet(g)
+    value = np.where(vanished, 1.0, value)
+    row = np.abs(left).argmax(1)
+    left_row = np.take_along_axis(left, row[:, None], 1)
+    left_row = np.where(left_row == 0, 1.0, left_row)
+
+    row_noise, residual = _row_noise(g, left, value, right, None if noise_std is None else noise_std / scale)
+    row_gradient = left_row * value[:, None] * right * scale[:, None]
+    right_noise = np.sqrt(np.einsum("nc,nc->n", left**2, row_noise**2))  # value * std of each entry of `right`
+    weight_norm = np.sqrt(np.einsum("cd,cd->c", w, w))
+    return ObservedHead(
+        weight=w,
+        bias=b,
+        has_bias=bias is not None,
+        row=row,
+        row_gradient=row_gradient,
+        ratios=left / left_row,
+        products=row_gradient @ w.T,
+        ratio_std=row_noise / (value[:, None] * np.abs(left_row)),
+        product_std=np.abs(left_row) * (right_noise * scale)[:, None] * weight_norm,
+        rounding=np.maximum(unit_roundoff(weight_grads), np.where(residual < _ROUNDING, 2.5 * residual, 0.0)),
+        residual=residual,
+        vanished=vanished,
+    )
+
+
+def _leading_triplet(matrices: Array, iterations: int = 40) -> tuple[Array, Array, Array]:
+    """Leading singular triplets of (N, C, d) by power iteration from the largest row: (N, C), (N,), (N, d)."""
+    norms = np.einsum("ncd,ncd->nc", matrices, matrices)
+    largest = norms.argmax(1)
+    right = np.take_along_axis(matrices, largest[:, None, None], 1)[:, 0]
+    right = right / np.where(norms.max(1) > 0, np.sqrt(norms.max(1)), 1.0)[:, None]
+    for _ in range(iterations):
+        previous = right
+        left = np.matmul(matrices, right[:, :, None])[:, :, 0]
+        left /= np.maximum(np.linalg.norm(left, axis=1), 1e-300)[:, None]
+        right = np.matmul(left[:, None, :], matrices)[:, 0]
+        value = np.linalg.norm(right, axis=1)
+        right = right / np.maximum(value, 1e-300)[:, None]
+        if np.abs(right - previous).max() < 1e-7:  # the error squares with every step: the next would not show
+            break
+    return left, value, right
+
+
+def _row_noise(
+    matrices: Array, left: Array, value: Array, right: Array, noise_std: Array | None
+) -> tuple[Array, Array]:
+    """Noise standard deviation of the entries of each row (N, C), and the relative rank-one residual (N,).
+
+    Row by row, because rounding noise follows the size of the row while privacy noise does not.
+    """
+    features = matrices.shape[2]
+    rest = matrices - (left * value[:, None])[:, :, None] * right[:, None, :]
+    row_rest = np.einsum("ncd,ncd->nc", rest, rest)
+    total = row_rest.sum(1)
+    residual = np.sqrt(total) / value
+    # Projection took the share left_i**2 of row i's own noise away with the signal.
+    freedom = max(features - 1, 1) * np.clip(1 - left**2, 0.05, 1.0)
+    noise = np.sqrt(row_rest / freedom)
+    suspicious = residual > _ROUNDING
+    if noise_std is not None:
+        noise = np.maximum(noise_std[:, None], np.where(suspicious[:, None], 0.0, noise))
+        suspicious &= total > 2 * noise_std**2 * matrices[0].size
+    if not suspicious.any():
+        return noise, residual
+    for index in np.flatnonzero(suspicious):
+        # Noise spreads over all directions; a second sample stands in one.
+        second = _leading_triplet(rest[index : index + 1])[1][0]
+        rows, columns = rest.shape[1] - 1, rest.shape[2] - 1
+        spread = (np.sqrt(rows) + np.sqrt(columns)) ** 2 / max(rows * columns, 1)
+        structured = second**2 > min(1.5 * spread, 0.98) * total[index]
+        if residual[index] > _REFUSE or (structured and residual[index] > 0.05):
+            raise RankError(
+                f"weight_grad: expected the gradient of one sample, which is rank one; got one with "
+                f"{residual[index]:.0%} of its norm outside rank one. Pass the gradient of a single sample, "
+                f"or noise_std if noise this large was added."
+            )
+        if structured:
+            noise[index] = np.maximum(noise[index], second)
+    return noise, residual

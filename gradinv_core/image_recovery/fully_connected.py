@@ -1,0 +1,170 @@
+"""Exact images from fully connected networks, with or without biases (paper, section on image reconstruction).
+
+A linear layer's weight gradient is ``G = delta x^T``: the gradient at its output times its input. If delta is known,
+``x = G^T delta / |delta|^2``. The head gives the first delta (``W^T a``) and the first x (the last-layer feature, whose
+activation's derivative is known because its output is); each layer then gives the next, down to the pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from gradinv_core.errors import NoExactRouteError, OptionError, RankError, ShapeError
+from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step
+
+__all__ = ["fully_connected_layers", "recover_input"]
+
+_ROWS = 512  # rows of a weight gradient taken to float64 at a time: a 4096 x 12288 layer must not cost 400 MB
+_REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what delta predicts
+
+Slope = Callable[[torch.Tensor, nn.Module], torch.Tensor]
+
+
+def _leaky_relu_slope(output: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+    negative = float(layer.negative_slope) if isinstance(layer, nn.LeakyReLU) else 0.0
+    return torch.where(output > 0, 1.0, negative).to(output)
+
+
+# Derivative of each activation, written in terms of its output.
+_SLOPES: Mapping[type[nn.Module], Slope] = {
+    nn.ReLU: lambda output, _: (output > 0).to(output),
+    nn.LeakyReLU: _leaky_relu_slope,
+    nn.Sigmoid: lambda output, _: output * (1 - output),
+    nn.Tanh: lambda output, _: 1 - output**2,
+    nn.Identity: lambda output, _: torch.ones_like(output),
+}
+
+
+def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Sequence[nn.Module]]]:
+    """The linear layers of a sequential, fully connected network, each with the activations that follow it.
+
+    Args:
+        model: a (possibly nested) ``nn.Sequential`` of Flatten, Linear, Dropout and element-wise activations.
+
+    Returns:
+        (name, layer, activations) from the input to the head.
+
+    Raises:
+        NoExactRouteError: anything else is in the network; the message names it.
+    """
+    layers: list[tuple[str, nn.Linear, list[nn.Module]]] = []
+    for name, module in _flat(model, ""):
+        if isinstance(module, nn.Linear):
+            layers.append((name, module, []))
+        elif type(module) in _SLOPES and layers:
+            layers[-1][2].append(module)
+        elif not isinstance(module, nn.Flatten | nn.Dropout):
+            raise NoExactRouteError(
+                f"expected a fully connected network, found {type(module).__name__} in layer {name or 'input'}; "
+                f"no exact route to the image is known for it here. Label and feature are recovered all the same."
+            )
+    if not layers:
+        raise NoExactRouteError("expected a fully connected network, found no linear layer in it.")
+    return [(name, layer, tuple(activations)) for name, layer, activations in layers]
+
+
+def recover_input(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    feature: torch.Tensor,
+    residual: torch.Tensor,
+    on_step: OnStep | None = None,
+) -> tuple[torch.Tensor, tuple[Step, ...], tuple[LayerRecovery, ...]]:
+    """Walk from the head to the pixels.
+
+    Args:
+        model: sequential, fully connected.
+        gradients: ``{parameter name: gradient}``.
+        feature: (d,) recovered last-layer feature.
+        residual: (C,) recovered ``a = p - y``.
+        on_step: called with each step as it is known.
+
+    Returns:
+        The flat input (n,), the steps from the feature to it, and what each layer gave.
+
+    Raises:
+        NoExactRouteError: the network is not fully connected.
+        OptionError, ShapeError: a gradient is missing or has the wrong shape.
+        RankError: a layer's gradient contradicts the recovered label and feature.
+    """
+    layers = fully_connected_layers(model)
+    steps = [Step("Last-layer feature", feature)]
+    found: list[LayerRecovery] = []
+    if on_step is not None:
+        on_step(steps[0])
+    value = feature
+    delta = layers[-1][1].weight.detach().double().cpu().T @ residual
+    for (_, head, _), (name, layer, activations) in pairwise(reversed(layers)):
+        started = time.perf_counter()
+        if value.numel() != layer.out_features:
+            raise ShapeError(
+                f"layer {name}: expected {layer.out_features} outputs to match the next layer's inputs, "
+                f"got {head.in_features}; the network is not a plain chain."
+            )
+        delta = _through(activations, value, delta, name)
+        value, misfit = _previous_input(gradients, f"{name}.weight", layer, delta)
+        found.append(
+            LayerRecovery(
+                name=name,
+                kind=f"fully connected, {layer.in_features} to {layer.out_features}",
+                unknowns=layer.in_features,
+                equations=layer.in_features * int((delta != 0).sum()),
+                residual=misfit,
+                seconds=time.perf_counter() - started,
+            )
+        )
+        if misfit > _REFUSE:
+            raise RankError(
+                f"gradient {name}.weight: expected the product of the recovered output gradient and one input, got one "
+                f"that differs from it by {misfit:.0%}; the label may be ambiguous, or the gradient not of one sample."
+            )
+        delta = layer.weight.detach().double().cpu().T @ delta
+        steps.append(Step(f"Input of layer {name}", value))
+        if on_step is not None:
+            on_step(steps[-1])
+    return value, tuple(steps), tuple(found)
+
+
+def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
+    """Leaf modules of nested sequentials, in order of execution."""
+    if not isinstance(module, nn.Sequential):
+        return [(name, module)]
+    return [
+        leaf for child, inner in module.named_children() for leaf in _flat(inner, f"{name}.{child}" if name else child)
+    ]
+
+
+def _through(activations: Sequence[nn.Module], output: torch.Tensor, delta: torch.Tensor, name: str) -> torch.Tensor:
+    """Gradient before the activation, from the gradient after it and its output."""
+    if len(activations) > 1:
+        raise NoExactRouteError(f"layer {name}: expected one activation after it, found {len(activations)}.")
+    for activation in activations:
+        delta = delta * _SLOPES[type(activation)](output, activation)
+    return delta
+
+
+def _previous_input(
+    gradients: Mapping[str, torch.Tensor], name: str, layer: nn.Linear, delta: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Input G^T delta / |delta|^2 and the relative misfit of G = delta x^T, block by block in float64."""
+    if name not in gradients:
+        raise OptionError(f"gradients: expected an entry {name}, got {', '.join(gradients) or 'none'}.")
+    gradient = gradients[name].detach()
+    if gradient.shape != layer.weight.shape:
+        raise ShapeError(f"gradient {name}: expected shape {tuple(layer.weight.shape)}, got {tuple(gradient.shape)}.")
+    power = float(delta @ delta)
+    if power == 0:
+        raise NoExactRouteError(
+            f"layer {name}: expected at least one active unit, found none, so no gradient reaches the layer below it."
+        )
+    blocks = [gradient[start : start + _ROWS].double().cpu() for start in range(0, len(gradient), _ROWS)]
+    parts = list(zip(blocks, delta.split(_ROWS), strict=True))
+    value = sum((block.T @ part for block, part in parts), torch.zeros(layer.in_features, dtype=torch.float64)) / power
+    misfit = sum(float((block - torch.outer(part, value)).square().sum()) for block, part in parts)
+    total = sum(float(block.square().sum()) for block in blocks)
+    return value, (misfit / total) ** 0.5 if total > 0 else 0.0

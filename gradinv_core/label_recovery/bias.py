@@ -1,0 +1,61 @@
+"""The bias window: where the head has a bias, its gradient is the residual ``a`` itself, and nothing is left to search.
+
+Our derivation. ``dL/db = a`` and ``dL/dW = a x^T`` share their left factor, so ``a_r`` is the least-squares factor
+between ``dL/db`` and the ratios c. It uses every class, and holds for any soft label. If the whole gradient was
+rescaled the factor is ``kappa a_r``, the feature is still exact, and a label structure is needed to tell kappa.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradinv_core.arrays import Array
+from gradinv_core.consistency import fit
+from gradinv_core.errors import RankError
+from gradinv_core.head import ObservedHead
+from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_structures import LabelStructure
+
+__all__ = ["solve"]
+
+_MISMATCH = 1e-3  # relative; beyond rounding, and beyond what noise explains
+
+
+def solve(
+    head: ObservedHead, bias_grad: Array, structure: LabelStructure | None, known_scale: bool, sigmas: float
+) -> Search:
+    """Lambda from the bias gradient.
+
+    Args:
+        head: a single observed head.
+        bias_grad: (C,) gradient of the head bias.
+        structure: needed only if the gradient's scale is unknown.
+        known_scale: whether the gradient reached the server unscaled.
+        sigmas: half width of the interval in standard deviations.
+
+    Returns:
+        One mode.
+
+    Raises:
+        RankError: the two gradients do not share their left factor, so they are not from one sample.
+    """
+    ratios = head.ratios[0]
+    noise = head.ratio_std[0] * np.linalg.norm(head.row_gradient[0])  # standard deviation of a gradient entry, by row
+    power = float((ratios**2).sum())
+    factor = float(bias_grad @ ratios) / power
+    rest = float(np.linalg.norm(bias_grad - factor * ratios))
+    size = float(np.linalg.norm(bias_grad))
+    if factor == 0 or rest > _MISMATCH * size + 6 * float(np.linalg.norm(noise)):
+        raise RankError(
+            "bias_grad: expected the gradient of the same sample as weight_grad, which has the same left factor; "
+            f"got one that differs from it by {rest / max(size, 1e-300):.0%}. Pass both gradients of one training step."
+        )
+    scale = 1 / factor
+    factor_std = np.sqrt(((ratios * noise) ** 2).sum()) / power + 4 * head.rounding[0] * abs(factor)
+    scale_std = float(abs(factor_std / factor**2))
+    result = fit(head, np.array([[scale]]), structure, known_scale)
+    width = sigmas * scale_std
+    drift = np.abs(result.slope[0, 0]).max() * width + 2 * result.std[0, 0].max()
+    misfit = result.chi_square[0, 0] / max(int(result.freedom[0, 0]), 1)
+    mode = Mode(scale, scale - width, scale + width, float(result.amplitude[0, 0]), float(misfit), float(drift))
+    return Search((mode,), complete=True, evaluations=1)

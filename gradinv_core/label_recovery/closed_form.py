@@ -1,0 +1,217 @@
+"""The closed form: three classes that share a value leave exactly one lambda; three triples prove there is no other.
+
+Our derivation. For base classes i, j, k the shared value and the gradient's overall scale drop out of
+
+    (p_i - p_k) / (p_j - p_k) = (c_i - c_k) / (c_j - c_k),        p = softmax(lambda u)   (bias-free head).
+
+Let k be the middle one in u, so that A = u_i - u_k > 0 and B = u_k - u_j > 0. With K(t) = log((e^t - 1) / t), the log
+moment generating function of the uniform distribution, taking logarithms gives
+
+    h(lambda) = log(A/B) + K(lambda A) - K(lambda B) + lambda B = log((c_i - c_k) / (c_k - c_j)).
+
+K' lies in (0, 1), so h' = A K'(lambda A) + B (1 - K'(lambda B)) > 0: h rises strictly over the whole real line. There
+is one root if c has the same middle class as u, and none otherwise. h is convex for A >= B and concave for A <= B, so
+Newton converges from anywhere.
+
+At most two classes are not base classes, so of three disjoint triples at least one is all base: every admissible lambda
+is a root of one of the three. Evaluating those few candidates on all classes is therefore a complete search.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from gradinv_core.arrays import Array
+from gradinv_core.consistency import (
+    SIMPLEX_SIGMAS,
+    Fit,
+    fit,
+    good_fit_limit,
+    plausible_amplitude,
+    pseudo_label_std,
+    rounding_width,
+)
+from gradinv_core.head import ObservedHead
+from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_structures import LabelStructure
+from gradinv_core.landscape import head_probabilities
+
+__all__ = ["applicable", "solve", "triple_roots", "triples"]
+
+_DISJOINT_FROM = 9  # classes; below, every triple is used
+_SEPARATION = 10.0  # differences of ratios must exceed their noise by this factor to prove anything
+_ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one minimum beside it
+
+
+def applicable(head: ObservedHead, structure: LabelStructure | None) -> bool:
+    """Whether the closed form can run: a bias-free head and a structure that leaves three base classes."""
+    return (
+        not head.has_bias
+        and structure is not None
+        and structure.offset is None
+        and structure.free_entries > 0
+        and head.classes >= structure.free_entries + 3
+    )
+
+
+def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigmas: float) -> list[Search]:
+    """Every lambda at which the structure holds, for N heads at once.
+
+    Args:
+        head: N observed heads, bias-free.
+        structure: shared base with at most two free entries.
+        known_scale: whether ``|a_r| = 1 / |lambda|``, or the gradient was rescaled.
+        sigmas: half width of the intervals in standard deviations.
+
+    Returns:
+        One `Search` per head. It is ``complete`` when the triples were resolved well enough to exclude everything else.
+    """
+    chosen = triples(head.ratios)
+    roots, resolved = triple_roots(head, chosen)
+    usable = np.isfinite(roots)
+    scales = np.where(usable, roots, 1.0)
+    amplitude = None if known_scale else _triple_amplitude(head, chosen, scales)
+    evaluations = roots.shape[1]
+    start = scales
+    for _ in range(4):
+        result = fit(head, scales, structure, known_scale, amplitude)
+        amplitude = None if known_scale else result.amplitude
+        # A root known to ten per cent moves no further than that; the clip keeps unusable ones harmless.
+        scales = np.clip(scales + result.step, start - 0.2 * np.abs(start), start + 0.2 * np.abs(start))
+        evaluations += roots.shape[1]
+    result = fit(head, scales, structure, known_scale, amplitude)
+    half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
+    possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
+    accepted: np.ndarray = (
+        usable
+        & possible
+        & (result.chi_square <= good_fit_limit(result.freedom))
+        & (result.outside <= SIMPLEX_SIGMAS)
+        & (half_width <= _ROOT_ACCURACY * np.abs(scales))
+    )
+    complete = resolved.all(1)
+    return [
+        Search(
+            _distinct(result, n, scales[n], half_width[n], np.flatnonzero(accepted[n])), bool(complete[n]), evaluations
+        )
+        for n in range(len(head))
+    ]
+
+
+@lru_cache
+def _all_triples(classes: int) -> np.ndarray:
+    return np.array(list(combinations(range(classes), 3)))
+
+
+def triples(ratios: Array) -> np.ndarray:
+    """Class triples (N, T, 3) of which at least one avoids any two given classes.
+
+    From nine classes on, three disjoint triples of well-separated ratios: extremes, and the class nearest to their
+    middle.
+    """
+    samples, classes = ratios.shape
+    if classes < _DISJOINT_FROM:
+        return np.broadcast_to(_all_triples(classes), (samples, *_all_triples(classes).shape))
+    order = np.argsort(ratios, axis=1)
+    low, high = order[:, :3], order[:, -3:]  # lowest with third highest and so on: three equally wide triples
+    inner = order[:, 3:-3]
+    values = np.take_along_axis(ratios, inner, 1)
+    middle = np.empty((samples, 3), dtype=order.dtype)
+    for triple in range(3):
+        ends = np.take_along_axis(ratios, np.stack([low[:, triple], high[:, triple]], 1), 1)
+        nearest = np.abs(values - ends.mean(1, keepdims=True)).argmin(1)[:, None]
+        middle[:, triple] = np.take_along_axis(inner, nearest, 1)[:, 0]
+        np.put_along_axis(values, nearest, np.inf, 1)
+    return np.stack([low, middle, high], axis=2)
+
+
+def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
+    """The one lambda at which each triple shares a value.
+
+    Args:
+        head: N observed heads, bias-free.
+        chosen: (N, T, 3) class triples.
+
+    Returns:
+        roots (N, T), NaN where there is none, and resolved (N, T): whether noise leaves no doubt about that.
+    """
+    flat = chosen.reshape(len(chosen), -1)
+    u = np.take_along_axis(head.products, flat, 1).reshape(chosen.shape)
+    c = np.take_along_axis(head.ratios, flat, 1).reshape(chosen.shape)
+    order = np.argsort(u, axis=2)  # j, k, i
+    u, c = np.take_along_axis(u, order, 2), np.take_along_axis(c, order, 2)
+    above, below = u[..., 2] - u[..., 1], u[..., 1] - u[..., 0]
+    up, down = c[..., 2] - c[..., 1], c[..., 1] - c[..., 0]
+    exists = (up * down > 0) & (above > 0) & (below > 0)
+    above, below = np.where(exists, above, 1.0), np.where(exists, below, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        target = np.where(exists, np.log(up / down), 0.0)
+    log_ratio = np.log(above / below)
+    roots = np.zeros(target.shape)
+    for _ in range(60):
+        value = log_ratio + _k(roots * above) - _k(roots * below) + roots * below
+        rise = above * _k_slope(roots * above) + below * (1 - _k_slope(roots * below))
+        step = (target - value) / rise
+        roots = roots + step
+        if np.all(np.abs(step) <= 1e-13 * np.abs(roots) + 1e-300):
+            break
+    nonzero = np.where(roots == 0, 1.0, roots)
+
+    # Noise of the pseudo-label at the root, read as noise of the three ratios.
+    probabilities = head_probabilities(head, nonzero)
+    std = pseudo_label_std(head, nonzero, probabilities, 1 / nonzero) * np.abs(nonzero)[..., None]
+    std = np.take_along_axis(np.take_along_axis(std, chosen, 2), order, 2)
+    noise = std.max(2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        doubt = _SEPARATION * noise / np.minimum(np.abs(up), np.abs(down))
+        error = noise / np.minimum(np.abs(up), np.abs(down)) / rise / np.abs(nonzero)
+    resolved = np.where(exists, (doubt < 1) & (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS), doubt < 1)
+    return np.where(exists & (roots != 0), roots, np.nan), resolved
+
+
+def _k(t: Array) -> Array:
+    """log((e^t - 1) / t), for any t without overflow."""
+    size = np.maximum(np.abs(t), 1e-300)
+    return np.maximum(t, 0.0) + np.log(-np.expm1(-size) / size)
+
+
+def _k_slope(t: Array) -> Array:
+    """Derivative of `_k`, in (0, 1)."""
+    size = np.maximum(np.abs(t), 1e-300)
+    with np.errstate(over="ignore"):
+        positive = np.where(size > 1e-4, 1 / -np.expm1(-size) - 1 / size, 0.5 + size / 12)
+    return np.where(t >= 0, positive, 1 - positive)
+
+
+def _triple_amplitude(head: ObservedHead, chosen: np.ndarray, scales: Array) -> Array:
+    """a_r that each triple implies at its root: slope of p against c between its extremes."""
+    probabilities = head_probabilities(head, scales)
+    p = np.take_along_axis(probabilities, chosen, 2)
+    c = np.take_along_axis(np.broadcast_to(head.ratios[:, None, :], probabilities.shape), chosen, 2)
+    spread = c.max(2) - c.min(2)
+    rise = np.take_along_axis(p, c.argmax(2)[..., None], 2) - np.take_along_axis(p, c.argmin(2)[..., None], 2)
+    return rise[..., 0] / np.where(spread == 0, 1.0, spread)
+
+
+def _distinct(result: Fit, n: int, scales: Array, half_width: Array, accepted: np.ndarray) -> tuple[Mode, ...]:
+    """Modes of head n, with roots that name the same lambda merged; best first."""
+    modes: list[Mode] = []
+    for t in sorted(accepted, key=lambda t: result.chi_square[n, t]):
+        scale, width = float(scales[t]), float(half_width[t])
+        if any(abs(scale - mode.scale) <= 1e-6 * abs(scale) + width + (mode.high - mode.low) for mode in modes):
+            continue
+        drift = np.abs(result.slope[n, t]).max() * width + 2 * result.std[n, t].max()
+        modes.append(
+            Mode(
+                scale,
+                scale - width,
+                scale + width,
+                float(result.amplitude[n, t]),
+                float(result.chi_square[n, t] / max(result.freedom[n, t], 1)),
+                float(drift),
+            )
+        )
+    return tuple(modes)

@@ -1,0 +1,50 @@
+"""What a solver hands back: the separate ranges of lambda that explain the gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scipy.stats import norm
+
+__all__ = ["Mode", "Search", "interval_sigmas"]
+
+
+class Mode(NamedTuple):
+    """One connected range of lambdas consistent with the gradient at its noise level.
+
+    Attributes:
+        scale: the best lambda_r inside.
+        low: lower end, may be -inf.
+        high: upper end, may be inf.
+        amplitude: a_r at the best lambda; 1 / scale unless the gradient's scale is unknown.
+        misfit: chi-square of the best lambda per degree of freedom.
+        uncertainty: largest change of any label entry over the range, plus two standard deviations of noise.
+    """
+
+    scale: float
+    low: float
+    high: float
+    amplitude: float
+    misfit: float
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """Outcome of one solver on one head.
+
+    Attributes:
+        modes: every range it found, best first; empty when nothing is consistent.
+        complete: whether it proved that there are no others.
+        evaluations: how many candidate lambdas it evaluated.
+    """
+
+    modes: tuple[Mode, ...]
+    complete: bool
+    evaluations: int
+
+
+def interval_sigmas(confidence: float) -> float:
+    """Half width of a two-sided interval of this confidence, in standard deviations (0.95 -> 1.96)."""
+    return float(norm.ppf(0.5 + confidence / 2))

@@ -1,0 +1,163 @@
+"""From a solver's ranges of lambda to an answer with a status, a format and a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradinv_core.arrays import Array, to_tensor
+from gradinv_core.head import ObservedHead
+from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
+from gradinv_core.label_recovery.scan import chance_of_agreement
+from gradinv_core.label_structures import LabelStructure
+from gradinv_core.landscape import head_probabilities, variance_losses
+
+__all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "infer_format", "report", "vanished_report"]
+
+UNIQUE_LABEL = 1e-3
+"""An answer is called unique only if no label entry can be off by more than this."""
+
+UNIQUE_SCALE = 1e-2
+"""... and lambda, hence the feature, by no more than this fraction."""
+
+_CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
+_PRESENT = 1e-5  # a label entry below this is called zero
+
+
+def report(
+    head: ObservedHead,
+    search: Search,
+    structure: LabelStructure | None,
+    solver: str,
+    window: Window,
+    rejected: LabelStructure | None = None,
+    fallback_scale: float | None = None,
+) -> LabelRecovery:
+    """Turn a search over one head into the public answer.
+
+    Args:
+        head: the single observed head.
+        search: what the solver found.
+        structure: the label structure it used, None for the simplex alone.
+        solver: name of the solver.
+        window: where lambda leaked.
+        rejected: a structure that was tried first and explains the gradient nowhere.
+        fallback_scale: the lambda to show when the search found nothing.
+    """
+    modes = search.modes or (_nowhere(fallback_scale),)
+    candidates = [_candidate(head, mode, structure) for mode in modes]
+    best, answer = modes[0], candidates[0]
+    status = Status.UNIQUE if _is_unique(head, search, structure, window) else Status.AMBIGUOUS
+    structured = structure is not None and bool(search.modes)
+    label_format = (
+        infer_format(answer.label.numpy(), best.uncertainty) if structured or window is Window.BIAS else "any"
+    )
+    return LabelRecovery(
+        label=answer.label,
+        feature=to_tensor(best.scale * head.row_gradient[0]),
+        scale=best.scale,
+        row=int(head.row[0]),
+        label_format=label_format,
+        loss=answer.loss,
+        status=status,
+        message=_message(search, status, solver, window, rejected),
+        intervals=[(mode.low, mode.high) for mode in search.modes] or [(-np.inf, np.inf)],
+        candidates=candidates,
+        window=window,
+        solver=solver,
+        evaluations=search.evaluations,
+        noise=float(head.residual[0]),
+    )
+
+
+def vanished_report(head: ObservedHead, index: int) -> LabelRecovery:
+    """The answer to a gradient that is exactly zero."""
+    classes, features = head.weight.shape
+    return LabelRecovery(
+        label=to_tensor(np.full(classes, 1 / classes)),
+        feature=to_tensor(np.zeros(features)),
+        scale=np.inf,
+        row=int(head.row[index]),
+        label_format="any",
+        loss=0.0,
+        status=Status.VANISHED,
+        message="The gradient is exactly zero: the network already predicts its label to the last digit, or its "
+        "feature is zero. Nothing can be read from it.",
+        intervals=[(-np.inf, np.inf)],
+    )
+
+
+def infer_format(label: Array, uncertainty: float) -> str:
+    """Read the label format off a recovered label (C,): how many entries stand out, and whether the rest is zero."""
+    tolerance = max(_PRESENT, 2 * uncertainty)
+    ordered = np.sort(label)[::-1]
+    base = float(np.median(ordered[2:])) if len(label) > 2 else 0.0
+    if len(label) > 2 and np.abs(ordered[2:] - base).max() > 2 * tolerance:
+        return "any"
+    mixed = ordered[1] - base > tolerance
+    smoothed = base > tolerance / max(len(label) - 2, 1) ** 0.5
+    if mixed:
+        return "mixup+smoothing" if smoothed else "mixup"
+    return "smoothing" if smoothed else "hard"
+
+
+def _is_unique(head: ObservedHead, search: Search, structure: LabelStructure | None, window: Window) -> bool:
+    if not search.complete or len(search.modes) != 1:
+        return False
+    mode = search.modes[0]
+    narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale)
+    if not (narrow and mode.uncertainty <= UNIQUE_LABEL):
+        return False
+    if window is not Window.LABEL_STRUCTURE or structure is None:
+        return True
+    nuisances = 1 if structure.value_is_zero else 0
+    constrained = int(structure.constrained(np.zeros(head.classes)).sum())
+    return chance_of_agreement(head, mode.scale, structure, constrained - 1 - (1 - nuisances)) < _CHANCE
+
+
+def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
+    scale = np.array([[mode.scale]])
+    label = head_probabilities(head, scale)[0, 0] - mode.amplitude * head.ratios[0]
+    loss = 0.0 if structure is None else float(variance_losses(head, scale, structure, scale_free=True)[0, 0])
+    return Candidate(mode.scale, to_tensor(label), loss)
+
+
+def _nowhere(scale: float | None) -> Mode:
+    """A placeholder when nothing is consistent: the given lambda, or the smallest possible one."""
+    value = 1.0 if scale is None else scale
+    return Mode(value, -np.inf, np.inf, 1 / value, np.inf, 1.0)
+
+
+def _message(search: Search, status: Status, solver: str, window: Window, rejected: LabelStructure | None) -> str:
+    if solver in ("swarm", "lbfgs"):
+        if search.modes:
+            return "The search stopped at a small loss; it cannot tell whether another lambda fits as well."
+        return "The search left its bounds without a small loss: out of bound."
+    if status is Status.UNIQUE:
+        return {
+            Window.BIAS: "The bias gradient is the residual itself: label and feature follow without a search.",
+            Window.LABEL_STRUCTURE: "Exactly one lambda makes the classes agree; all others are excluded.",
+        }.get(window, "Only one narrow range of lambda keeps the label a probability vector.")
+    prefix = ""
+    if rejected is not None:
+        prefix = "No lambda makes the classes agree, so the label is not of the assumed format. "
+    if not search.modes:
+        return prefix + "Nothing in the gradient singles out a lambda."
+    if window is Window.SIMPLEX:
+        return (
+            prefix + "Only the rule that a label is a probability vector is left; it bounds lambda but does not fix it."
+        )
+    if len(search.modes) > 1:
+        return (
+            f"{len(search.modes)} separate ranges of lambda explain the gradient equally well; "
+            f"the head alone cannot choose."
+        )
+    if not search.complete:
+        return "One lambda was found, but noise keeps this solver from excluding others; the scan can."
+    low, high = search.modes[0].low, search.modes[0].high
+    if not np.isfinite(low) or not np.isfinite(high):
+        return (
+            "The prediction is one-hot to the gradient's precision: every lambda in an unbounded range explains it, "
+            "and the head alone cannot choose."
+        )
+    return "The noise in the gradient leaves a range of lambda too wide to call one answer."

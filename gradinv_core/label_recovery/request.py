@@ -1,0 +1,70 @@
+"""The options of one recovery, checked once for both front doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradinv_core.errors import OptionError
+from gradinv_core.head import ObservedHead
+from gradinv_core.label_recovery import closed_form
+from gradinv_core.label_recovery.modes import interval_sigmas
+from gradinv_core.label_structures import LabelStructure, label_structure
+
+__all__ = ["GRADIENT_SCALES", "SOLVERS", "Options", "Request", "check_request"]
+
+SOLVERS = ("auto", "closed_form", "scan", "swarm", "lbfgs")
+GRADIENT_SCALES = ("known", "unknown")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options as the caller gave them; see `recover_label`."""
+
+    label_format: str | LabelStructure
+    solver: str
+    gradient_scale: str
+    noise_std: float | None
+    nonnegative_feature: bool
+    confidence: float
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options, checked and in the solvers' terms."""
+
+    structure: LabelStructure | None
+    solver: str
+    known_scale: bool
+    nonnegative_feature: bool
+    sigmas: float
+    seed: int | None
+
+
+def check_request(head: ObservedHead, options: Options) -> Request:
+    """Check the options against the heads they are about.
+
+    Raises:
+        OptionError: an option is unknown, or two do not go together.
+        ClassCountError: too few classes for the label format.
+    """
+    solver, gradient_scale, confidence = options.solver, options.gradient_scale, options.confidence
+    if solver not in SOLVERS:
+        raise OptionError(f"solver: expected one of {', '.join(SOLVERS)}, got {solver!r}.")
+    if gradient_scale not in GRADIENT_SCALES:
+        raise OptionError(f"gradient_scale: expected one of {', '.join(GRADIENT_SCALES)}, got {gradient_scale!r}.")
+    if not 0 < confidence < 1:
+        raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}.")
+    structure = label_structure(options.label_format, head.classes)
+    if structure is None and gradient_scale == "unknown":
+        raise OptionError(
+            "label_format: 'any' with gradient_scale 'unknown' leaves every lambda possible; name a label structure."
+        )
+    if solver == "closed_form" and not closed_form.applicable(head, structure):
+        raise OptionError(
+            "solver: 'closed_form' needs a bias-free head and a label format that leaves three classes with one shared "
+            "value; use 'auto' or 'scan'."
+        )
+    if solver in ("swarm", "lbfgs") and (structure is None or gradient_scale == "unknown"):
+        raise OptionError(f"solver: {solver!r} is the paper's search; it needs a label structure and a known scale.")
+    return Request(structure, solver, gradient_scale == "known", nonnegative_feature, interval_sigmas(confidence), seed)

@@ -1,0 +1,155 @@
+"""Label structures: what the server assumes about the soft label, one small class each.
+
+A structure looks at pseudo-labels and says which entries it predicts (`constrained`) and what they must have in common.
+Every structure here says "these entries share one value"; they differ in which entries and which value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gradinv_core.arrays import Array
+from gradinv_core.errors import ClassCountError, OptionError
+
+__all__ = ["LABEL_FORMATS", "LabelStructure", "SharedBase", "SharedClasses", "label_structure"]
+
+
+class LabelStructure(Protocol):
+    """What `recover_label` needs to know of a label structure."""
+
+    @property
+    def name(self) -> str:
+        """Short name, shown to the user."""
+
+    @property
+    def offset(self) -> Array | None:
+        """(C,) known part of the constrained entries, or None for zeros."""
+
+    @property
+    def value_is_zero(self) -> bool:
+        """Whether the shared value is known to be zero; otherwise it is one more unknown."""
+
+    @property
+    def free_entries(self) -> int:
+        """How many entries the structure leaves free, chosen by the data."""
+
+    def constrained(self, pseudo_labels: Array) -> np.ndarray:
+        """Boolean (..., C): which entries share the value (plus their offset)."""
+
+    def check(self, classes: int) -> None:
+        """Raise `ClassCountError` when ``classes`` are too few to determine lambda and verify it."""
+
+
+@dataclass(frozen=True)
+class SharedBase:
+    """All classes share one value, except the ``free_entries`` largest (design of label smoothing, mixup, CutMix)."""
+
+    name: str
+    free_entries: int
+    value_is_zero: bool
+    offset: None = None
+
+    def constrained(self, pseudo_labels: Array) -> np.ndarray:
+        """Everything but the largest entries."""
+        mask = np.ones(pseudo_labels.shape, dtype=bool)
+        rest = pseudo_labels
+        for round_ in range(self.free_entries):
+            top = rest.argmax(-1)[..., None]
+            np.put_along_axis(mask, top, False, -1)
+            if round_ + 1 < self.free_entries:
+                rest = np.where(mask, pseudo_labels, -np.inf)
+        return mask
+
+    def check(self, classes: int) -> None:
+        """One equation to find lambda, one for the shared value unless it is zero, one more to verify."""
+        needed = self.free_entries + (2 if self.value_is_zero else 3)
+        if classes < needed:
+            raise ClassCountError(
+                f"label_format {self.name!r}: expected at least {needed} classes, got {classes}; "
+                f"name a more specific label_format, or pass the head's bias gradient."
+            )
+
+
+@dataclass(frozen=True)
+class SharedClasses:
+    """The user knows that the classes ``indices`` share one value; nothing is said of the others.
+
+    ``known`` (C,) subtracts a known part first: with a teacher's softmax there, "the label is this teacher's softmax"
+    becomes "the difference is zero everywhere".
+    """
+
+    indices: tuple[int, ...]
+    value_is_zero: bool = False
+    known: tuple[float, ...] | None = None
+    name: str = "shared classes"
+    free_entries: int = 0
+
+    @classmethod
+    def from_teacher(cls, logits: Sequence[float], temperature: float = 1.0) -> SharedClasses:
+        """The label is the softmax of these (C,) teacher logits at this temperature (> 0)."""
+        if not temperature > 0:
+            raise OptionError(f"temperature: expected a number > 0, got {temperature!r}.")
+        scaled = np.asarray(logits, dtype=np.float64) / temperature
+        exponential = np.exp(scaled - scaled.max())
+        return cls(
+            tuple(range(len(scaled))), True, tuple((exponential / exponential.sum()).tolist()), name="teacher softmax"
+        )
+
+    @property
+    def offset(self) -> Array | None:
+        """The known part as an array."""
+        return None if self.known is None else np.asarray(self.known)
+
+    def constrained(self, pseudo_labels: Array) -> np.ndarray:
+        """The named classes, whatever the pseudo-labels say."""
+        mask = np.zeros(pseudo_labels.shape, dtype=bool)
+        mask[..., list(self.indices)] = True
+        return mask
+
+    def check(self, classes: int) -> None:
+        """The indices must exist, and be enough to find lambda and verify it."""
+        needed = 2 if self.value_is_zero else 3
+        if len(set(self.indices)) < needed or not all(0 <= index < classes for index in self.indices):
+            raise ClassCountError(
+                f"SharedClasses: expected at least {needed} different class indices below {classes}, "
+                f"got {list(self.indices)}."
+            )
+        if self.known is not None and len(self.known) != classes:
+            raise ClassCountError(
+                f"SharedClasses: expected one known value per class ({classes}), got {len(self.known)}."
+            )
+
+
+# "unknown" covers the four above it at once; None leaves only the simplex.
+LABEL_FORMATS: dict[str, LabelStructure | None] = {
+    "hard": SharedBase("hard", 1, value_is_zero=True),
+    "smoothing": SharedBase("smoothing", 1, value_is_zero=False),
+    "mixup": SharedBase("mixup", 2, value_is_zero=True),
+    "mixup+smoothing": SharedBase("mixup+smoothing", 2, value_is_zero=False),
+    "unknown": SharedBase("unknown", 2, value_is_zero=False),
+    "any": None,
+}
+
+
+def label_structure(label_format: str | LabelStructure, classes: int) -> LabelStructure | None:
+    """The structure behind a format's name, checked against the class count; a structure passes through.
+
+    Raises:
+        OptionError: no such format.
+        ClassCountError: too few classes for it.
+    """
+    if isinstance(label_format, str):
+        if label_format not in LABEL_FORMATS:
+            raise OptionError(f"label_format: expected one of {', '.join(LABEL_FORMATS)}, got {label_format!r}.")
+        structure = LABEL_FORMATS[label_format]
+    else:
+        structure = label_format
+    if structure is not None:
+        structure.check(classes)
+    elif classes < 2:
+        raise ClassCountError(f"label_format 'any': expected at least 2 classes, got {classes}.")
+    return structure

@@ -1,0 +1,124 @@
+"""The landscape over lambda_r: the pseudo-label at every candidate, and the variance loss the paper searches.
+
+Logits are linear in lambda: with ``u = W g_r`` computed once, ``y_hat(lambda) = softmax(lambda u + b) - c / lambda``
+costs O(C) per candidate instead of O(C d). The entries of ``y_hat`` sum to 1 for every lambda, so that sum tells
+nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gradinv_core.arrays import Array, ArrayLike, as_array, to_tensor
+from gradinv_core.errors import OptionError
+from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.label_structures import LabelStructure, label_structure
+
+__all__ = ["LAMBDA_GRID", "feasible", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses"]
+
+
+def _grid() -> Array:
+    """Both signs of |lambda| = 1 + t: t fine from 1e-6, where untrained networks live, to 1e6, then coarse to 1e34.
+
+    Trained networks reach 1e3; beyond 1e6 lie predictions right to the last digit, whose residual has underflowed.
+    """
+    steps = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 780), np.geomspace(1e6, 1e34, 281)[1:]])
+    return np.concatenate([-(1 + steps[::-1]), 1 + steps])
+
+
+LAMBDA_GRID: Array = _grid()
+"""Every lambda a gradient of known scale can hide behind: |a_r| <= 1, so |lambda_r| >= 1."""
+
+
+def head_probabilities(head: ObservedHead, scales: Array) -> Array:
+    """softmax(lambda u + b): scales (N, K) -> probabilities (N, K, C)."""
+    logits = scales[..., None] * head.products[:, None, :] + head.bias
+    logits -= logits.max(-1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(-1, keepdims=True)
+    return logits
+
+
+def pseudo_labels(head: ObservedHead, scales: Array) -> Array:
+    """The soft label that each candidate lambda implies (paper, eq. for the pseudo-label).
+
+    Args:
+        head: N observed heads.
+        scales: (N, K) candidate values of lambda_r, none of them 0.
+
+    Returns:
+        (N, K, C) pseudo-labels. Each sums to 1; only near the truth are they all in [0, 1] and structured.
+    """
+    return head_probabilities(head, scales) - head.ratios[:, None, :] / scales[..., None]
+
+
+def feasible(labels: Array, tolerance: float | Array = 1e-6) -> np.ndarray:
+    """Whether labels (..., C) are points of the simplex: every entry in [0, 1] up to the tolerance. Shape (...)."""
+    return np.all((labels >= -np.asarray(tolerance)) & (labels <= 1 + np.asarray(tolerance)), axis=-1)
+
+
+def variance_losses(head: ObservedHead, scales: Array, structure: LabelStructure, scale_free: bool = False) -> Array:
+    """Variance loss of N heads at (N, K) candidates, over the classes that should share one value: (N, K).
+
+    The paper's loss is the variance of the pseudo-label there. It also tends to 0 as |lambda| grows, because softmax
+    saturates and c/lambda vanishes: false minima at infinity. The scale-free loss (ours) divides by the larger of the
+    two variances it is the difference of; it tends to 1 at infinity and to the rounding floor at the truth.
+    """
+    probabilities = head_probabilities(head, scales)
+    residuals = head.ratios[:, None, :] / scales[..., None]
+    labels = probabilities - residuals
+    mask = structure.constrained(labels)
+    if structure.offset is not None:
+        labels = labels - structure.offset
+    loss = _masked_variance(labels, mask)
+    if scale_free:
+        parts = np.maximum(_masked_variance(residuals, mask), _masked_variance(probabilities, mask))
+        loss = loss / np.maximum(parts, np.finfo(np.float64).tiny)
+    return loss
+
+
+def _masked_variance(values: Array, mask: np.ndarray) -> Array:
+    """Population variance over the masked entries of the last axis."""
+    count = np.maximum(mask.sum(-1), 1)
+    mean = np.where(mask, values, 0.0).sum(-1) / count
+    return np.where(mask, (values - mean[..., None]) ** 2, 0.0).sum(-1) / count
+
+
+def variance_loss(
+    scales: ArrayLike,
+    weight: ArrayLike,
+    weight_grad: ArrayLike,
+    bias: ArrayLike | None = None,
+    label_format: str | LabelStructure = "unknown",
+    scale_free: bool = False,
+) -> torch.Tensor:
+    """The curve the one unknown scalar is hidden in.
+
+    Args:
+        scales: (K,) candidate values of lambda_r, none of them 0.
+        weight: (C, d) head weights.
+        weight_grad: (C, d) their gradient, from one sample.
+        bias: (C,) head bias, or None.
+        label_format: which classes are compared: "smoothing" leaves out the top entry, "mixup" and "unknown" the top
+            two.
+        scale_free: divide by the natural size of the loss (see `variance_losses`); False is the paper's loss.
+
+    Returns:
+        (K,) losses, float64.
+
+    Raises:
+        ShapeError, NonFiniteError, RankError: as `recover_label`.
+        OptionError: a scale is 0, or the format has no structure to compare ("any").
+    """
+    candidates = as_array(scales, "scales", "candidates")
+    if not np.all(candidates):
+        raise OptionError("scales: expected lambdas other than 0, got 0; a zero lambda would mean a zero feature.")
+    gradient = weight_grad[None] if isinstance(weight_grad, torch.Tensor) else np.asarray(weight_grad)[None]
+    head = observe_heads(weight, gradient, bias)
+    structure = label_structure(label_format, head.classes)
+    if structure is None:
+        raise OptionError(
+            "label_format: 'any' assumes no structure, so it has no variance loss; name a structured format."
+        )
+    return to_tensor(variance_losses(head, candidates[None], structure, scale_free)[0])

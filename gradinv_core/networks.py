@@ -1,0 +1,238 @@
+"""Networks to attack, built the same way from the same seed everywhere, and the view of their last layer.
+
+All of them eat images (N, 3, image_size, image_size) with values in [0, 1] and answer with logits (N, C).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from gradinv_core.errors import ClassCountError, OptionError, ShapeError
+from gradinv_core.torchvision_access import import_torchvision
+
+__all__ = ["INITIALISATIONS", "NETWORKS", "HeadView", "NetworkSpec", "build_network", "find_head", "observe_head"]
+
+INITIALISATIONS = ("pytorch", "uniform")
+_LARGEST_CLASS_COUNT = 100_000
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What a menu needs to know about a network.
+
+    Attributes:
+        name: key in `NETWORKS`.
+        title: for people.
+        description: one sentence.
+        image_size: side of the square images it expects, in pixels.
+        exact_image: whether the image follows from the gradient by linear algebra alone: every activation is
+            invertible, or every layer fully connected. The others need priors or gradient matching.
+    """
+
+    name: str
+    title: str
+    description: str
+    image_size: int
+    exact_image: bool
+
+
+def _fully_connected(classes: int, head_bias: bool, widths: tuple[int, ...]) -> nn.Sequential:
+    """Flatten, then bias-free linear layers with ReLU between them."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, outputs in itertools.pairwise(widths):
+        layers += [nn.Linear(inputs, outputs, bias=False), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], classes, bias=head_bias))
+
+
+def _lenet(classes: int, head_bias: bool, activation: Callable[[], nn.Module]) -> nn.Sequential:
+    """Three 5x5 convolutions of 12 channels, 32x32 -> 16x16 -> 8x8 -> 8x8, then the head on 12 * 8 * 8 = 768."""
+    layers: list[nn.Module] = []
+    for channels, stride in ((3, 2), (12, 2), (12, 1)):
+        layers += [nn.Conv2d(channels, 12, kernel_size=5, stride=stride, padding=2), activation()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(768, classes, bias=head_bias))
+
+
+def _torchvision(classes: int, head_bias: bool, architecture: str) -> nn.Module:
+    """A torchvision architecture without its pretrained weights; only the head is ours."""
+    models = import_torchvision("models", wanted_by=f"network {architecture}")
+    model: nn.Module = getattr(models, architecture)(weights=None)
+    name, head = _head_layer(model)
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, nn.Linear(head.in_features, classes, bias=head_bias))
+    return model
+
+
+_Builder = Callable[[int, bool], nn.Module]
+
+_CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
+    (
+        NetworkSpec("fcn4", "Fully connected, 4 layers", "The paper's network for exact images.", 64, True),
+        lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 64 * 64, 4096, 1024, 256)),
+    ),
+    (
+        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; trained checkpoints exist.", 32, True),
+        lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 32 * 32, 64, 48)),
+    ),
+    (
+        NetworkSpec("lenet_sigmoid", "LeNet, sigmoid", "The classic target; trained checkpoints exist.", 32, True),
+        lambda classes, head_bias: _lenet(classes, head_bias, nn.Sigmoid),
+    ),
+    (
+        NetworkSpec("lenet_tanh", "LeNet, tanh", "Invertible activation with both signs.", 32, True),
+        lambda classes, head_bias: _lenet(classes, head_bias, nn.Tanh),
+    ),
+    (
+        NetworkSpec("lenet_leaky_relu", "LeNet, leaky ReLU", "Invertible, but with a kink.", 32, True),
+        lambda classes, head_bias: _lenet(classes, head_bias, nn.LeakyReLU),
+    ),
+    (
+        NetworkSpec("lenet_relu", "LeNet, ReLU", "Half of the signs are lost: no exact route.", 32, False),
+        lambda classes, head_bias: _lenet(classes, head_bias, nn.ReLU),
+    ),
+    (
+        NetworkSpec("alexnet", "AlexNet", "Large fully connected layers after pooling.", 224, False),
+        lambda classes, head_bias: _torchvision(classes, head_bias, "alexnet"),
+    ),
+    (
+        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64, False),
+        lambda classes, head_bias: _torchvision(classes, head_bias, "resnet18"),
+    ),
+    (
+        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64, False),
+        lambda classes, head_bias: _torchvision(classes, head_bias, "resnet50"),
+    ),
+)
+
+NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType({spec.name: spec for spec, _ in _CATALOGUE})
+_BUILDERS: Mapping[str, _Builder] = {spec.name: builder for spec, builder in _CATALOGUE}
+
+
+def build_network(
+    name: str, classes: int, *, head_bias: bool = False, initialisation: str = "pytorch", seed: int = 0
+) -> nn.Module:
+    """Build a network whose every parameter follows from ``seed``.
+
+    Args:
+        name: a key of `NETWORKS`.
+        classes: number of classes C, 2 to 100,000.
+        head_bias: whether the last layer has a bias (which gives the label away at once).
+        initialisation: "pytorch" draws from PyTorch's default ranges, "uniform" every parameter from
+            uniform(-0.5, 0.5), the paper's choice for LeNet.
+        seed: any integer; the same seed gives the same network, and the global random state is left alone.
+
+    Returns:
+        The network in float32 on the CPU, in evaluation mode.
+
+    Raises:
+        OptionError: unknown ``name`` or ``initialisation``, or torchvision is missing or broken.
+        ClassCountError: ``classes`` out of range.
+    """
+    if name not in NETWORKS:
+        raise OptionError(f"network: expected one of {', '.join(NETWORKS)}, got {name!r}.")
+    if initialisation not in INITIALISATIONS:
+        raise OptionError(f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {initialisation!r}.")
+    if isinstance(classes, bool) or not isinstance(classes, int) or not 2 <= classes <= _LARGEST_CLASS_COUNT:
+        raise ClassCountError(f"classes: expected a whole number from 2 to {_LARGEST_CLASS_COUNT}, got {classes!r}.")
+    with torch.device("meta"):  # the plan only: no memory, and nothing drawn from the global generator
+        model = _BUILDERS[name](classes, head_bias)
+    model.to_empty(device="cpu")
+    _initialise(model, initialisation, torch.Generator().manual_seed(seed))
+    return model.eval()
+
+
+@torch.no_grad()
+def _initialise(model: nn.Module, initialisation: str, generator: torch.Generator) -> None:
+    """Fill every parameter and buffer in the order of ``model.modules()``."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()  # constants: scale 1, shift 0, running mean 0, running variance 1
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            # PyTorch's default for both weight and bias: uniform within 1 / sqrt(number of inputs of one output).
+            bound = 1.0 / math.sqrt(module.weight[0].numel())
+            for parameter in module.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
+    if initialisation == "uniform":
+        for parameter in model.parameters():
+            parameter.uniform_(-0.5, 0.5, generator=generator)
+
+
+class HeadView(NamedTuple):
+    """What the server sees of the last fully connected layer.
+
+    Attributes:
+        weight: (C, d) parameters.
+        weight_grad: (C, d) their gradient.
+        bias: (C,) parameters, None for a bias-free head.
+        bias_grad: (C,) their gradient, None when the head has no bias or the client did not send it.
+    """
+
+    weight: torch.Tensor
+    weight_grad: torch.Tensor
+    bias: torch.Tensor | None
+    bias_grad: torch.Tensor | None
+
+
+def find_head(model: nn.Module) -> str:
+    """Name of the last fully connected layer, such as "7", "fc" or "classifier.6".
+
+    By name and type, never by position among the gradients: counting from the end silently picks another layer as soon
+    as the head has no bias.
+
+    Raises:
+        OptionError: the model has no ``nn.Linear`` with a name.
+    """
+    return _head_layer(model)[0]
+
+
+def _head_layer(model: nn.Module) -> tuple[str, nn.Linear]:
+    layers = [(name, module) for name, module in model.named_modules() if name and isinstance(module, nn.Linear)]
+    if not layers:
+        raise OptionError(
+            f"network: expected a fully connected last layer (torch.nn.Linear), found none in {type(model).__name__}; "
+            f"label recovery reads that layer, so choose a network that ends in one."
+        )
+    return layers[-1]
+
+
+def observe_head(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> HeadView:
+    """Pick the head's parameters and gradients out of what the server holds.
+
+    Args:
+        model: the network whose weights the server knows.
+        gradients: ``{parameter name: gradient}`` as sent by the client.
+
+    Raises:
+        OptionError: no head, or its weight gradient is missing.
+        ShapeError: a gradient's shape is not its parameter's.
+    """
+    head, layer = _head_layer(model)
+    weight, weight_grad = _observe(layer.weight, f"{head}.weight", gradients)
+    if weight_grad is None:
+        raise OptionError(
+            f"gradients: expected an entry {head}.weight for the last layer, got {', '.join(gradients) or 'none'}; "
+            f"send the gradient of every parameter under its name in the network."
+        )
+    if layer.bias is None:
+        return HeadView(weight, weight_grad, None, None)
+    bias, bias_grad = _observe(layer.bias, f"{head}.bias", gradients)
+    return HeadView(weight, weight_grad, bias, bias_grad)
+
+
+def _observe(
+    parameter: torch.Tensor, name: str, gradients: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    gradient = gradients.get(name)
+    if gradient is not None and tuple(gradient.shape) != tuple(parameter.shape):
+        raise ShapeError(
+            f"gradient {name}: expected shape {tuple(parameter.shape)}, got {tuple(gradient.shape)}; "
+            f"gradient and network must belong together."
+        )
+    return parameter.detach(), gradient

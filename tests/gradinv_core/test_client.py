@@ -1,0 +1,167 @@
+"""The client: right gradients, an untouched model, and the truth kept apart."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from gradinv_core.client import capture_gradients, client_truth
+from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeError
+from gradinv_core.labels import hard_label, mixup_label
+from gradinv_core.networks import build_network, observe_head
+
+IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
+LABEL = mixup_label(2, 5, 10, 0.65, 0.1)
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return build_network("lenet_sigmoid", 10, head_bias=True)
+
+
+def test_gradients_equal_an_independent_backward_pass(model: nn.Module) -> None:
+    twin = copy.deepcopy(model)
+    nn.functional.cross_entropy(twin(IMAGE[None]), LABEL[None].float()).backward()
+    gradients = capture_gradients(model, IMAGE, LABEL)
+    assert list(gradients) == [name for name, _ in model.named_parameters()]
+    for name, parameter in twin.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(gradients[name], parameter.grad)
+
+
+def test_head_gradient_is_prediction_minus_label_times_feature(model: nn.Module) -> None:
+    head, truth = observe_head(model, capture_gradients(model, IMAGE, LABEL)), client_truth(model, IMAGE, LABEL)
+    difference = truth.probabilities - truth.label
+    torch.testing.assert_close(head.weight_grad.double(), torch.outer(difference, truth.feature), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(truth.scale * head.weight_grad[truth.row].double(), truth.feature, rtol=1e-5, atol=1e-7)
+
+
+def test_truth_holds_what_the_client_knows(model: nn.Module) -> None:
+    truth = client_truth(model, IMAGE, LABEL)
+    assert torch.equal(truth.image, IMAGE)
+    assert torch.equal(truth.label, LABEL)
+    assert truth.feature.shape == (768,)
+    assert {truth.logits.dtype, truth.probabilities.dtype, truth.feature.dtype, truth.label.dtype} == {torch.float64}
+    assert truth.row == 2
+    assert abs(truth.scale) >= 1
+    torch.testing.assert_close(truth.probabilities.sum(), torch.tensor(1.0, dtype=torch.float64))
+
+
+def test_scale_is_infinite_when_the_prediction_is_the_label() -> None:
+    silent = nn.Sequential(nn.Flatten(), nn.Linear(3072, 2, bias=False))
+    nn.init.zeros_(silent.get_parameter("1.weight"))
+    assert client_truth(silent, IMAGE, [0.5, 0.5]).scale == float("inf")
+    assert not capture_gradients(silent, IMAGE, [0.5, 0.5])["1.weight"].any()
+
+
+def test_a_batch_axis_of_one_makes_no_difference(model: nn.Module) -> None:
+    assert torch.equal(
+        capture_gradients(model, IMAGE[None], LABEL)["0.weight"], capture_gradients(model, IMAGE, LABEL)["0.weight"]
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_as_it_was(training: bool) -> None:
+    model = build_network("resnet18", 10)
+    model.train(training)
+    model.get_submodule("layer1").eval()
+    modes = [module.training for module in model.modules()]
+    before = copy.deepcopy(model.state_dict())
+    capture_gradients(model, torch.rand(3, 64, 64), LABEL)
+    client_truth(model, torch.rand(3, 64, 64), LABEL)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_batch_norm_and_dropout_are_in_evaluation_mode() -> None:
+    model = build_network("resnet18", 10)
+    image = torch.rand(3, 64, 64)
+    expected = capture_gradients(model, image, LABEL)["fc.weight"]
+    assert torch.equal(capture_gradients(model.train(), image, LABEL)["fc.weight"], expected)
+
+
+def test_frozen_models_and_no_grad_blocks_work(model: nn.Module) -> None:
+    expected = capture_gradients(model, IMAGE, LABEL)["0.weight"]
+    model.requires_grad_(False)
+    with torch.no_grad():
+        assert torch.equal(capture_gradients(model, IMAGE, LABEL)["0.weight"], expected)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_gradients_keep_the_type_of_their_parameters(model: nn.Module) -> None:
+    gradients = capture_gradients(model.double(), IMAGE, LABEL)
+    assert {gradient.dtype for gradient in gradients.values()} == {torch.float64}
+    assert not any(gradient.requires_grad for gradient in gradients.values())
+
+
+def test_a_parameter_that_takes_no_part_has_a_zero_gradient() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))
+    model.register_parameter("idle", nn.Parameter(torch.ones(4)))
+    assert capture_gradients(model, IMAGE, LABEL)["idle"].tolist() == [0.0] * 4
+
+
+def test_one_model_may_serve_many_threads(model: nn.Module) -> None:
+    images = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in range(12)]
+    alone = [capture_gradients(model, image, LABEL)["0.weight"] for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda image: capture_gradients(model, image, LABEL)["0.weight"], images))
+    assert all(torch.equal(first, second) for first, second in zip(alone, together, strict=True))
+
+
+def test_a_batch_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ShapeError, match="image: expected one image, got a batch of 2"):
+        capture_gradients(model, torch.rand(2, 3, 32, 32), LABEL)
+
+
+def test_an_image_the_network_cannot_take(model: nn.Module) -> None:
+    with pytest.raises(
+        ShapeError, match=r"image: expected a size the network can take, got \(3, 20, 20\) \(.*mat1 and mat2"
+    ):
+        capture_gradients(model, torch.rand(3, 20, 20), LABEL)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_image_that_is_not_finite(model: nn.Module, bad: float) -> None:
+    with pytest.raises(NonFiniteError, match="image: expected finite values, got NaN or infinity"):
+        capture_gradients(model, IMAGE * bad, LABEL)
+
+
+def test_a_label_of_another_length(model: nn.Module) -> None:
+    for function in (capture_gradients, client_truth):
+        with pytest.raises(ShapeError, match="label: expected 10 entries, one per class, got 7"):
+            function(model, IMAGE, hard_label(0, 7))
+
+
+def test_a_label_off_the_simplex(model: nn.Module) -> None:
+    with pytest.raises(LabelError, match="label: expected entries that sum to 1, got 2"):
+        capture_gradients(model, IMAGE, 2 * LABEL)
+    with pytest.raises(LabelError, match="label: expected entries of at least 0"):
+        capture_gradients(model, IMAGE, 2 * hard_label(0, 10) - hard_label(1, 10))
+
+
+def test_weights_that_overflow(model: nn.Module) -> None:
+    with torch.no_grad():
+        model.get_parameter("7.weight").mul_(1e38)
+    with pytest.raises(NonFiniteError, match="logits: expected finite numbers, got NaN or infinity; the network's"):
+        capture_gradients(model, IMAGE, LABEL)
+
+
+def test_a_gradient_that_overflows() -> None:
+    deep = nn.Sequential(nn.Flatten(), nn.Linear(3072, 2, bias=False), nn.Linear(2, 10, bias=False))
+    with torch.no_grad():
+        deep[1].weight.zero_()
+        deep[2].weight.fill_(3e38)
+        deep[2].weight[0].neg_()
+    with pytest.raises(NonFiniteError, match="gradient: expected finite numbers, got NaN or infinity"):
+        capture_gradients(deep, IMAGE * 1e5, hard_label(0, 10))
+
+
+def test_networks_that_do_not_classify() -> None:
+    with pytest.raises(ShapeError, match=r"network: expected logits of shape \(1, classes\), got \(1, 4, 32, 32\)"):
+        capture_gradients(nn.Conv2d(3, 4, 1), IMAGE, LABEL)
+    with pytest.raises(OptionError, match="network: expected one with parameters, got Flatten without any"):
+        capture_gradients(nn.Flatten(), IMAGE, LABEL)
