@@ -70,6 +70,6 @@ def resize(image: torch.Tensor, size: int) -> torch.Tensor:
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _LARGEST_SIDE:
         raise OptionError(f"size: expected a whole number of pixels from 1 to {_LARGEST_SIDE}, got {size!r}.")
     if tuple(image.shape[-2:]) == (size, size):
-        return image
+        return image.clone()
     smooth = F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     return smooth[0].clamp_(0.0, 1.0)  # rounding can leave [0, 1] by one unit in the last place

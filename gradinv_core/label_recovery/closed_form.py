@@ -85,7 +85,7 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     result = fit(head, scales, structure, known_scale, amplitude)
     half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
     possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
-    accepted: np.ndarray = (
+    accepted = np.asarray(
         usable
         & possible
         & (result.chi_square <= good_fit_limit(result.freedom))

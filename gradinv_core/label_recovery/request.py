@@ -67,4 +67,11 @@ def check_request(head: ObservedHead, options: Options) -> Request:
         )
     if solver in ("swarm", "lbfgs") and (structure is None or gradient_scale == "unknown"):
         raise OptionError(f"solver: {solver!r} is the paper's search; it needs a label structure and a known scale.")
-    return Request(structure, solver, gradient_scale == "known", nonnegative_feature, interval_sigmas(confidence), seed)
+    return Request(
+        structure,
+        solver,
+        gradient_scale == "known",
+        options.nonnegative_feature,
+        interval_sigmas(confidence),
+        options.seed,
+    )
