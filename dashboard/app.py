@@ -13,9 +13,9 @@ if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
 # Small networks beside a server: threads that fight for the same cores cost more than they bring.
 torch.set_num_threads(1)
 
-st.set_page_config(
-    page_title="One gradient, one picture", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide"
-)
+# The icon is a file: a named one would be fetched from the internet.
+icon = str(Path(__file__).with_name("icon.png"))
+st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layout="wide")
 
 pages = [st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True)]
 st.navigation(pages, position="hidden" if len(pages) == 1 else "top").run()

@@ -17,6 +17,7 @@ from gradinv_core.errors import OptionError, RankError, ShapeError
 __all__ = ["ObservedHead", "observe_heads"]
 
 _ROUNDING = 1e-6  # a relative residual below this is rounding of float32 entries, not noise
+_COLUMNS = 512  # columns from which the noise is measured
 _REFUSE = 0.5  # a relative residual above this leaves no single sample to speak of
 
 
@@ -103,13 +104,7 @@ def observe_heads(
     if b.shape != w.shape[:1]:
         raise ShapeError(f"bias: expected one entry per class ({len(w)}), got {b.shape[0]}.")
 
-    peak = np.maximum(g.max((1, 2)), -g.min((1, 2)))
-    vanished = peak == 0
-    scale = np.where(vanished, 1.0, peak)
-    if not np.all((peak > 1e-140) & (peak < 1e140) | vanished):  # squares would leave the float64 range
-        g = g / scale[:, None, None]
-    else:
-        scale = np.ones_like(scale)
+    g, scale, vanished = _in_range(g)
     left, value, right = _leading_triplet(g)
     value = np.where(vanished, 1.0, value)
     row = np.abs(left).argmax(1)
@@ -136,6 +131,17 @@ def observe_heads(
     )
 
 
+def _in_range(gradients: Array) -> tuple[Array, Array, np.ndarray]:
+    """Gradients whose squares stay within float64, the factor (N,) taken out of them, and which ones are zero."""
+    with np.errstate(all="ignore"):
+        power = np.einsum("ncd,ncd->n", gradients, gradients)
+    if np.all((power > 1e-250) & (power < 1e250)):
+        return gradients, np.ones(len(power)), np.zeros(len(power), dtype=bool)
+    peak = np.abs(gradients).max((1, 2))
+    scale = np.where(peak == 0, 1.0, peak)
+    return gradients / scale[:, None, None], scale, peak == 0
+
+
 def _leading_triplet(matrices: Array, iterations: int = 40) -> tuple[Array, Array, Array]:
     """Leading singular triplets of (N, C, d) by power iteration from the largest row: (N, C), (N,), (N, d)."""
     norms = np.einsum("ncd,ncd->nc", matrices, matrices)
@@ -159,15 +165,17 @@ def _row_noise(
 ) -> tuple[Array, Array]:
     """Noise standard deviation of the entries of each row (N, C), and the relative rank-one residual (N,).
 
-    Row by row, because rounding noise follows the size of the row while privacy noise does not.
+    Row by row, because rounding noise follows the size of the row while privacy noise does not. A few hundred columns
+    tell as much as thousands.
     """
-    features = matrices.shape[2]
-    rest = matrices - (left * value[:, None])[:, :, None] * right[:, None, :]
-    row_rest = np.einsum("ncd,ncd->nc", rest, rest)
+    step = max(1, matrices.shape[2] // _COLUMNS)
+    rest = np.multiply((left * value[:, None])[:, :, None], right[:, None, ::step])
+    np.subtract(matrices[:, :, ::step], rest, out=rest)
+    row_rest = np.einsum("ncd,ncd->nc", rest, rest) * (matrices.shape[2] / rest.shape[2])
     total = row_rest.sum(1)
     residual = np.sqrt(total) / value
     # Projection took the share left_i**2 of row i's own noise away with the signal.
-    freedom = max(features - 1, 1) * np.clip(1 - left**2, 0.05, 1.0)
+    freedom = max(matrices.shape[2] - 1, 1) * np.clip(1 - left**2, 0.05, 1.0)
     noise = np.sqrt(row_rest / freedom)
     suspicious = residual > _ROUNDING
     if noise_std is not None:
@@ -180,7 +188,7 @@ def _row_noise(
         second = _leading_triplet(rest[index : index + 1])[1][0]
         rows, columns = rest.shape[1] - 1, rest.shape[2] - 1
         spread = (np.sqrt(rows) + np.sqrt(columns)) ** 2 / max(rows * columns, 1)
-        structured = second**2 > min(1.5 * spread, 0.98) * total[index]
+        structured = second**2 > min(1.5 * spread, 0.98) * float((rest[index] ** 2).sum())
         if residual[index] > _REFUSE or (structured and residual[index] > 0.05):
             raise RankError(
                 f"weight_grad: expected the gradient of one sample, which is rank one; got one with "
@@ -188,5 +196,5 @@ def _row_noise(
                 f"or noise_std if noise this large was added."
             )
         if structured:
-            noise[index] = np.maximum(noise[index], second)
+            noise[index] = np.maximum(noise[index], second * np.sqrt(step))
     return noise, residual

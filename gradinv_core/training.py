@@ -52,7 +52,7 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("hard", "lenet_sigmoid", stages=(5, 10, 20, 40)),
+    Recipe("hard", "lenet_sigmoid", stages=(5, 10, 40, 160)),  # long enough for over-confident, one-hot predictions
     Recipe("smoothing", "lenet_sigmoid", Augmentation("smoothing", epsilon=0.1), stages=(10, 20, 40)),
     Recipe("mixup", "lenet_sigmoid", Augmentation("mixup"), stages=(20, 40, 80)),
     Recipe("hard", "fcn_small", stages=(1, 5, 30), learning_rate=1e-3, batch_size=16),

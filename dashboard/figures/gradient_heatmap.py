@@ -60,7 +60,8 @@ def gradient_heatmap(
             row=1,
             col=place,
         )
-    style(figure, _finding(residual, size), colours, height=340)
+    style(figure, _finding(residual, size), colours, height=360)
+    figure.update_layout(margin_t=72)
     figure.update_annotations(font={"size": 14, "color": colours.muted})
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
     figure.update_yaxes(showticklabels=False, col=2)

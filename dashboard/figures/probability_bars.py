@@ -12,7 +12,7 @@ from dashboard.theme import palette
 
 __all__ = ["probability_bars"]
 
-_MOST = 16
+_MOST = 12
 
 
 def probability_bars(

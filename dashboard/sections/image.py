@@ -23,11 +23,12 @@ def show(view: LabView, recover: Callable[[], ImageRecovery]) -> None:
         view: the solved scenario.
         recover: runs the server's image attack; may raise `NoExactRouteError`.
     """
-    step(6, "The picture", "From the feature, the server walks back through the layers to the pixels.")
+    step(6, "The picture", "From the feature, the server tries to walk back through the layers to the pixels.")
     try:
         recovery = recover()
     except NoExactRouteError as error:
-        st.info(str(error), icon=":material/block:")
+        sentence = str(error)
+        st.info(sentence[:1].upper() + sentence[1:], icon=":material/block:")
         return
     true = view.client.sample.image
     decibels, similarity = psnr(recovery.image, true), ssim(recovery.image, true)

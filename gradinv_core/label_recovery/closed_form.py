@@ -85,14 +85,14 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     result = fit(head, scales, structure, known_scale, amplitude)
     half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
     possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
-    accepted = np.asarray(
+    accepted = (
         usable
         & possible
         & (result.chi_square <= good_fit_limit(result.freedom))
         & (result.outside <= SIMPLEX_SIGMAS)
         & (half_width <= _ROOT_ACCURACY * np.abs(scales))
     )
-    complete = resolved.all(1)
+    complete = np.asarray(resolved.all(1))
     return [
         Search(
             _distinct(result, n, scales[n], half_width[n], np.flatnonzero(accepted[n])), bool(complete[n]), evaluations

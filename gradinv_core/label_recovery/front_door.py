@@ -21,7 +21,7 @@ from gradinv_core.label_structures import LabelStructure
 
 __all__ = ["recover_label", "recover_labels"]
 
-_BATCH_ENTRIES = 2**24  # gradient entries per block of recover_labels: 128 MB in float64
+_BATCH_ENTRIES = 2**19  # gradient entries per block of recover_labels: 4 MB in float64 stay in the cache
 
 
 def recover_label(
@@ -164,12 +164,8 @@ def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> li
             answers[index] = report(one, search, structure, "bias", Window.BIAS)
         pending = pending[:0]
 
-    if (
-        request.solver in ("auto", "closed_form")
-        and pending.size
-        and structure is not None
-        and closed_form.applicable(head, structure)
-    ):
+    analytic = request.solver in ("auto", "closed_form") and closed_form.applicable(head, structure)
+    if pending.size and analytic and structure is not None:
         rest = []
         for index, search in zip(
             pending, closed_form.solve(head.take(pending), structure, known_scale, sigmas), strict=True

@@ -88,7 +88,7 @@ def lbfgs(head: ObservedHead, structure: LabelStructure, steps: int = 100) -> Se
 
         recent, skip = [0.0, 0.0, 0.0], 0.5
         for _ in range(steps):
-            loss = float(closure())
+            loss = closure().item()
             path.append(np.array([scale.item()]))
             recent = [*recent[1:], loss]
             if not np.isfinite(loss) or abs(scale.item()) > LBFGS_BOUND:

@@ -47,7 +47,8 @@ def report(
     modes = search.modes or (_nowhere(fallback_scale),)
     candidates = [_candidate(head, mode, structure) for mode in modes]
     best, answer = modes[0], candidates[0]
-    status = Status.UNIQUE if _is_unique(head, search, structure, window) else Status.AMBIGUOUS
+    unique = _is_unique(head.classes, search, answer.loss, structure if window is Window.LABEL_STRUCTURE else None)
+    status = Status.UNIQUE if unique else Status.AMBIGUOUS
     structured = structure is not None and bool(search.modes)
     label_format = (
         infer_format(answer.label.numpy(), best.uncertainty) if structured or window is Window.BIAS else "any"
@@ -101,18 +102,18 @@ def infer_format(label: Array, uncertainty: float) -> str:
     return "smoothing" if smoothed else "hard"
 
 
-def _is_unique(head: ObservedHead, search: Search, structure: LabelStructure | None, window: Window) -> bool:
+def _is_unique(classes: int, search: Search, loss: float, structure: LabelStructure | None) -> bool:
+    """One narrow range, proven alone, and not an agreement that chance explains."""
     if not search.complete or len(search.modes) != 1:
         return False
     mode = search.modes[0]
-    narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale)
-    if not (narrow and mode.uncertainty <= UNIQUE_LABEL):
+    if mode.high - mode.low > 2 * UNIQUE_SCALE * abs(mode.scale) or mode.uncertainty > UNIQUE_LABEL:
         return False
-    if window is not Window.LABEL_STRUCTURE or structure is None:
+    if structure is None:
         return True
-    nuisances = 1 if structure.value_is_zero else 0
-    constrained = int(structure.constrained(np.zeros(head.classes)).sum())
-    return chance_of_agreement(head, mode.scale, structure, constrained - 1 - (1 - nuisances)) < _CHANCE
+    constrained = int(structure.constrained(np.zeros(classes)).sum())
+    freedom = constrained - (1 if structure.value_is_zero else 2)
+    return chance_of_agreement(classes, loss, structure, freedom) < _CHANCE
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:

@@ -98,16 +98,16 @@ def solve(
     return Search(tuple(modes), complete=True, evaluations=counter[0])
 
 
-def chance_of_agreement(head: ObservedHead, scale: float, structure: LabelStructure, freedom: int) -> float:
+def chance_of_agreement(classes: int, loss: float, structure: LabelStructure, freedom: int) -> float:
     """How often structureless labels would agree this well by chance: an order of magnitude, on the safe side.
 
-    The constrained entries agree to a fraction ``spread`` of their natural size. Labels without structure reach a
+    The constrained entries agree to a fraction ``spread`` of their natural size, the root of the
+    scale-free loss. Labels without structure reach a
     third of it freely, and a fraction of that third with probability about ``fraction ** freedom`` at a given lambda
     and choice of free entries; there are C over k choices and of the order of 100 distinguishable lambdas.
     """
-    spread = np.sqrt(variance_losses(head, np.array([[scale]]), structure, scale_free=True)[0, 0])
-    choices = comb(head.classes, structure.free_entries)
-    return float(100 * choices * min(3 * spread, 1.0) ** max(freedom, 0))
+    choices = comb(classes, structure.free_entries)
+    return 100.0 * choices * min(3 * loss**0.5, 1.0) ** max(freedom, 0)
 
 
 def _candidate_grid(
@@ -180,7 +180,8 @@ def _inflation(head: ObservedHead, points: _Points, structure: LabelStructure | 
     if np.any((points.chi_square <= limit) & (points.outside <= SIMPLEX_SIGMAS)):
         return 1.0
     best = int(np.argmin(points.chi_square))
-    if chance_of_agreement(head, points.scales[best], structure, points.freedom) > _SURELY_NO_CHANCE:
+    loss = float(variance_losses(head, points.scales[None, best : best + 1], structure, scale_free=True)[0, 0])
+    if chance_of_agreement(head.classes, loss, structure, points.freedom) > _SURELY_NO_CHANCE:
         return 1.0
     return float(max(1.0, points.chi_square[best] / max(points.freedom, 1)))
 

@@ -26,7 +26,7 @@ def test_every_recipe_left_at_least_three_stages() -> None:
 def test_stages_come_in_teaching_order() -> None:
     assert available_stages("lenet_sigmoid") == (
         "untrained",
-        *("hard-epoch-5", "hard-epoch-10", "hard-epoch-20", "hard-epoch-40"),
+        *("hard-epoch-5", "hard-epoch-10", "hard-epoch-40", "hard-epoch-160"),
         *("smoothing-epoch-10", "smoothing-epoch-20", "smoothing-epoch-40"),
         *("mixup-epoch-20", "mixup-epoch-40", "mixup-epoch-80"),
     )

@@ -1,0 +1,162 @@
+"""Figures hold the exact values they were given, state their finding, and read well in both themes."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard import theme
+from dashboard.figures import feature_plot, gradient_heatmap, label_bars, probability_bars
+from dashboard.number_text import percent, plain, tex
+
+CONFIG = Path(theme.__file__).parent / ".streamlit" / "config.toml"
+
+
+def soft_label(classes: int) -> np.ndarray:
+    label = np.full(classes, 0.1 / classes)
+    label[[3, 7]] += 0.6, 0.3
+    return label
+
+
+def trace(figure, name):
+    return next(part for part in figure.data if part.name == name)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(("name", "colours"), [("light", theme.LIGHT), ("dark", theme.DARK)])
+def test_figures_and_components_share_their_colours(name, colours):
+    section = tomllib.loads(CONFIG.read_text())["theme"][name]
+    assert section["backgroundColor"] == colours.background
+    assert section["textColor"] == colours.text == colours.truth
+    assert section["blueColor"] == colours.recovered
+    assert section["orangeColor"] == colours.baseline
+    assert section["grayColor"] == colours.muted
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+def test_words_and_marks_stand_out_from_the_page(colours):
+    assert contrast(colours.text, colours.background) > 12
+    for colour in (colours.muted, colours.recovered, colours.baseline):
+        assert contrast(colour, colours.background) > 4
+
+
+def test_the_page_is_private_and_local():
+    config = tomllib.loads(CONFIG.read_text())
+    assert config["server"]["address"] == "127.0.0.1"
+    assert config["server"]["enableXsrfProtection"]
+    assert config["server"]["enableCORS"]
+    assert config["server"]["maxUploadSize"] == 20
+    assert not config["browser"]["gatherUsageStats"]
+    assert "http" not in CONFIG.read_text()
+
+
+def test_figures_know_nothing_of_the_page():
+    code = "import sys, dashboard.figures; assert 'streamlit' not in sys.modules and 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=CONFIG.parents[2])
+
+
+def test_label_bars_state_the_error_and_keep_every_entry():
+    truth = soft_label(10)
+    figure = label_bars(truth + 3e-7, truth, np.eye(10)[3])
+    assert figure.layout.title.text == "Soft label recovered to 3 × 10⁻⁷"
+    np.testing.assert_array_equal(trace(figure, "recovered").y, truth + 3e-7)
+    np.testing.assert_array_equal(trace(figure, "truth").y, truth)
+    assert list(trace(figure, "iDLG (one class only)").x) == [3]
+
+
+@pytest.mark.parametrize("classes", [100, 1000])
+def test_label_bars_of_many_classes_show_those_that_matter_and_the_shared_level(classes):
+    truth = soft_label(classes)
+    figure = label_bars(truth, truth)
+    bars = trace(figure, "recovered")
+    assert len(bars.y) <= 20
+    assert {"3", "7", f"{classes - len(bars.y) + 1} others, each"} <= set(figure.layout.xaxis.ticktext)
+    assert bars.y[-1] == pytest.approx(0.1 / classes)
+
+
+def test_an_ambiguous_label_is_hatched_and_says_so():
+    truth = soft_label(10)
+    figure = label_bars(truth + 0.05, truth, ambiguous=True)
+    assert trace(figure, "recovered").marker.pattern.shape == theme.AMBIGUOUS_HATCH
+    assert figure.layout.title.text == "Several labels fit; this one is off by 0.050"
+
+
+def test_the_heatmap_puts_the_outer_product_beside_the_gradient():
+    rng = np.random.default_rng(0)
+    gradient = np.outer(rng.normal(size=10), rng.normal(size=32))
+    figure = gradient_heatmap(gradient)
+    sent, product = figure.data
+    np.testing.assert_array_equal(sent.z, gradient)
+    np.testing.assert_allclose(product.z, gradient, atol=1e-12)
+    assert figure.layout.title.text.startswith("One outer product explains the gradient to")
+
+
+def test_a_large_gradient_is_cut_and_says_so():
+    rng = np.random.default_rng(0)
+    figure = gradient_heatmap(np.outer(rng.normal(size=1000), rng.normal(size=4096)))
+    assert np.shape(figure.data[0].z) == (40, 96)
+    assert figure.layout.xaxis.title.text == "strongest 96 of 4,096 features, 40 of 1,000 classes"
+
+
+def test_a_gradient_of_two_samples_is_not_called_one_outer_product():
+    figure = gradient_heatmap(np.eye(6))
+    assert figure.layout.title.text == "One outer product misses 91 % of the gradient"
+    assert gradient_heatmap(np.zeros((5, 4))).layout.title.text == "The gradient is zero: nothing was sent"
+
+
+def test_the_feature_plot_states_its_error_and_cuts_long_features():
+    feature = np.arange(300.0)
+    figure = feature_plot(feature * 1.01, feature)
+    assert figure.layout.title.text == "Feature recovered to a relative error of 0.010"
+    assert figure.layout.xaxis.title.text == "the 128 largest of 300 entries"
+    assert list(trace(figure, "truth").y) == list(feature[-128:])
+
+
+def test_probability_bars_name_the_prediction():
+    figure = probability_bars([0.1, 0.7, 0.2], [0.0, 0.0, 1.0], ["cat", "dog", "owl"])
+    assert figure.layout.title.text == "The network says “dog” with 70 %"
+    assert list(trace(figure, "soft label").y) == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_figure_is_transparent_and_follows_the_theme(dark):
+    truth, colours = soft_label(10), theme.palette(dark)
+    figures = (
+        label_bars(truth, truth, dark=dark),
+        probability_bars(truth, truth, dark=dark),
+        gradient_heatmap(np.outer(truth, truth), dark=dark),
+        feature_plot(truth, truth, dark=dark),
+    )
+    for figure in figures:
+        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.font.color == colours.text
+        assert figure.layout.title.text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (-1.8312, "−1.83"), (3.2e-7, "3.2 × 10⁻⁷"), (float("inf"), "∞"), (123456, "1.2 × 10⁵"), (float("nan"), "–")],
+)  # fmt: skip
+def test_numbers_read_like_numbers(value, text):
+    assert plain(value) == text
+
+
+def test_shares_and_formulas():
+    assert percent(0.012) == "1.2 %"
+    assert percent(0.65) == "65 %"
+    assert tex(3.21e-7, 3) == r"3.2 \times 10^{-7}"
+    assert tex(-1.83) == "-1.830"
+    assert tex(float("-inf")) == r"-\infty"

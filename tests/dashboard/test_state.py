@@ -1,0 +1,107 @@
+"""A scenario survives the address; nonsense in an address becomes the default and a sentence."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from dashboard.state import (
+    AUGMENTATION_CHOICES,
+    DATASET_CHOICES,
+    LARGEST_CLASS_COUNT,
+    UNTRAINED,
+    Scenario,
+    from_query,
+    to_query,
+)
+from gradinv_core.networks import INITIALISATIONS, NETWORKS
+
+
+def stages(network: str) -> tuple[str, ...]:
+    return (UNTRAINED, "hard-epoch-5") if network == "lenet_sigmoid" else (UNTRAINED,)
+
+
+scenarios = some.builds(
+    Scenario,
+    dataset=some.sampled_from(DATASET_CHOICES),
+    image=some.integers(0, 10_000),
+    network=some.sampled_from(tuple(NETWORKS)),
+    classes=some.sampled_from([0, 2, 10, LARGEST_CLASS_COUNT]),
+    head_bias=some.booleans(),
+    initialisation=some.sampled_from(INITIALISATIONS),
+    augmentation=some.sampled_from(AUGMENTATION_CHOICES),
+    epsilon=some.integers(0, 100).map(lambda percent: percent / 100),
+    ratio=some.integers(0, 100).map(lambda percent: percent / 100),
+    partner=some.integers(0, 10_000),
+    target=some.integers(-1, 999),
+    seed=some.integers(0, 2**31 - 1),
+)
+
+
+def test_the_default_scenario_leaves_the_address_empty():
+    assert to_query(Scenario()) == {}
+    assert from_query({}, stages) == (Scenario(), [])
+
+
+def test_only_what_differs_is_written_and_the_version():
+    scenario = Scenario(network="lenet_sigmoid", stage="hard-epoch-5", head_bias=True, epsilon=0.25, target=3)
+    query = to_query(scenario)
+    assert query == {
+        "network": "lenet_sigmoid", "stage": "hard-epoch-5", "bias": "yes", "epsilon": "0.25", "class": "3", "v": "1",
+    }  # fmt: skip
+    assert from_query(query, stages) == (scenario, [])
+
+
+@given(scenarios)
+def test_every_scenario_survives_the_address(scenario):
+    assert from_query(to_query(scenario), stages) == (scenario, [])
+
+
+@given(some.dictionaries(some.sampled_from([*to_query(Scenario(image=1)), "network", "label", "epsilon", "class", "stage", "classes", "seed", "bias", "v"]), some.text()))  # fmt: skip
+def test_anything_in_an_address_gives_a_scenario(query):
+    scenario, sentences = from_query(query, stages)
+    assert to_query(scenario).keys() <= {*to_query(Scenario(image=1)), *query}
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("network", "vgg", "network “vgg”, but it can only be fcn4, fcn_small,"),
+        ("dataset", "folder", "dataset “folder”, but it can only be digits,"),
+        ("image", "-1", "image “-1”, but it must be a whole number from 0 to 10,000,000; the page shows 0 instead."),
+        ("image", "٣", "image “٣”, but it must be a whole number"),
+        ("epsilon", "nan", "epsilon “nan”, but it must be a number from 0 to 1; the page shows 0.1 instead."),
+        ("ratio", "1.01", "ratio “1.01”, but it must be a number from 0 to 1"),
+        ("bias", "maybe", "bias “maybe”, but it can only be yes, no; the page shows no instead."),
+        ("classes", "1", "classes “1”, but one class is nothing to choose from"),
+        ("class", "1000", "class “1000”, but it must be a whole number from 0 to 999; the page shows the picture's own"),
+        ("stage", "hard-epoch-5", "stage “hard-epoch-5”, but it can only be untrained;"),
+        ("label", "custom", "label “custom”, but it can only be none, smoothing,"),
+        ("seed", "1e3", "seed “1e3”, but it must be a whole number"),
+    ],
+)
+def test_nonsense_becomes_the_default_and_a_sentence(name, text, sentence):
+    scenario, sentences = from_query({name: text}, stages)
+    assert scenario == Scenario()
+    assert len(sentences) == 1
+    assert sentence in sentences[0]
+
+
+def test_a_strangers_text_is_shown_short_and_without_markup():
+    _, sentences = from_query({"network": "[click](http://example.com)<b>" + "x" * 200}, stages)
+    assert "[" not in sentences[0]
+    assert "<" not in sentences[0]
+    assert len(sentences[0]) < 400
+
+
+def test_another_version_is_said_and_still_read():
+    scenario, sentences = from_query({"v": "7", "seed": "3"}, stages)
+    assert scenario == Scenario(seed=3)
+    assert sentences == ["This address comes from another version of the page, so parts of it may be missing here."]
+
+
+def test_a_scenario_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Scenario().seed = 1  # type: ignore[misc]
