@@ -52,19 +52,17 @@ def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
         Sentences about values that made no sense, until the visitor changes something.
     """
     query = st.query_params.to_dict()
-    started = _SHOWN in st.session_state and all(
-        widget_key(field.name) in st.session_state for field in fields(Scenario)
-    )
-    if started and current_scenario() != st.session_state[_SHOWN]:
+    started = _SHOWN in st.session_state
+    changed = started and current_scenario() != st.session_state[_SHOWN]
+    if changed:
         st.session_state[_SENTENCES] = []
-    elif not started or query != st.session_state[_WRITTEN]:
-        scenario, st.session_state[_SENTENCES] = from_query(query, stages)
-        for field in fields(Scenario):
-            set_value(field.name, getattr(scenario, field.name))
+    if changed or (started and query == st.session_state[_WRITTEN]):
+        scenario = current_scenario()
     else:
-        # A widget that is not drawn for a while would lose its value; touching it keeps it.
-        for field in fields(Scenario):
-            set_value(field.name, value_of(field.name))
+        scenario, st.session_state[_SENTENCES] = from_query(query, stages)
+    # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
+    for field in fields(Scenario):
+        set_value(field.name, getattr(scenario, field.name))
     return list(st.session_state[_SENTENCES])
 
 

@@ -58,15 +58,23 @@ def feasible(labels: Array, tolerance: float | Array = 1e-6) -> np.ndarray:
     return np.all((labels >= -np.asarray(tolerance)) & (labels <= 1 + np.asarray(tolerance)), axis=-1)
 
 
-def variance_losses(head: ObservedHead, scales: Array, structure: LabelStructure, scale_free: bool = False) -> Array:
+def variance_losses(
+    head: ObservedHead,
+    scales: Array,
+    structure: LabelStructure,
+    scale_free: bool = False,
+    amplitude: Array | None = None,
+) -> Array:
     """Variance loss of N heads at (N, K) candidates, over the classes that should share one value: (N, K).
 
     The paper's loss is the variance of the pseudo-label there. It also tends to 0 as |lambda| grows, because softmax
     saturates and c/lambda vanishes: false minima at infinity. The scale-free loss (ours) divides by the larger of the
     two variances it is the difference of; it tends to 1 at infinity and to the rounding floor at the truth.
+
+    ``amplitude`` (N, K) is ``a_r`` where it is not 1 / lambda, because the gradient's scale is unknown.
     """
     probabilities = head_probabilities(head, scales)
-    residuals = head.ratios[:, None, :] / scales[..., None]
+    residuals = head.ratios[:, None, :] * (1 / scales if amplitude is None else amplitude)[..., None]
     labels = probabilities - residuals
     mask = structure.constrained(labels)
     if structure.offset is not None:

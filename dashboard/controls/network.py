@@ -25,11 +25,12 @@ def choose_network() -> None:
     stages = cache.network_stages(value_of("network"))
     if value_of("stage") not in stages:
         set_value("stage", UNTRAINED)
+    titles = {stage: cache.stage_title(value_of("network"), stage) for stage in stages}
     st.selectbox(
         "Training so far",
         stages,
         key=widget_key("stage"),
-        format_func=lambda stage: cache.stage_title(value_of("network"), stage),
+        format_func=titles.__getitem__,
         disabled=len(stages) == 1,
         help="An untrained network is unsure, which makes the attack easy; a trained one may be so sure that little is "
         "left in its gradient. Trained networks know the ten digits.",

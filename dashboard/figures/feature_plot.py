@@ -11,6 +11,7 @@ from dashboard.theme import palette
 __all__ = ["feature_plot"]
 
 _MOST = 128
+_RECOVERED = 0.01  # a larger relative error is not called recovered
 
 
 def feature_plot(recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *, dark: bool = False) -> go.Figure:
@@ -63,4 +64,6 @@ def _finding(found: np.ndarray, truth: np.ndarray | None) -> str:
         return "The recovered feature"
     size = float(np.linalg.norm(truth))
     error = float(np.linalg.norm(found - truth)) / size if size else float(np.linalg.norm(found))
+    if error > _RECOVERED:
+        return f"This feature is off: relative error {plain(error, 2)}"
     return f"Feature recovered to a relative error of {plain(error, 2)}"

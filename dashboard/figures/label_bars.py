@@ -12,6 +12,8 @@ from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["label_bars"]
 
+_RECOVERED = 0.01  # an entry further off is not called recovered
+
 
 def label_bars(
     recovered: npt.ArrayLike,
@@ -117,5 +119,7 @@ def _pattern(ambiguous: bool, colours: Palette) -> dict[str, object]:
 def _finding(found: Array, truth: Array | None, ambiguous: bool) -> str:
     if truth is None:
         return "One of several labels that fit" if ambiguous else "The recovered soft label"
-    error = plain(float(np.abs(found - truth).max()), 2)
-    return f"Several labels fit; this one is off by {error}" if ambiguous else f"Soft label recovered to {error}"
+    error = float(np.abs(found - truth).max())
+    if ambiguous:
+        return f"Several labels fit; this one is off by {plain(error, 2)}"
+    return f"{'Soft label recovered to' if error <= _RECOVERED else 'This label is off by'} {plain(error, 2)}"

@@ -13,6 +13,9 @@ from gradinv_core.label_recovery import LabelRecovery, Status
 
 __all__ = ["show"]
 
+_AMBIGUOUS_CAPTION = (
+    "The gradient cannot tell the hatched λ apart. Move the slider to see what label each of them means."
+)
 _CAPTION = "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of the true label."
 
 
@@ -32,7 +35,7 @@ def show(view: LabView) -> None:
     names = name_classes(view.client.class_names, head.classes)
     data = ScrubberData(
         title=finding(found),
-        caption=_CAPTION,
+        caption=_AMBIGUOUS_CAPTION if found.status is Status.AMBIGUOUS else _CAPTION,
         scales=curve.scales,
         paper_loss=curve.paper_loss,
         scale_free_loss=curve.scale_free_loss,

@@ -38,10 +38,9 @@ def show(view: LabView) -> None:
     classic = np.eye(label.numel())[view.attack.idlg]
     ambiguous = found.status is not Status.UNIQUE
     chart(label_bars(found.label, label, classic, names, ambiguous=ambiguous, dark=view.dark), "label")
-    missed = plain(max_abs_error(classic, label), 2)
-    st.caption(
-        f"The classic attack, iDLG, can name one class only: “{names[view.attack.idlg]}”. That is off by {missed}."
-    )
+    missed = max_abs_error(classic, label)
+    verdict = "That is right." if missed < 1e-6 else f"That is off by {plain(missed, 2)}."
+    st.caption(f"The classic attack, iDLG, can name one class only: “{names[view.attack.idlg]}”. {verdict}")
     with mathematics():
         st.latex(r"y = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}")
         st.latex(

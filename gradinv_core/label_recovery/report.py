@@ -117,10 +117,10 @@ def _is_unique(classes: int, search: Search, loss: float, structure: LabelStruct
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
-    scale = np.array([[mode.scale]])
+    scale, amplitude = np.array([[mode.scale]]), np.array([[mode.amplitude]])
     label = head_probabilities(head, scale)[0, 0] - mode.amplitude * head.ratios[0]
-    loss = 0.0 if structure is None else float(variance_losses(head, scale, structure, scale_free=True)[0, 0])
-    return Candidate(mode.scale, to_tensor(label), loss)
+    loss = 0.0 if structure is None else variance_losses(head, scale, structure, True, amplitude)[0, 0]
+    return Candidate(mode.scale, to_tensor(label), float(loss))
 
 
 def _nowhere(scale: float | None) -> Mode:
@@ -133,7 +133,7 @@ def _message(search: Search, status: Status, solver: str, window: Window, reject
     if solver in ("swarm", "lbfgs"):
         if search.modes:
             return "The search stopped at a small loss; it cannot tell whether another lambda fits as well."
-        return "The search left its bounds without a small loss: out of bound."
+        return "The search ended without a small loss: it left its bounds (out of bound) or ran out of steps."
     if status is Status.UNIQUE:
         return {
             Window.BIAS: "The bias gradient is the residual itself: label and feature follow without a search.",

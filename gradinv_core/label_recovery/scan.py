@@ -7,8 +7,8 @@ is an interval) and labels without structure (where the simplex alone leaves an 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import comb
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,13 +27,31 @@ _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
 
 
-class _Points(NamedTuple):
-    """Sorted lambdas of one head with everything needed to judge them."""
+@dataclass
+class _Judge:
+    """Judges lambdas of one head, and counts how many."""
 
-    scales: Array
-    chi_square: Array
-    outside: Array
-    freedom: int
+    head: ObservedHead
+    structure: LabelStructure | None
+    known_scale: bool
+    evaluations: int = 0
+
+    def __call__(self, scales: Array) -> Fit:
+        """Fit at (K,) lambdas; the fit's arrays have a leading axis of one head."""
+        self.evaluations += scales.size
+        return fit(self.head, scales[None], self.structure, self.known_scale)
+
+    def misfit(self, judged: Fit) -> Array:
+        """What the scan minimises, (K,): chi-square, or without a structure the way outside the simplex."""
+        return judged.outside[0] if self.structure is None else judged.chi_square[0]
+
+    def good(self, judged: Fit) -> np.ndarray:
+        """Which of the (K,) lambdas noise explains."""
+        explained: np.ndarray = judged.chi_square[0] <= good_fit_limit(np.maximum(judged.freedom[0], 0))
+        explained &= judged.outside[0] <= SIMPLEX_SIGMAS
+        if not self.known_scale:
+            explained &= plausible_amplitude(self.head, judged.amplitude)[0]
+        return explained
 
 
 def solve(
@@ -55,47 +73,19 @@ def solve(
     Returns:
         The ranges, best first; none if the structure explains the gradient nowhere.
     """
-    counter = [0]
-
-    def judge(scales: Array) -> Fit:
-        counter[0] += scales.size
-        return fit(head, scales[None], structure, known_scale)
-
-    def score(scales: Array) -> Array:
-        result = judge(scales)
-        return result.outside[0] if structure is None else result.chi_square[0]
-
-    grid = _candidate_grid(head, structure, known_scale, signs)
-    points = _refine(grid, score)
-    points.sort()
-    points = points[np.concatenate([[True], np.diff(points) > 0])]
-    result = judge(points)
-    judged = _Points(points, result.chi_square[0], result.outside[0], int(result.freedom[0].max(initial=0)))
-
-    inflation = _inflation(head, judged, structure)
-    limit = good_fit_limit(max(judged.freedom, 0)) * inflation
-    good = (judged.chi_square <= limit) & (judged.outside <= SIMPLEX_SIGMAS * np.sqrt(inflation))
-    if not known_scale:
-        good &= plausible_amplitude(head, result.amplitude)[0]
-    modes = []
-    for first, last in _runs(good, points):
-        best = first + int(np.argmin((judged.outside if structure is None else judged.chi_square)[first : last + 1]))
-        ceiling = judged.chi_square[best] + inflation * sigmas**2
-        inside = good & (judged.chi_square <= ceiling)
-        while first < best and not inside[first:best].all():
-            first += 1
-        while last > best and not inside[best + 1 : last + 1].all():
-            last -= 1
-
-        def holds(scales: Array, ceiling: float = ceiling) -> np.ndarray:
-            edge = judge(scales)
-            return (edge.chi_square[0] <= ceiling) & (edge.outside[0] <= SIMPLEX_SIGMAS * np.sqrt(inflation))
-
-        slack = float(rounding_width(head, points[None, best : best + 1])[0, 0])
-        low, high = _edge(points, first, -1, holds) - slack, _edge(points, last, +1, holds) + slack
-        modes.append(_mode(judge, points, best, low, high, inflation))
+    judge = _Judge(head, structure, known_scale)
+    points = _refine(_candidate_grid(head, structure, known_scale, signs), judge)
+    judged = judge(points)
+    if structure is not None and not judge.good(judged).any():
+        noisier = _with_noise_of_the_best(head, points, judged, structure)
+        if noisier is None:
+            return Search((), complete=True, evaluations=judge.evaluations)
+        judge.head = noisier
+        judged = judge(points)
+    good, misfit = judge.good(judged), judge.misfit(judged)
+    modes = [_mode(judge, points, good, judged, first, last, misfit, sigmas) for first, last in _runs(good, points)]
     modes.sort(key=lambda mode: mode.misfit)
-    return Search(tuple(modes), complete=True, evaluations=counter[0])
+    return Search(tuple(modes), complete=True, evaluations=judge.evaluations)
 
 
 def chance_of_agreement(classes: int, loss: float, structure: LabelStructure, freedom: int) -> float:
@@ -140,14 +130,18 @@ def _log_line_slopes(head: ObservedHead) -> Array:
     return slopes
 
 
-def _refine(grid: Array, score: Callable[[Array], Array]) -> Array:
-    """The grid plus the refined local minima of the score, by golden section in all brackets at once."""
+def _refine(grid: Array, judge: _Judge) -> Array:
+    """The grid plus its refined local minima, sorted: golden section in all brackets at once."""
+
+    def score(scales: Array) -> Array:
+        return judge.misfit(judge(scales))
+
     values = np.nan_to_num(score(grid), nan=np.inf)
     padded = np.concatenate([[np.inf], values, [np.inf]])
     minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
     minima = minima[np.argsort(values[minima], kind="stable")[:_MINIMA]]
     if minima.size == 0:
-        return grid.copy()
+        return grid
     same = np.sign(grid)
     left = grid[np.maximum(minima - 1, 0)]
     right = grid[np.minimum(minima + 1, len(grid) - 1)]
@@ -166,24 +160,28 @@ def _refine(grid: Array, score: Callable[[Array], Array]) -> Array:
         outer, at_outer = np.where(lower, kept, probe), np.where(lower, at_kept, at_probe)
         if np.all(high - low <= 1e-12 * np.abs(high)):
             break
-    return np.concatenate([grid, np.where(at_inner < at_outer, inner, outer)])
+    return np.unique(np.concatenate([grid, np.where(at_inner < at_outer, inner, outer)]))
 
 
-def _inflation(head: ObservedHead, points: _Points, structure: LabelStructure | None) -> float:
-    """Factor on the noise variance when nothing fits at the assumed noise, yet one lambda fits far beyond chance.
+def _with_noise_of_the_best(
+    head: ObservedHead, points: Array, judged: Fit, structure: LabelStructure
+) -> ObservedHead | None:
+    """The head with its noise raised until the best lambda fits, if that lambda fits far better than chance.
 
     That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say.
     """
-    if structure is None:
-        return 1.0
-    limit = good_fit_limit(points.freedom)
-    if np.any((points.chi_square <= limit) & (points.outside <= SIMPLEX_SIGMAS)):
-        return 1.0
-    best = int(np.argmin(points.chi_square))
-    loss = float(variance_losses(head, points.scales[None, best : best + 1], structure, scale_free=True)[0, 0])
-    if chance_of_agreement(head.classes, loss, structure, points.freedom) > _SURELY_NO_CHANCE:
-        return 1.0
-    return float(max(1.0, points.chi_square[best] / max(points.freedom, 1)))
+    losses = variance_losses(head, points[None], structure, scale_free=True, amplitude=judged.amplitude)[0]
+    best = int(np.argmin(losses))
+    freedom = int(judged.freedom[0, best])
+    if chance_of_agreement(head.classes, float(losses[best]), structure, freedom) > _SURELY_NO_CHANCE:
+        return None
+    factor = np.sqrt(judged.chi_square[0, best] / max(freedom, 1))
+    return replace(
+        head,
+        ratio_std=factor * head.ratio_std,
+        product_std=factor * head.product_std,
+        rounding=factor * head.rounding,
+    )
 
 
 def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
@@ -197,29 +195,44 @@ def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
     return runs
 
 
-def _edge(points: Array, index: int, side: int, holds: Callable[[Array], np.ndarray]) -> float:
+def _mode(
+    judge: _Judge, points: Array, good: np.ndarray, judged: Fit, first: int, last: int, misfit: Array, sigmas: float
+) -> Mode:
+    """The mode within one run of good points: its best lambda, and how far chi-square stays within sigmas of it."""
+    best = first + int(np.argmin(misfit[first : last + 1]))
+    ceiling = judged.chi_square[0, best] + sigmas**2
+    inside = good & (judged.chi_square[0] <= ceiling)
+    while not inside[first:best].all():
+        first += 1
+    while not inside[best + 1 : last + 1].all():
+        last -= 1
+
+    def holds(scale: float) -> bool:
+        edge = judge(np.array([scale]))
+        return bool(judge.good(edge)[0] and edge.chi_square[0, 0] <= ceiling)
+
+    slack = float(rounding_width(judge.head, points[None, best : best + 1])[0, 0])
+    low, high = _edge(points, first, -1, holds) - slack, _edge(points, last, +1, holds) + slack
+    ends = judge(np.array([max(low, points[0]), points[best], min(high, points[-1])]))
+    drift = np.abs(ends.labels[0] - ends.labels[0, 1]).max() + 2 * ends.std[0, 1].max()
+    share = ends.chi_square[0, 1] / max(int(ends.freedom[0, 1]), 1)
+    return Mode(float(points[best]), low, high, float(ends.amplitude[0, 1]), float(share), float(drift))
+
+
+def _edge(points: Array, index: int, side: int, holds: Callable[[float], bool]) -> float:
     """Where consistency ends beside ``points[index]``: bisection to the neighbour, or the end of the line."""
     neighbour = index + side
     if not 0 <= neighbour < len(points):
         return side * np.inf
     if points[neighbour] * points[index] < 0:  # the gap |lambda| < 1
         return float(points[index])
-    inside, outside = points[index], points[neighbour]
-    for _ in range(50):
+    inside, outside = float(points[index]), float(points[neighbour])
+    while abs(outside - inside) > 1e-12 * abs(inside):
         middle = 0.5 * (inside + outside)
-        if holds(np.array([middle]))[0]:
+        if middle in (inside, outside):
+            break
+        if holds(middle):
             inside = middle
         else:
             outside = middle
-        if abs(outside - inside) <= 1e-12 * abs(inside):
-            break
-    return float(inside)
-
-
-def _mode(judge: Callable[[Array], Fit], points: Array, best: int, low: float, high: float, inflation: float) -> Mode:
-    ends = np.array([max(low, points[0]), points[best], min(high, points[-1])])
-    result = judge(ends)
-    drift = np.abs(result.labels[0] - result.labels[0, 1]).max()
-    misfit = result.chi_square[0, 1] / max(int(result.freedom[0, 1]), 1)
-    noise = 2 * np.sqrt(inflation) * result.std[0, 1].max()
-    return Mode(float(points[best]), low, high, float(result.amplitude[0, 1]), float(misfit), float(drift + noise))
+    return inside

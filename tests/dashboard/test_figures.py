@@ -119,8 +119,9 @@ def test_a_gradient_of_two_samples_is_not_called_one_outer_product():
 
 def test_the_feature_plot_states_its_error_and_cuts_long_features():
     feature = np.arange(300.0)
-    figure = feature_plot(feature * 1.01, feature)
-    assert figure.layout.title.text == "Feature recovered to a relative error of 0.010"
+    figure = feature_plot(feature * 1.002, feature)
+    assert figure.layout.title.text == "Feature recovered to a relative error of 0.0020"
+    assert feature_plot(feature * 2, feature).layout.title.text == "This feature is off: relative error 1.0"
     assert figure.layout.xaxis.title.text == "the 128 largest of 300 entries"
     assert list(trace(figure, "truth").y) == list(feature[-128:])
 
@@ -148,8 +149,8 @@ def test_every_figure_is_transparent_and_follows_the_theme(dark):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (-1.8312, "−1.83"), (3.2e-7, "3.2 × 10⁻⁷"), (float("inf"), "∞"), (123456, "1.2 × 10⁵"), (float("nan"), "–")],
-)  # fmt: skip
+    [(0, "0"), (-1.8312, "−1.83"), (3.2e-7, "3.2 × 10⁻⁷"), (123456, "1.2 × 10⁵"), (np.inf, "∞"), (np.nan, "–")],
+)
 def test_numbers_read_like_numbers(value, text):
     assert plain(value) == text
 

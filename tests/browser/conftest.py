@@ -1,0 +1,116 @@
+"""A running page and a real Chromium. Without one the tests are skipped, or fail where GRADINV_REQUIRE_BROWSER is set."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+START_SECONDS = 60
+WAIT_MILLISECONDS = 20_000
+
+
+def missing(reason: str) -> None:
+    """Skip; or fail, where somebody promised that there is a browser."""
+    if os.environ.get("GRADINV_REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Chromium of this machine, or the one Playwright downloaded."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    with sync_api.sync_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            missing("no Chromium on this machine; install one, or run: playwright install chromium")
+        chromium = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the page, served from a folder of its own by a process that ends with the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py"), f"--server.port={port}"]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=sink, cwd=log.parent)
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    assert "Traceback" not in log.read_text(errors="replace")
+
+
+def wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> None:
+    """Poll the health page until the server answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    pytest.fail(f"the page did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@pytest.fixture
+def open_page(browser, server) -> Iterator:
+    """Open the page at an address, in a window; afterwards nothing may have gone wrong or gone out."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_(query: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, locale="en-US"
+        )
+        contexts.append(context)
+        context.route(
+            lambda url: not url.startswith((server, "data:", "blob:")),
+            lambda route: (troubles.append(f"request to {route.request.url}"), route.abort()),
+        )
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MILLISECONDS)
+        page.on("console", lambda line: line.type == "error" and troubles.append(f"console: {line.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.goto(server + query)
+        page.get_by_role("heading", name="6 The picture").wait_for()
+        settle(page)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def settle(page) -> None:
+    """Wait until the script has run and nothing is left over from the run before."""
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+        " && !document.querySelector('[data-stale=true]')"
+    )

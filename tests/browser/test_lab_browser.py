@@ -1,0 +1,218 @@
+"""The Lab in a real browser: figures, slider, address, uploads, both themes, a phone."""
+
+import io
+import math
+import time
+
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import settle
+
+JUMP = "jump-to-recovered"
+
+
+def bars(page) -> dict[int, float]:
+    rects = page.get_by_test_id("pseudo-label").locator("rect[data-class]").all()
+    return {int(rect.get_attribute("data-class")): float(rect.get_attribute("data-value")) for rect in rects}
+
+
+def candidate(page) -> float:
+    return float(page.get_by_test_id("lambda-cursor").get_attribute("data-scale"))
+
+
+def redrawn(page) -> None:
+    """Let the browser draw the frame that the last event asked for."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def decibels(page) -> float:
+    return float(page.get_by_test_id("stMetric").filter(has_text="PSNR").get_by_test_id("stMetricValue").inner_text().split()[0])  # fmt: skip
+
+
+def photograph() -> bytes:
+    """A real photograph, larger than the network's image and not square."""
+    import skimage.data
+
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.chelsea()).save(buffer, "jpeg", quality=90)
+    return buffer.getvalue()
+
+
+def upload(page, name: str, data: bytes) -> None:
+    page.get_by_role("radio", name="upload").click()
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
+        {"name": name, "mimeType": "image/jpeg", "buffer": data}
+    )
+
+
+def test_the_first_view_shows_the_whole_story_solved(open_page):
+    page = open_page()
+    assert page.locator(".js-plotly-plot").count() == 4
+    assert page.get_by_test_id("scrubber-title").inner_text().startswith("One λ fits: −")
+    assert page.get_by_test_id("stMetricValue").count() == 12
+    assert decibels(page) > 100
+    # The player starts on the last frame and does not move by itself.
+    assert page.get_by_test_id("frame-count").inner_text() == "3 / 3"
+    assert page.get_by_test_id("frame-play").get_attribute("aria-label") == "Play"
+    assert page.get_by_test_id("loss-curve").locator("path").count() >= 4
+    assert page.locator("[data-testid=true-scale]").count() == page.locator("[data-testid=found-scale]").count() == 1
+
+
+def test_the_mouse_moves_the_bars_without_asking_the_server(open_page):
+    page = open_page()
+    start, found = bars(page), candidate(page)
+    sent: list[str] = []
+    page.on("websocket", lambda socket: sent.append(socket.url))
+    box = page.get_by_test_id("lambda-slider").bounding_box()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    redrawn(page)
+    assert candidate(page) > 1
+    assert bars(page) != start
+    assert math.isclose(sum(bars(page).values()), 1, abs_tol=1e-9)
+    assert page.get_by_test_id("readout-feasible").inner_text() in {"yes", "no"}
+
+    drawn = page.evaluate_handle("() => ({ frames: 0 })")
+    page.get_by_test_id("lambda-cursor").evaluate(
+        "(cursor, drawn) => new MutationObserver(() => drawn.frames++).observe(cursor, { attributes: true })", drawn
+    )
+    began = time.monotonic()
+    for step in range(60):
+        page.mouse.move(box["x"] + (0.2 + 0.6 * step / 60) * box["width"], box["y"] + box["height"] / 2)
+    assert drawn.evaluate("drawn => drawn.frames") / (time.monotonic() - began) > 20
+    page.mouse.up()
+
+    page.get_by_test_id(JUMP).click()
+    redrawn(page)
+    assert candidate(page) == found
+    assert bars(page) == start
+    assert not sent
+
+
+def test_the_keyboard_moves_the_bars_and_crosses_the_gap(open_page):
+    page = open_page()
+    slider = page.get_by_test_id("lambda-slider")
+    before = candidate(page)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    redrawn(page)
+    assert before < candidate(page) < -1
+    page.keyboard.press("End")
+    redrawn(page)
+    assert candidate(page) == pytest.approx(1e6)
+    page.keyboard.press("Home")
+    redrawn(page)
+    assert candidate(page) == pytest.approx(-1e6)
+    assert "lambda −1.0e6" in slider.get_attribute("aria-valuetext")
+    # No label has |lambda| < 1: the slider steps from -1 to 1.
+    page.get_by_test_id(JUMP).click()
+    slider.focus()
+    for _ in range(300):
+        page.keyboard.press("ArrowRight")
+        redrawn(page)
+        if candidate(page) > 0:
+            break
+    assert candidate(page) == 1
+
+
+def test_the_curve_tells_exact_values_under_the_pointer(open_page):
+    page = open_page()
+    page.get_by_test_id("loss-curve").hover(position={"x": 200, "y": 100})
+    text = page.get_by_test_id("curve-tooltip").inner_text()
+    assert text.startswith("λ = −")
+    assert "scale-free loss" in text
+    assert "valid label" in text
+
+
+def test_the_slider_stays_where_it_is_when_something_else_changes(open_page):
+    page = open_page()
+    page.get_by_test_id("lambda-slider").focus()
+    page.keyboard.press("PageUp")
+    redrawn(page)
+    kept = candidate(page)
+    page.get_by_role("radio", name="upload").click()
+    settle(page)
+    assert candidate(page) == kept
+
+
+def test_an_address_restores_a_scenario_and_a_widget_changes_the_address(open_page):
+    page = open_page("?dataset=digits&image=7&label=mixup&partner=3&v=1")
+    assert page.get_by_role("spinbutton", name="Picture number").input_value() == "7"
+    assert page.get_by_role("combobox", name="Softening").input_value() == "mixup"
+    page.get_by_test_id("strip-choice").nth(2).check(force=True)
+    page.wait_for_url("**image=2&**")
+    settle(page)
+    assert page.get_by_role("spinbutton", name="Picture number").input_value() == "2"
+    page.go_back()
+    page.wait_for_url("**image=7&**")
+    page.wait_for_function("() => document.querySelector('input[aria-label=\"Picture number\"]')?.value === '7'")
+
+
+def test_nonsense_in_the_address_is_a_sentence_and_the_page_goes_on(open_page):
+    page = open_page("?network=%3Cimg%20src=x%3E&epsilon=much")
+    assert page.get_by_test_id("stAlert").filter(has_text="The address asks for").count() == 2
+    assert decibels(page) > 100
+    page.wait_for_function("() => location.search === ''")
+
+
+def test_an_uploaded_photograph_is_recovered(open_page):
+    page = open_page()
+    upload(page, "cat.jpg", photograph())
+    page.get_by_text("cat.jpg").wait_for()
+    settle(page)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSpinner]')")
+    assert decibels(page) > 100
+    assert not page.get_by_test_id("stAlertContentError").count()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("run.jpg", b"MZ\x90\x00" + b"\x00" * 400), ("empty.png", b""), ("page.png", b"<svg onload=alert(1)>" * 50)],
+)
+def test_a_hostile_upload_is_refused_in_a_sentence(open_page, name, data):
+    page = open_page()
+    upload(page, name, data)
+    error = page.get_by_test_id("stAlertContentError")
+    error.wait_for()
+    assert "image file: expected" in error.inner_text()
+    assert not page.get_by_test_id("stException").count()
+    page.get_by_role("radio", name="dataset").click()
+    page.get_by_role("heading", name="6 The picture").wait_for()
+
+
+def test_the_player_steps_by_keyboard_and_by_button(open_page):
+    page = open_page()
+    picture = page.get_by_test_id("frame-image")
+    page.get_by_test_id("frame-slider").focus()
+    page.keyboard.press("Home")
+    assert picture.get_attribute("data-frame") == "0"
+    page.get_by_test_id("frame-next").click()
+    assert picture.get_attribute("data-frame") == "1"
+    page.get_by_test_id("frame-play").click()
+    assert page.get_by_test_id("frame-play").get_attribute("aria-label") == "Pause"
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')]"
+        ".some(part => part.shadowRoot.querySelector('[data-testid=frame-image]')?.dataset.frame === '2')"
+    )
+    assert page.get_by_test_id("frame-play").get_attribute("aria-label") == "Play"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(open_page, scheme, tmp_path):
+    page = open_page(width=390, height=844, scheme=scheme, touch=True)
+    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    slider = page.get_by_test_id("lambda-slider")
+    slider.scroll_into_view_if_needed()
+    assert slider.bounding_box()["width"] <= 390
+    before = candidate(page)
+    slider.tap(position={"x": 60, "y": 22})
+    redrawn(page)
+    assert candidate(page) < before
+    shot = tmp_path / f"phone-{scheme}.png"
+    page.screenshot(path=shot)
+    picture = Image.open(shot).convert("L")
+    dark_page = picture.resize((1, 1)).getpixel((0, 0)) < 128
+    assert dark_page == (scheme == "dark")
+    assert len(picture.getcolors(256) or range(257)) > 50

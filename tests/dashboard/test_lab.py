@@ -1,0 +1,160 @@
+"""The Lab from the script's side: scenarios, sentences and numbers, without a browser."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from dashboard import cache, pipeline
+from dashboard.state import Scenario
+from gradinv_core.errors import GradientInversionError
+
+APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
+
+
+def lab(**query: str) -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def numbers(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def widget(page: AppTest, kind: str, field: str):
+    return page.get(kind) and next(part for part in page.get(kind) if part.key == f"scenario_{field}")
+
+
+def test_the_first_view_ends_in_a_perfect_picture():
+    page = lab()
+    assert [header.value for header in page.header] == [
+        "1  The client",
+        "2  What leaves the device",
+        "3  One unknown number",
+        "4  The label",
+        "5  The feature",
+        "6  The picture",
+    ]
+    shown = numbers(page)
+    assert shown["Format"] == "smoothing"
+    assert "× 10⁻" in shown["Largest error"]
+    assert float(shown["PSNR"].split()[0]) > 100
+    assert shown["SSIM"] == "1.0000"
+    assert not page.error
+    assert not page.warning
+    assert dict(page.query_params) == {}
+
+
+def test_every_step_folds_its_mathematics_away():
+    page = lab()
+    assert [expander.label for expander in page.main.expander] == ["Show the mathematics"] * 6
+    assert not any(expander.proto.expanded for expander in page.main.expander)
+    assert len(page.main.latex) >= 12
+
+
+def test_a_widget_changes_the_address_and_an_address_restores_the_widgets():
+    page = lab()
+    widget(page, "selectbox", "augmentation").set_value("mixup+smoothing").run()
+    widget(page, "slider", "ratio").set_value(0.8).run()
+    written = dict(page.query_params)
+    assert written == {"label": "mixup+smoothing", "ratio": "0.8", "v": "1"}
+
+    restored = lab(**written)
+    assert widget(restored, "slider", "ratio").value == 0.8
+    assert numbers(restored)["Format"] == "mixup+smoothing"
+    assert not restored.warning
+
+
+def test_a_hidden_slider_keeps_its_value():
+    page = lab(label="smoothing", epsilon="0.3")
+    widget(page, "selectbox", "augmentation").set_value("none").run()
+    assert not [slider for slider in page.slider if slider.key == "scenario_epsilon"]
+    widget(page, "selectbox", "augmentation").set_value("smoothing").run()
+    assert widget(page, "slider", "epsilon").value == 0.3
+
+
+def test_nonsense_in_the_address_is_said_in_a_sentence_until_something_changes():
+    page = lab(network="vgg", epsilon="lots", image="99999", **{"class": "77"})
+    sentences = [warning.value for warning in page.warning]
+    assert len(sentences) == 4
+    assert "network “vgg”" in sentences[0]
+    assert "epsilon “lots”" in sentences[1]
+    assert sentences[2].startswith("There is no image 99,999 among")
+    assert sentences[3] == "There is no class 77 in this dataset; the page uses the picture's own."
+    assert float(numbers(page)["PSNR"].split()[0]) > 100
+    assert dict(page.query_params) == {}
+    page.number_input(key="scenario_image").set_value(3).run()
+    assert not page.warning
+
+
+@pytest.mark.parametrize("kind", ["none", "smoothing", "mixup", "cutmix", "mixup+smoothing"])
+def test_every_softening_is_recovered_without_being_told(kind):
+    shown = numbers(lab(label=kind, partner="12"))
+    expected = {"none": "hard", "cutmix": "mixup"}.get(kind, kind)
+    assert shown["Format"] == expected
+    assert float(shown["PSNR"].split()[0]) > 60
+
+
+def test_a_bias_is_another_window():
+    assert numbers(lab(bias="yes"))["Leaked through"] == "bias"
+
+
+def test_a_trained_network_knows_ten_digits():
+    page = lab(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-40", image="3")
+    shown = numbers(page)
+    assert shown["Format"] == "smoothing"
+    assert page.toggle(key="scenario_head_bias").disabled
+
+
+def test_an_ambiguous_gradient_is_not_sold_as_an_answer():
+    page = lab(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-40", image="22")
+    assert [warning.value for warning in page.warning if warning.value.startswith("**Ambiguous.**")]
+
+
+def test_a_network_without_an_exact_route_says_so_and_still_gives_the_label():
+    page = lab(network="resnet18", classes="100", label="mixup")
+    assert "PSNR" not in numbers(page)
+    assert numbers(page)["Format"] == "mixup"
+    assert any("no exact route" in sentence.value.lower() for sentence in page.info)
+
+
+def test_a_class_the_head_does_not_have_is_one_sentence():
+    page = lab(dataset="photographs", network="lenet_sigmoid", stage="hard-epoch-5", **{"class": "8"})
+    assert page.warning[0].value.startswith("There is no class 8 in this dataset")
+
+
+def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(monkeypatch):
+    def unavailable(*_arguments, **_options):
+        raise GradientInversionError("MNIST has to be downloaded once, and that failed.")
+
+    monkeypatch.setattr(cache, "load_dataset", unavailable)
+    page = lab(dataset="mnist")
+    assert [error.value for error in page.error] == ["MNIST has to be downloaded once, and that failed."]
+    # The page goes on: another dataset is one click away.
+    widget(page, "selectbox", "dataset").set_value("digits")
+    monkeypatch.undo()
+    page.run()
+    assert not page.error
+    assert "PSNR" in numbers(page)
+
+
+def test_the_server_gets_the_public_network_and_the_gradients_only():
+    assert list(inspect.signature(pipeline.attack_label).parameters) == ["network", "gradients"]
+    assert list(inspect.signature(pipeline.attack_image).parameters) == ["network", "gradients"]
+
+
+def test_nothing_cached_is_modified():
+    network = pipeline.build_public_network("fcn_small", 8, False, "pytorch", "untrained", 0)
+    before = {name: value.clone() for name, value in network.model.state_dict().items()}
+    step = pipeline.play_client(network, cache.dataset("photographs", 32), Scenario(), 8)
+    pipeline.attack_label(network, step.gradients)
+    pipeline.attack_image(network, step.gradients)
+    assert all(torch.equal(value, before[name]) for name, value in network.model.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.model.parameters())
+    assert not network.model.training
