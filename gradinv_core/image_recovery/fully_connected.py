@@ -22,21 +22,24 @@ __all__ = ["fully_connected_layers", "recover_input"]
 _ROWS = 512  # rows of a weight gradient taken to float64 at a time: a 4096 x 12288 layer must not cost 400 MB
 _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what delta predicts
 
-Slope = Callable[[torch.Tensor, nn.Module], torch.Tensor]
+_ACTIVE_SIGMAS = 3.0  # a ReLU output this far above its noise counts as active
+
+Slope = Callable[[torch.Tensor, float, nn.Module], torch.Tensor]
 
 
-def _leaky_relu_slope(output: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+def _leaky_relu_slope(output: torch.Tensor, _: float, layer: nn.Module) -> torch.Tensor:
     negative = float(layer.negative_slope) if isinstance(layer, nn.LeakyReLU) else 0.0
     return torch.where(output > 0, 1.0, negative).to(output)
 
 
-# Derivative of each activation, written in terms of its output.
+# Derivative of each activation in terms of its output and the output's standard deviation. A ReLU output below the
+# noise is called inactive: leaving out an active unit costs little, letting an inactive one in brings a wrong sign.
 _SLOPES: Mapping[type[nn.Module], Slope] = {
-    nn.ReLU: lambda output, _: (output > 0).to(output),
+    nn.ReLU: lambda output, std, _: (output > _ACTIVE_SIGMAS * std).to(output),
     nn.LeakyReLU: _leaky_relu_slope,
-    nn.Sigmoid: lambda output, _: output * (1 - output),
-    nn.Tanh: lambda output, _: 1 - output**2,
-    nn.Identity: lambda output, _: torch.ones_like(output),
+    nn.Sigmoid: lambda output, _, __: output * (1 - output),
+    nn.Tanh: lambda output, _, __: 1 - output**2,
+    nn.Identity: lambda output, _, __: torch.ones_like(output),
 }
 
 
@@ -98,7 +101,9 @@ def recover_input(
     if on_step is not None:
         on_step(steps[0])
     value = feature
-    delta = layers[-1][1].weight.detach().double().cpu().T @ residual
+    head_name, head_layer, _ = layers[-1]
+    _, std, _ = _previous_input(gradients, f"{head_name}.weight", head_layer, residual)
+    delta = head_layer.weight.detach().double().cpu().T @ residual
     for (_, head, _), (name, layer, activations) in pairwise(reversed(layers)):
         started = time.perf_counter()
         if value.numel() != layer.out_features:
@@ -106,8 +111,8 @@ def recover_input(
                 f"layer {name}: expected {layer.out_features} outputs to match the next layer's inputs, "
                 f"got {head.in_features}; the network is not a plain chain."
             )
-        delta = _through(activations, value, delta, name)
-        value, misfit = _previous_input(gradients, f"{name}.weight", layer, delta)
+        delta = _through(activations, value, std, delta, name)
+        value, std, misfit = _previous_input(gradients, f"{name}.weight", layer, delta)
         found.append(
             LayerRecovery(
                 name=name,
@@ -139,19 +144,24 @@ def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def _through(activations: Sequence[nn.Module], output: torch.Tensor, delta: torch.Tensor, name: str) -> torch.Tensor:
+def _through(
+    activations: Sequence[nn.Module], output: torch.Tensor, std: float, delta: torch.Tensor, name: str
+) -> torch.Tensor:
     """Gradient before the activation, from the gradient after it and its output."""
     if len(activations) > 1:
         raise NoExactRouteError(f"layer {name}: expected one activation after it, found {len(activations)}.")
     for activation in activations:
-        delta = delta * _SLOPES[type(activation)](output, activation)
+        delta = delta * _SLOPES[type(activation)](output, std, activation)
     return delta
 
 
 def _previous_input(
     gradients: Mapping[str, torch.Tensor], name: str, layer: nn.Linear, delta: torch.Tensor
-) -> tuple[torch.Tensor, float]:
-    """Input G^T delta / |delta|^2 and the relative misfit of G = delta x^T, block by block in float64."""
+) -> tuple[torch.Tensor, float, float]:
+    """Input G^T delta / |delta|^2, its standard deviation, and the relative misfit of G = delta x^T.
+
+    Block by block in float64. The misfit is the gradient's noise; divided by |delta|, it is the noise of the input.
+    """
     if name not in gradients:
         raise OptionError(f"gradients: expected an entry {name}, got {', '.join(gradients) or 'none'}.")
     gradient = gradients[name].detach()
@@ -167,4 +177,5 @@ def _previous_input(
     value = sum((block.T @ part for block, part in parts), torch.zeros(layer.in_features, dtype=torch.float64)) / power
     misfit = sum(float((block - torch.outer(part, value)).square().sum()) for block, part in parts)
     total = sum(float(block.square().sum()) for block in blocks)
-    return value, (misfit / total) ** 0.5 if total > 0 else 0.0
+    std = (misfit / gradient.numel() / power) ** 0.5
+    return value, std, (misfit / total) ** 0.5 if total > 0 else 0.0

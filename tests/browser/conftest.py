@@ -1,4 +1,4 @@
-"""A running page and a real Chromium. Without one the tests are skipped, or fail where GRADINV_REQUIRE_BROWSER is set."""
+"""A running page and a real Chromium. Without one the tests skip, or fail where GRADINV_REQUIRE_BROWSER is set."""
 
 import os
 import shutil

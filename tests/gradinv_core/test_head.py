@@ -72,7 +72,7 @@ def test_a_batch_of_clients_is_refused(known_head):
     first, second = known_head(seed=1), known_head(seed=2)
     mean = 0.5 * (first.weight_grad + second.weight_grad)
     with pytest.raises(
-        RankError, match="expected the gradient of one sample, which is rank one; got one with .*% of its"
+        RankError, match=r"expected the gradient of one sample, which is rank one; got one with .*% of its"
     ):
         observe_heads(first.weight, mean[None])
 

@@ -10,11 +10,13 @@ function createFigure(root) {
     range: part(".range"), jump: part(".jump"), tooltips: root.querySelectorAll(".tooltip"),
     truthKey: part(".truth-key"), candidateKey: part(".candidate-key"),
     readout: ["scale", "scale-free", "paper", "smallest", "feasible"].map(read),
-    scale: 1, data: null, frame: 0,
+    scale: 1, data: null, frame: 0, dragging: false,
   };
   figure.range.min = -HALF;
   figure.range.max = HALF;
   figure.range.addEventListener("input", () => moveTo(figure, sliderScale(figure), false));
+  figure.range.addEventListener("pointerdown", () => { figure.dragging = true; });
+  for (const end of ["pointerup", "pointercancel"]) figure.range.addEventListener(end, () => { figure.dragging = false; });
   figure.jump.addEventListener("click", () => moveTo(figure, figure.data.found_scale, true));
   listenToCurve(figure);
   listenToBars(figure);
@@ -23,17 +25,14 @@ function createFigure(root) {
   return figure;
 }
 
-/** The slider's lambda. A single keyboard step into the gap around zero crosses it; a drag stops at its nearest edge. */
+/** The slider's lambda. Nothing lies between -1 and 1: a drag stops at the nearer edge, the keyboard steps across. */
 function sliderScale(figure) {
   const position = Number(figure.range.value);
-  const previous = toPosition(figure.scale);
-  if (Math.abs(position) < GAP) {
-    const keyboardStep = Math.abs(position - previous) < 0.02 && Math.abs(position) < Math.abs(previous);
-    const side = keyboardStep ? -Math.sign(previous) : position < 0 ? -1 : 1;
-    figure.range.value = side * GAP;
-    return side;
-  }
-  return toScale(position);
+  if (Math.abs(position) >= GAP) return toScale(position);
+  const atEdge = Math.abs(figure.scale) === 1 && !figure.dragging;
+  const side = atEdge ? -figure.scale : position < 0 ? -1 : 1;
+  figure.range.value = side * GAP;
+  return side;
 }
 
 function moveTo(figure, scale, moveSlider) {

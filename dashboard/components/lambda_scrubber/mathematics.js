@@ -3,8 +3,9 @@
 const LARGEST = 1e6;
 // |lambda| >= 1 always. Half an axis is linear within 0.01 of 1 and logarithmic beyond, so near-hard labels stay readable.
 const FINENESS = 0.01;
-const GAP = 0.15;
-const HALF = GAP + Math.log10(1 + (LARGEST - 1) / FINENESS);
+// A whole number of slider steps, so that the End key reaches the end; the gap in the middle is what is left.
+const HALF = 8.15;
+const GAP = HALF - Math.log10(1 + (LARGEST - 1) / FINENESS);
 // A label may leave [0, 1] by float rounding only.
 const TOLERANCE = 1e-6;
 

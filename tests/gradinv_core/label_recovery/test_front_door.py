@@ -174,10 +174,10 @@ def test_bad_gradients_are_one_clear_error(known_head):
     known = known_head(head_bias=True)
     weight, grad = known.weight, known.weight_grad
     with pytest.raises(
-        ShapeError, match="weight_grad: expected 2 axes .* pass one sample, or several to recover_labels"
+        ShapeError, match=r"weight_grad: expected 2 axes .* pass one sample, or several to recover_labels"
     ):
         recover_label(weight, grad[None])
-    with pytest.raises(ShapeError, match="weight_grads: expected 3 axes .* for one sample call recover_label"):
+    with pytest.raises(ShapeError, match=r"weight_grads: expected 3 axes .* for one sample call recover_label"):
         recover_labels(weight, grad)
     with pytest.raises(NonFiniteError, match="weight_grad: expected finite numbers, got NaN or infinity"):
         recover_label(weight, grad * torch.nan)
