@@ -92,7 +92,8 @@ def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None
     return pipeline.play_client(_network_of(scenario, classes), images, scenario, classes, own_image)
 
 
-@st.cache_resource(max_entries=16, show_spinner="The server looks for λ …", hash_funcs=_by_content)
+# A head of a thousand classes and four thousand features weighs 60 MB.
+@st.cache_resource(max_entries=6, show_spinner="The server looks for λ …", hash_funcs=_by_content)
 def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.LabelAttack:
     """What the server reads off the head in a scenario."""
     gradients = client_step(scenario, classes, own_image).gradients

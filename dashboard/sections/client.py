@@ -40,7 +40,9 @@ def show(view: LabView) -> None:
 
 
 def _caption(view: LabView) -> str:
-    side = view.client.sample.image.shape[-1]
-    named = sorted(zip(view.client.sample.label.tolist(), view.client.class_names, strict=False), reverse=True)[:2]
-    shares = ", ".join(f"{name} {percent(share)}" for share, name in named if share > 0)
-    return f"The picture as the network sees it, {side} × {side}. Label: {shares}."
+    """Size of the picture, and the classes that stand out of its label."""
+    label, side = view.client.sample.label, view.client.sample.image.shape[-1]
+    base = float(label.median())
+    shares = zip(label.tolist(), view.client.class_names, strict=False)
+    named = ", ".join(f"{name} {percent(share)}" for share, name in sorted(shares, reverse=True) if share > base + 1e-9)
+    return f"The picture as the network sees it, {side} × {side}. Label: {named or 'all classes alike'}."

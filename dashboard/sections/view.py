@@ -45,7 +45,7 @@ def chart(figure: go.Figure, key: str) -> None:
 @contextmanager
 def numbers() -> Iterator[None]:
     """A row of numbers that wraps on a narrow screen instead of becoming a column."""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         yield
 
 

@@ -42,8 +42,12 @@ class _Judge:
         return fit(self.head, scales[None], self.structure, self.known_scale)
 
     def misfit(self, judged: Fit) -> Array:
-        """What the scan minimises, (K,): chi-square, or without a structure the way outside the simplex."""
-        return judged.outside[0] if self.structure is None else judged.chi_square[0]
+        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex; the latter alone without
+        a structure, where a label inside may be more or less so.
+        """
+        if self.structure is None:
+            return judged.outside[0]
+        return judged.chi_square[0] + np.maximum(judged.outside[0], 0.0) ** 2
 
     def good(self, judged: Fit) -> np.ndarray:
         """Which of the (K,) lambdas noise explains."""

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+HERE = ("http://127.0.0.1:", "data:", "blob:")
 START_SECONDS = 60
 WAIT_MILLISECONDS = 20_000
 
@@ -78,37 +80,61 @@ def wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> No
     pytest.fail(f"the page did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
+@pytest.fixture(scope="session")
+def window(browser) -> Iterator:
+    """Windows by size and theme, shared by the tests: a warm browser cache saves seconds on every page."""
+    windows: dict[tuple, Any] = {}
+
+    def open_window(width: int, height: int, scheme: str, touch: bool):
+        kind = (width, height, scheme, touch)
+        if kind not in windows:
+            windows[kind] = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, locale="en-US"
+            )
+        return windows[kind]
+
+    yield open_window
+    for context in windows.values():
+        context.close()
+
+
 @pytest.fixture
-def open_page(browser, server) -> Iterator:
-    """Open the page at an address, in a window; afterwards nothing may have gone wrong or gone out."""
+def open_page(window, server) -> Iterator:
+    """Open the page at an address; afterwards nothing may have gone wrong or gone out.
+
+    `page.sent` lists what the browser told the server.
+    """
     troubles: list[str] = []
-    contexts = []
+    pages = []
 
     def open_(query: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, locale="en-US"
-        )
-        contexts.append(context)
-        context.route(
-            lambda url: not url.startswith((server, "data:", "blob:")),
-            lambda route: (troubles.append(f"request to {route.request.url}"), route.abort()),
-        )
-        page = context.new_page()
+        page = window(width, height, scheme, touch).new_page()
+        pages.append(page)
         page.set_default_timeout(WAIT_MILLISECONDS)
         page.on("console", lambda line: line.type == "error" and troubles.append(f"console: {line.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("request", lambda request: request.url.startswith(HERE) or troubles.append(f"went to {request.url}"))
+        page.sent = []
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
         page.goto(server + query)
         page.get_by_role("heading", name="6 The picture").wait_for()
-        settle(page)
+        page.get_by_test_id("pseudo-label").locator("rect[data-class]").first.wait_for(state="attached")
+        wait_until_settled(page)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not troubles
 
 
-def settle(page) -> None:
+@pytest.fixture
+def settle():
+    """Function that waits for a page to come to rest."""
+    return wait_until_settled
+
+
+def wait_until_settled(page) -> None:
     """Wait until the script has run and nothing is left over from the run before."""
     page.wait_for_function(
         "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"

@@ -7,9 +7,9 @@ import time
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
 
-from tests.browser.conftest import settle
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
 
 JUMP = "jump-to-recovered"
 
@@ -65,8 +65,8 @@ def test_the_first_view_shows_the_whole_story_solved(open_page):
 def test_the_mouse_moves_the_bars_without_asking_the_server(open_page):
     page = open_page()
     start, found = bars(page), candidate(page)
-    sent: list[str] = []
-    page.on("websocket", lambda socket: sent.append(socket.url))
+    sent = len(page.sent)
+    assert sent
     page.get_by_test_id("lambda-slider").scroll_into_view_if_needed()
     box = page.get_by_test_id("lambda-slider").bounding_box()
     page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
@@ -74,7 +74,7 @@ def test_the_mouse_moves_the_bars_without_asking_the_server(open_page):
     redrawn(page)
     assert candidate(page) > 1
     assert bars(page) != start
-    assert math.isclose(sum(bars(page).values()), 1, abs_tol=1e-9)
+    assert math.isclose(sum(bars(page).values()), 1, abs_tol=1e-6)
     assert page.get_by_test_id("readout-feasible").inner_text() in {"yes", "no"}
 
     drawn = page.evaluate_handle("() => ({ frames: 0 })")
@@ -91,7 +91,7 @@ def test_the_mouse_moves_the_bars_without_asking_the_server(open_page):
     redrawn(page)
     assert candidate(page) == found
     assert bars(page) == start
-    assert not sent
+    assert len(page.sent) == sent
 
 
 def test_the_keyboard_moves_the_bars_and_crosses_the_gap(open_page):
@@ -129,7 +129,7 @@ def test_the_curve_tells_exact_values_under_the_pointer(open_page):
     assert "valid label" in text
 
 
-def test_the_slider_stays_where_it_is_when_something_else_changes(open_page):
+def test_the_slider_stays_where_it_is_when_something_else_changes(open_page, settle):
     page = open_page()
     page.get_by_test_id("lambda-slider").focus()
     page.keyboard.press("PageUp")
@@ -160,7 +160,7 @@ def test_nonsense_in_the_address_is_a_sentence_and_the_page_goes_on(open_page):
     page.wait_for_function("() => location.search === ''")
 
 
-def test_an_uploaded_photograph_is_recovered(open_page):
+def test_an_uploaded_photograph_is_recovered(open_page, settle):
     page = open_page()
     upload(page, "cat.jpg", photograph())
     page.get_by_text("cat.jpg").wait_for()
@@ -170,19 +170,24 @@ def test_an_uploaded_photograph_is_recovered(open_page):
     assert not page.get_by_test_id("stAlertContentError").count()
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [("run.jpg", b"MZ\x90\x00" + b"\x00" * 400), ("empty.png", b""), ("page.png", b"<svg onload=alert(1)>" * 50)],
-)
-def test_a_hostile_upload_is_refused_in_a_sentence(open_page, name, data):
+def test_hostile_uploads_are_refused_in_a_sentence_and_the_page_goes_on(open_page):
     page = open_page()
-    upload(page, name, data)
     error = page.get_by_test_id("stAlertContentError")
-    error.wait_for()
-    assert "image file: expected" in error.inner_text()
+    program, markup = b"MZ\x90\x00" + b"\x00" * 400, b"<svg onload=alert(1)>" * 50
+    for name, data, sentence in (
+        ("run.jpg", program, "got something else"),
+        ("empty.png", b"", "got an empty file"),
+        ("page.png", markup, "got something else"),
+    ):
+        upload(page, name, data)
+        expect(error).to_contain_text(sentence)
+        page.get_by_role("button", name=f"Remove {name}").or_(
+            page.get_by_test_id("stFileUploaderDeleteBtn")
+        ).first.click()
+        expect(error).to_have_count(0)
     assert not page.get_by_test_id("stException").count()
     page.get_by_role("radio", name="dataset").click()
-    page.get_by_role("heading", name="6 The picture").wait_for()
+    assert decibels(page) > 100
 
 
 def test_the_player_steps_by_keyboard_and_by_button(open_page):
