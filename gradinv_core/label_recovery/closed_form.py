@@ -43,6 +43,8 @@ __all__ = ["applicable", "solve", "triple_roots", "triples"]
 
 _DISJOINT_FROM = 9  # classes; below, every triple is used
 _SEPARATION = 10.0  # differences of ratios must exceed their noise by this factor to prove anything
+_STEPS = 6  # Gauss-Newton steps at most; they converge quadratically from the root
+_SETTLED = 0.01  # standard deviations of lambda
 _ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one minimum beside it
 
 
@@ -74,15 +76,17 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     usable = np.isfinite(roots)
     scales = np.where(usable, roots, 1.0)
     amplitude = None if known_scale else _triple_amplitude(head, chosen, scales)
-    evaluations = roots.shape[1]
-    start = scales
-    for _ in range(4):
+    reach = 2 * _ROOT_ACCURACY * np.abs(scales)  # no usable root moves further; the clip keeps the others harmless
+    lowest, highest = scales - reach, scales + reach
+    evaluations = 0
+    for _ in range(_STEPS):
         result = fit(head, scales, structure, known_scale, amplitude)
+        evaluations += scales.shape[1]
+        settled = np.abs(result.step) * np.sqrt(result.information) < _SETTLED
+        if np.all(settled | (scales == lowest) | (scales == highest)):
+            break
         amplitude = None if known_scale else result.amplitude
-        # A root known to ten per cent moves no further than that; the clip keeps unusable ones harmless.
-        scales = np.clip(scales + result.step, start - 0.2 * np.abs(start), start + 0.2 * np.abs(start))
-        evaluations += roots.shape[1]
-    result = fit(head, scales, structure, known_scale, amplitude)
+        scales = np.clip(scales + result.step, lowest, highest)
     half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
     possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
     accepted = (
@@ -150,13 +154,13 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndar
     with np.errstate(divide="ignore", invalid="ignore"):
         target = np.where(exists, np.log(up / down), 0.0)
     log_ratio = np.log(above / below)
-    roots = np.zeros(target.shape)
+    roots = 2 * (target - log_ratio) / (above + below)  # K'(0) = 1/2
     for _ in range(60):
         value = log_ratio + _k(roots * above) - _k(roots * below) + roots * below
         rise = above * _k_slope(roots * above) + below * (1 - _k_slope(roots * below))
         step = (target - value) / rise
         roots = roots + step
-        if np.all(np.abs(step) <= 1e-13 * np.abs(roots) + 1e-300):
+        if np.all(np.abs(step) <= 1e-9 * np.abs(roots) + 1e-300):  # quadratic: the root itself is good to rounding
             break
     nonzero = np.where(roots == 0, 1.0, roots)
 

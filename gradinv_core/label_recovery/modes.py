@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 __all__ = ["Mode", "Search", "interval_sigmas"]
 
@@ -47,4 +47,4 @@ class Search:
 
 def interval_sigmas(confidence: float) -> float:
     """Half width of a two-sided interval of this confidence, in standard deviations (0.95 -> 1.96)."""
-    return float(norm.ppf(0.5 + confidence / 2))
+    return float(ndtri(0.5 + confidence / 2))

@@ -42,9 +42,7 @@ class _Judge:
         return fit(self.head, scales[None], self.structure, self.known_scale)
 
     def misfit(self, judged: Fit) -> Array:
-        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex; the latter alone without
-        a structure, where a label inside may be more or less so.
-        """
+        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex, or the latter alone."""
         if self.structure is None:
             return judged.outside[0]
         return judged.chi_square[0] + np.maximum(judged.outside[0], 0.0) ** 2
