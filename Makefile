@@ -4,16 +4,23 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: dashboard test bench lint checkpoints clean
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: dashboard test bench study lint checkpoints clean
 
 dashboard: $(VENV)/.installed
 	$(BIN)/gradinv dashboard --port $(PORT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -q
+	$(PYTEST) tests/benchmarks --benchmark-enable --benchmark-only -q
+
+# Success rates on gradients of real networks, and the exact solver against the paper's searches. Minutes.
+study: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_label_recovery.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/compare_searches.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -23,8 +23,12 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
-    """A share of one, in per cent, with one decimal below ten."""
+    """A share of one, in per cent, with one decimal below ten; neither 0 % nor 100 % unless it is."""
     shown = 100 * value
+    if value == 0 or 0 < shown < 0.05:
+        return "under 0.1 %" if value else "0 %"
+    if 99.5 <= shown < 99.999:
+        return "over 99 %"
     return f"{shown:.1f} %" if shown < 10 else f"{shown:.0f} %"
 
 

@@ -5,13 +5,15 @@ nothing they return can come from the client's secret. `play_client` is the only
 compare with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from dashboard.landscape import Curve, LabelRange, label_range, loss_curve
+from dashboard.shares import share_label
 from dashboard.state import OWN_CLASS, UNTRAINED, Scenario
 from gradinv_core.augmentation import Augmentation, AugmentedSample, augment
 from gradinv_core.checkpoints import load_checkpoint
@@ -21,13 +23,10 @@ from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery import ImageRecovery, reconstruct_image
 from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_recovery.baselines import idlg_label
-from gradinv_core.label_structures import LABEL_FORMATS
-from gradinv_core.landscape import LAMBDA_GRID, feasible, pseudo_labels, variance_losses
 from gradinv_core.networks import NETWORKS, build_network, observe_head
 
 __all__ = [
     "ClientStep",
-    "Curve",
     "LabelAttack",
     "PublicNetwork",
     "attack_image",
@@ -38,9 +37,6 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 Gradients = dict[str, torch.Tensor]
-
-_LARGEST_DRAWN = 1e6
-_CURVE_POINTS = 700
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,9 @@ class ClientStep:
         original: (3, h, w) picture before augmentation.
         partner: (3, h, w) second picture of a mixture, None without.
         sample: the augmented image and its soft label, which the network is trained on.
+        target: class of the first picture.
+        partner_target: class of the second picture, None without.
+        share: of the first picture in the mixture, in [0, 1]; 1 without a second one.
         truth: prediction, feature and lambda, for metrics and figures.
         gradients: what leaves the device.
         class_names: (C,) names.
@@ -68,28 +67,12 @@ class ClientStep:
     original: torch.Tensor
     partner: torch.Tensor | None
     sample: AugmentedSample
+    target: int
+    partner_target: int | None
+    share: float
     truth: Truth
     gradients: Gradients
     class_names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The landscape over lambda, as the server sees it; n points.
-
-    Attributes:
-        scales: (n,) candidates in ascending order.
-        paper_loss: (n,) the paper's variance loss.
-        scale_free_loss: (n,) the same, relative to its own size.
-        feasible: (n,) whether the pseudo-label is a label at all.
-        excluded: how many of the largest entries the losses leave out.
-    """
-
-    scales: Array
-    paper_loss: Array
-    scale_free_loss: Array
-    feasible: npt.NDArray[np.bool_]
-    excluded: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +84,7 @@ class LabelAttack:
         head: its rank-one view.
         recovery: soft label, feature and lambda.
         curve: the landscape the answer stands in.
+        allowed: the shares each class may get, over every lambda that fits.
         idlg: the one class the classic attack names.
     """
 
@@ -108,6 +92,7 @@ class LabelAttack:
     head: ObservedHead
     recovery: LabelRecovery
     curve: Curve
+    allowed: LabelRange
     idlg: int
 
 
@@ -140,21 +125,33 @@ def play_client(
 
     Raises:
         GradientInversionError: with one sentence, whenever the parts do not fit.
+        ValueError: with one sentence, for shares that are no label.
     """
     picture, own_class = dataset[scenario.image]
     picture = picture if own_image is None else own_image
     target = own_class if scenario.target == OWN_CLASS else scenario.target
-    augmentation = Augmentation(scenario.augmentation, scenario.epsilon, scenario.ratio)
-    partner, partner_class = dataset[scenario.partner] if augmentation.needs_partner else (None, None)
-    sample = augment(picture, target, partner, partner_class, classes, augmentation, scenario.seed)
+    custom = share_label(scenario.shares, classes) if scenario.augmentation == "custom" else None
+    augmentation = Augmentation(scenario.augmentation, scenario.epsilon, scenario.ratio, custom)
+    partner, partner_target = dataset[scenario.partner] if augmentation.needs_partner else (None, None)
+    sample = augment(picture, target, partner, partner_target, classes, augmentation, scenario.seed)
     return ClientStep(
         original=picture,
         partner=partner,
         sample=sample,
+        target=target,
+        partner_target=partner_target,
+        share=_share(picture, partner, augmentation, scenario.seed),
         truth=client_truth(network.model, sample.image, sample.label),
         gradients=capture_gradients(network.model, sample.image, sample.label),
         class_names=dataset.class_names,
     )
+
+
+def _share(first: torch.Tensor, second: torch.Tensor | None, augmentation: Augmentation, seed: int) -> float:
+    """Weight of the first picture. CutMix counts whole pixels, so it is read off a label of two distinct classes."""
+    if second is None:
+        return 1.0
+    return float(augment(first, 0, second, 1, 2, replace(augmentation, epsilon=0.0), seed).label[0])
 
 
 def attack_label(network: PublicNetwork, gradients: Gradients) -> LabelAttack:
@@ -162,11 +159,13 @@ def attack_label(network: PublicNetwork, gradients: Gradients) -> LabelAttack:
     view = observe_head(network.model, gradients)
     recovery = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    curve = loss_curve(head, recovery)
     return LabelAttack(
         weight_grad=view.weight_grad.double().cpu().numpy(),
         head=head,
         recovery=recovery,
-        curve=_curve(head, recovery),
+        curve=curve,
+        allowed=label_range(head, recovery, curve),
         idlg=idlg_label(view.weight_grad),
     )
 
@@ -179,28 +178,3 @@ def attack_image(network: PublicNetwork, gradients: Gradients) -> ImageRecovery:
     """
     shape = (3, network.image_size, network.image_size)
     return reconstruct_image(network.model, gradients, shape)
-
-
-def _curve(head: ObservedHead, recovery: LabelRecovery) -> Curve:
-    """Losses over a grid that is fine near 1, near every candidate, and nowhere finer than the eye."""
-    grid = LAMBDA_GRID[np.abs(LAMBDA_GRID) <= _LARGEST_DRAWN]
-    grid = grid[:: max(len(grid) // _CURVE_POINTS, 1)]
-    # A dip is thinner than any grid: approach each candidate in powers of ten, from both sides.
-    steps = 10.0 ** np.arange(-10, -0.5, 0.5)
-    around = 1 + np.concatenate([-steps, [0.0], steps])
-    found = [recovery.scale, *(candidate.scale for candidate in recovery.candidates)]
-    near = [scale * around for scale in found if np.isfinite(scale) and abs(scale) <= _LARGEST_DRAWN]
-    scales = np.unique(np.concatenate([grid, *near]))
-    scales = scales[np.abs(scales) >= 1]
-
-    structure = LABEL_FORMATS["unknown"]
-    if structure is None:  # it never is: "any" alone has no structure
-        raise TypeError("label_format 'unknown' has a structure")
-    asked = scales[None]
-    return Curve(
-        scales=scales,
-        paper_loss=variance_losses(head, asked, structure)[0],
-        scale_free_loss=variance_losses(head, asked, structure, scale_free=True)[0],
-        feasible=feasible(pseudo_labels(head, asked))[0],
-        excluded=structure.free_entries,
-    )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from dashboard.shares import DEFAULT_SHARES, read_shares
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.datasets import DATASETS
 from gradinv_core.networks import INITIALISATIONS, NETWORKS
@@ -39,7 +40,7 @@ _LARGEST_SEED = 2**31 - 1
 
 DATASET_CHOICES = tuple(name for name in DATASETS if name != "folder")
 """A folder is a path on somebody's disk: it belongs on the command line, not in an address that gets shared."""
-AUGMENTATION_CHOICES = tuple(kind for kind in AUGMENTATIONS if kind != "custom")
+AUGMENTATION_CHOICES = AUGMENTATIONS
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Scenario:
         ratio: weight of the first image in [0, 1].
         partner: index of the second image of a mixture.
         target: class the image is trained as, `OWN_CLASS` for its own.
-        seed: of the network's weights and of CutMix's rectangle.
+        shares: the label in words of `dashboard.shares`, read by "custom".
+        seed: of the network's weights, of CutMix's rectangle and of random labels.
     """
 
     dataset: str = "photographs"
@@ -74,6 +76,7 @@ class Scenario:
     ratio: float = 0.65
     partner: int = 1
     target: int = OWN_CLASS
+    shares: str = DEFAULT_SHARES
     seed: int = 0
 
 
@@ -90,6 +93,7 @@ _ADDRESS_NAMES = {
     "ratio": "ratio",
     "partner": "partner",
     "target": "class",
+    "shares": "shares",
     "seed": "seed",
 }
 
@@ -182,6 +186,11 @@ def _yes_or_no(text: str) -> bool:
     return _one_of(("yes", "no"))(text) == "yes"
 
 
+def _shares(text: str) -> str:
+    read_shares(text)
+    return text
+
+
 def _classes(text: str) -> int:
     value = _whole(0, LARGEST_CLASS_COUNT)(text)
     if value == 1:
@@ -201,5 +210,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "ratio": _share,
     "partner": _whole(0, _LARGEST_INDEX),
     "target": _whole(0, LARGEST_CLASS_COUNT - 1),
+    "shares": _shares,
     "seed": _whole(0, _LARGEST_SEED),
 }

@@ -55,14 +55,14 @@ class SharedBase:
 
     def constrained(self, pseudo_labels: Array) -> np.ndarray:
         """Everything but the largest entries."""
-        mask = np.ones(pseudo_labels.shape, dtype=bool)
-        rest = pseudo_labels
-        for round_ in range(self.free_entries):
-            top = rest.argmax(-1)[..., None]
-            np.put_along_axis(mask, top, False, -1)
-            if round_ + 1 < self.free_entries:
-                rest = np.where(mask, pseudo_labels, -np.inf)
-        return mask
+        rows = pseudo_labels.reshape(-1, pseudo_labels.shape[-1]).copy()
+        every = np.arange(len(rows))
+        mask = np.ones(rows.shape, dtype=bool)
+        for _ in range(self.free_entries):
+            top = rows.argmax(1)
+            mask[every, top] = False
+            rows[every, top] = -np.inf
+        return mask.reshape(pseudo_labels.shape)
 
     def check(self, classes: int) -> None:
         """One equation to find lambda, one for the shared value unless it is zero, one more to verify."""

@@ -30,12 +30,14 @@ with st.container(horizontal_alignment="center"), st.container(width=_PAGE_WIDTH
     st.title("One gradient, one picture")
     st.markdown(
         "In federated learning the pictures stay on the device and only gradients travel. "
-        "Here a curious server opens one of them, step by step."
+        "Here a curious server opens one of them, step by step.",
+        help="Federated learning: many devices train one network together, and none shows its data. "
+        "A gradient tells, for every weight of the network, which way to change it.",
     )
     try:
         chosen = choose_scenario()
         for sentence in chosen.sentences:
-            st.warning(sentence, icon=":material/link_off:")
+            st.warning(sentence, icon=":material/edit:")
         show_story(chosen)
     except GradientInversionError as error:
         # Every error of the core is one sentence: what was expected, what came, what to do.

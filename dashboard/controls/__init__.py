@@ -1,6 +1,6 @@
 """The sidebar: one place for everything a teacher can change, in the order picture, network, label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 import torch
@@ -10,6 +10,7 @@ from dashboard.address import adopt, publish, set_value, value_of
 from dashboard.controls.label import choose_label
 from dashboard.controls.network import choose_network
 from dashboard.controls.picture import choose_dataset, choose_picture, open_dataset
+from dashboard.shares import DEFAULT_SHARES, share_label
 from dashboard.state import OWN_CLASS, Scenario
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.errors import GradientInversionError
@@ -24,10 +25,10 @@ class Choice:
     """What the visitor chose.
 
     Attributes:
-        scenario: everything the address can hold.
+        scenario: everything the address can hold; a label of the visitor's own that is none has become the default.
         images: the dataset, at the network's image size.
         own_image: (3, h, w) picture of the visitor's own, which stays out of the address.
-        sentences: what to say about an address that made no sense.
+        sentences: what to say about wishes that made no sense.
     """
 
     scenario: Scenario
@@ -62,7 +63,19 @@ def choose_scenario() -> Choice:
         except GradientInversionError:
             publish()
             raise
-    return Choice(publish(), images, own_image, sentences)
+    scenario, complaints = _with_a_label(publish(), images)
+    return Choice(scenario, images, own_image, sentences + complaints)
+
+
+def _with_a_label(scenario: Scenario, images: ImageDataset) -> tuple[Scenario, list[str]]:
+    """Use the default where the shares are no label; the text stays in its place, to be put right."""
+    if scenario.augmentation != "custom":
+        return scenario, []
+    try:
+        share_label(scenario.shares, cache.class_count(scenario, images))
+    except ValueError as error:
+        return replace(scenario, shares=DEFAULT_SHARES), [f"{error}; the page goes on with {DEFAULT_SHARES}."]
+    return scenario, []
 
 
 def _keep_in_range(images: ImageDataset) -> list[str]:

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard.address import widget_key
+from dashboard import cache
+from dashboard.address import current_scenario, set_value, value_of, widget_key
+from dashboard.shares import LONGEST_TEXT, random_shares
 from dashboard.state import AUGMENTATION_CHOICES, OWN_CLASS
 from gradinv_core.augmentation import Augmentation
 from gradinv_core.datasets import ImageDataset
@@ -15,6 +17,7 @@ _TITLES = {
     "mixup": "mixup",
     "cutmix": "CutMix",
     "mixup+smoothing": "mixup + smoothing",
+    "custom": "your own shares",
 }
 
 
@@ -26,8 +29,12 @@ def choose_label(images: ImageDataset) -> None:
         key=widget_key("augmentation"),
         format_func=_TITLES.__getitem__,
         help="A soft label spreads its weight over several classes. Smoothing gives every class a little; mixup blends "
-        "two pictures and their labels; CutMix pastes a piece of one picture into the other.",
+        "two pictures and their labels; CutMix pastes a piece of one picture into the other. Shares of your own may be "
+        "anything.",
     )
+    if kind == "custom":
+        _choose_shares(cache.class_count(current_scenario(), images))
+        return
     if "smoothing" in kind:
         st.slider(
             "Smoothing ε",
@@ -55,7 +62,31 @@ def choose_label(images: ImageDataset) -> None:
             key=widget_key("partner"),
             help=f"0 to {last:,}, from the same dataset.",
         )
-    names = images.class_names
+    _choose_class(images.class_names)
+
+
+def _choose_shares(classes: int) -> None:
+    """The label as text: Streamlit has no widget for ten sliders that sum to one, and nobody wants one."""
+    st.text_input(
+        "Shares",
+        key=widget_key("shares"),
+        max_chars=LONGEST_TEXT,
+        help=f"They sum to 1. Class by class from class 0, as in 0.5, 0.3, 0.2; or with class numbers from 0 to "
+        f"{classes - 1}, as in 3: 0.5, 7: 0.3, 1: 0.2.",
+    )
+    st.button(
+        "Random label",
+        on_click=_draw_shares,
+        args=(classes,),
+        help="Draws shares for all classes. The seed decides which; each click takes its next draw.",
+    )
+
+
+def _draw_shares(classes: int) -> None:
+    set_value("shares", random_shares(classes, value_of("seed"), value_of("shares")))
+
+
+def _choose_class(names: tuple[str, ...]) -> None:
     st.selectbox(
         "Class",
         (OWN_CLASS, *range(len(names))),

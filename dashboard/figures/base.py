@@ -6,9 +6,12 @@ import plotly.graph_objects as go
 
 from dashboard.theme import FONT, Palette
 
-__all__ = ["Array", "as_vector", "name_classes", "style", "whole_name"]
+__all__ = ["TITLE_HEIGHT", "Array", "as_vector", "name_classes", "style", "whole_name"]
 
 Array = npt.NDArray[np.float64]
+
+TITLE_HEIGHT = 40
+"""Pixels at the top of every figure that hold its title, for pages that write it somewhere else."""
 
 
 def as_vector(values: npt.ArrayLike) -> Array:
@@ -64,7 +67,7 @@ def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300)
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         height=height,
-        margin={"l": 8, "r": 8, "t": 48, "b": 8},
+        margin={"l": 8, "r": 8, "t": TITLE_HEIGHT + 8, "b": 8},
         # Below the figure, where it may wrap on a phone without covering the title.
         legend={
             "orientation": "h",

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from dashboard.figures.base import as_vector, style
 from dashboard.number_text import plain
-from dashboard.theme import palette
+from dashboard.theme import AMBIGUOUS_HATCH, palette
 
 __all__ = ["feature_plot"]
 
@@ -14,12 +14,15 @@ _MOST = 128
 _RECOVERED = 0.01  # a larger relative error is not called recovered
 
 
-def feature_plot(recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *, dark: bool = False) -> go.Figure:
+def feature_plot(
+    recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *, ambiguous: bool = False, dark: bool = False
+) -> go.Figure:
     """Thin bars for the recovered feature, an outlined staircase for the truth.
 
     Args:
         recovered: (d,) feature the server found.
         true: (d,) the client's feature, None to leave it out.
+        ambiguous: hatch the bars, because the gradient leaves their common factor open.
         dark: colours for a dark page.
 
     Returns:
@@ -31,13 +34,15 @@ def feature_plot(recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *,
     reference = found if truth is None else truth
     shown = np.sort(np.argsort(-np.abs(reference), kind="stable")[:_MOST])
     positions = np.arange(shown.size)
+    hatch = {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace", "size": 6}
+    pattern = hatch if ambiguous else {}
     figure = go.Figure()
     figure.add_bar(
         x=positions,
         y=found[shown],
-        name="recovered",
+        name="best guess" if ambiguous else "recovered",
         customdata=shown,
-        marker={"color": colours.recovered, "line": {"width": 0}},
+        marker={"color": colours.recovered, "line": {"width": 0}, "pattern": pattern},
         hovertemplate="feature %{customdata}<br>recovered %{y:.9g}<extra></extra>",
     )
     if truth is not None:
@@ -50,7 +55,7 @@ def feature_plot(recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *,
             line={"color": colours.truth, "width": 2, "shape": "hvh"},
             hovertemplate="feature %{customdata}<br>truth %{y:.9g}<extra></extra>",
         )
-    style(figure, _finding(found, truth), colours)
+    style(figure, "The pattern is exact, its size is open" if ambiguous else _finding(found, truth), colours)
     figure.update_layout(bargap=0)
     every = f"{found.size} entries of the feature"
     cut = every if shown.size == found.size else f"the {shown.size} largest of {found.size:,} entries"

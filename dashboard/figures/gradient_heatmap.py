@@ -7,7 +7,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.figures.base import Array, name_classes, style
+from dashboard.figures.base import TITLE_HEIGHT, Array, name_classes, style
 from dashboard.number_text import plain
 from dashboard.theme import palette
 
@@ -61,7 +61,7 @@ def gradient_heatmap(
             col=place,
         )
     style(figure, _finding(residual, size), colours, height=360)
-    figure.update_layout(margin_t=72)
+    figure.update_layout(margin_t=TITLE_HEIGHT + 32)
     figure.update_annotations(font={"size": 14, "color": colours.muted})
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
     figure.update_yaxes(showticklabels=False, col=2)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.figures.base import Array, as_vector, name_classes, style, whole_name
-from dashboard.number_text import plain
+from dashboard.number_text import percent, plain
 from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["label_bars"]
@@ -21,7 +21,7 @@ def label_bars(
     baseline: npt.ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     *,
-    ambiguous: bool = False,
+    allowed: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     dark: bool = False,
     most: int = 20,
 ) -> go.Figure:
@@ -34,7 +34,8 @@ def label_bars(
         true: (C,) label the client used, None to leave it out.
         baseline: (C,) label of an earlier attack, None to leave it out.
         class_names: (C,) names, class numbers without.
-        ambiguous: hatch the recovered bars, because the gradient allows other labels too.
+        allowed: (C,) smallest and (C,) largest share that the gradient allows, where it does not settle the label:
+            the recovered bars are then hatched, and whiskers span what is allowed.
         dark: colours for a dark page.
         most: largest number of bars.
 
@@ -46,7 +47,8 @@ def label_bars(
     names = name_classes(tuple(class_names or ()), found.size)
     truth = None if true is None else as_vector(true)
     naive = None if baseline is None else as_vector(baseline)
-    shown = _standing_out([part for part in (found, truth, naive) if part is not None], most)
+    low, high = (found, found) if allowed is None else (as_vector(allowed[0]), as_vector(allowed[1]))
+    shown = _standing_out([part for part in (found, truth, naive, high) if part is not None], most)
     rest = np.setdiff1d(np.arange(found.size), shown)
 
     axis = [names[index] for index in shown] + ([f"{rest.size} others, each"] if rest.size else [])
@@ -55,12 +57,14 @@ def label_bars(
     )
     figure = go.Figure()
     positions = np.arange(len(axis))
+    settled = allowed is None
     figure.add_bar(
         x=positions,
         y=_with_rest(found, shown, rest),
-        name="recovered",
+        name="recovered" if settled else "best guess, and all that fits",
         customdata=hover,
-        marker={"color": colours.recovered, "line": {"width": 0}, "pattern": _pattern(ambiguous, colours)},
+        marker={"color": colours.recovered, "line": {"width": 0}, "pattern": _pattern(settled, colours)},
+        error_y={"visible": False} if settled else _whiskers(found, low, high, shown, rest, colours),
         hovertemplate="%{customdata}<br>recovered %{y:.9g}<extra></extra>",
     )
     if truth is not None:
@@ -89,7 +93,8 @@ def label_bars(
             },
             hovertemplate="%{customdata}<br>iDLG %{y:.9g}<extra></extra>",
         )
-    style(figure, _finding(found, truth, ambiguous), colours, height=340)
+    title = _finding(found, truth) if settled else _open_finding(low, high, names)
+    style(figure, title, colours, height=340)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(tickmode="array", tickvals=positions, ticktext=axis)
     figure.update_yaxes(title_text="share of the label", rangemode="tozero")
@@ -112,14 +117,34 @@ def _with_rest(label: Array, shown: npt.NDArray[np.intp], rest: npt.NDArray[np.i
     return np.append(label[shown], label[rest].mean()) if rest.size else label[shown]
 
 
-def _pattern(ambiguous: bool, colours: Palette) -> dict[str, object]:
-    return {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace"} if ambiguous else {}
+def _pattern(settled: bool, colours: Palette) -> dict[str, object]:
+    return {} if settled else {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace"}
 
 
-def _finding(found: Array, truth: Array | None, ambiguous: bool) -> str:
+def _whiskers(
+    found: Array, low: Array, high: Array, shown: npt.NDArray[np.intp], rest: npt.NDArray[np.intp], colours: Palette
+) -> dict[str, object]:
+    """From the smallest to the largest share that fits; they start at the best guess, so never point the wrong way."""
+    up, down = np.maximum(high - found, 0.0), np.maximum(found - low, 0.0)
+    return {
+        "type": "data",
+        "array": _with_rest(up, shown, rest),
+        "arrayminus": _with_rest(down, shown, rest),
+        "color": colours.recovered,
+        "thickness": 2.5,
+        "width": 7,
+    }
+
+
+def _finding(found: Array, truth: Array | None) -> str:
     if truth is None:
-        return "One of several labels that fit" if ambiguous else "The recovered soft label"
+        return "The recovered soft label"
     error = float(np.abs(found - truth).max())
-    if ambiguous:
-        return f"Several labels fit; this one is off by {plain(error, 2)}"
     return f"{'Soft label recovered to' if error <= _RECOVERED else 'This label is off by'} {plain(error, 2)}"
+
+
+def _open_finding(low: Array, high: Array, names: Sequence[str]) -> str:
+    """The class that the gradient leaves most open."""
+    widest = int(np.argmax(high - low))
+    smallest, largest = percent(float(low[widest])), percent(float(high[widest]))
+    return f"Many labels fit: “{names[widest]}” may get anything from {smallest} to {largest}"

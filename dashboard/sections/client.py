@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.figures import probability_bars
 from dashboard.number_text import percent, tex
 from dashboard.pictures import enlarge
+from dashboard.sections.mixture import mixture_row
 from dashboard.sections.view import LabView, chart, mathematics, step
 
 __all__ = ["show"]
@@ -15,22 +16,30 @@ _SENTENCES = {
     "mixup": "A device blends two pictures, and blends their labels in the same proportion.",
     "cutmix": "A device pastes a piece of one picture into another, and shares the label by area.",
     "mixup+smoothing": "A device blends two pictures and their labels, then gives every class a small share.",
+    "custom": "A device trains the network on one picture, with a label that shares its weight as it likes.",
 }
+_EXPLANATION = (
+    "The label says what the picture shows; a soft label spreads its weight over several classes. "
+    "The network answers with a share for each class, too: its prediction."
+)
+_MOST_NAMED = 3
 
 
 def show(view: LabView) -> None:
     """Draw the step."""
-    client = view.client
-    step(1, "The client", _SENTENCES[view.scenario.augmentation])
-    left, right = st.columns([1, 2], gap="large")
-    with left:
-        st.image(enlarge(client.sample.image), caption=_caption(view), width="stretch")
-    with right:
-        chart(
-            probability_bars(client.truth.probabilities, client.sample.label, client.class_names, dark=view.dark),
-            "prediction",
-        )
+    step(1, "The client", _SENTENCES[view.scenario.augmentation], _EXPLANATION)
+    if view.client.partner is None:
+        left, right = st.columns([1, 2], gap="large")
+        with left:
+            st.image(enlarge(view.client.sample.image), caption=_caption(view), width="stretch")
+        with right:
+            _draw_prediction(view)
+    else:
+        st.html(mixture_row(view.client, view.class_names))
+        st.caption(_caption(view))
+        _draw_prediction(view)
     with mathematics():
+        client = view.client
         loss = float(-(client.sample.label * client.truth.logits.log_softmax(0)).sum())
         st.latex(r"z = W x + b, \qquad p = \operatorname{softmax}(z), \qquad L = -\sum_i y_i \log p_i")
         classes, features = client.truth.label.numel(), client.truth.feature.numel()
@@ -39,10 +48,16 @@ def show(view: LabView) -> None:
         )
 
 
+def _draw_prediction(view: LabView) -> None:
+    label, truth = view.client.sample.label, view.client.truth
+    chart(probability_bars(truth.probabilities, label, view.client.class_names, dark=view.dark), "prediction")
+
+
 def _caption(view: LabView) -> str:
     """Size of the picture, and the classes that stand out of its label."""
     label, side = view.client.sample.label, view.client.sample.image.shape[-1]
     base = float(label.median())
-    shares = zip(label.tolist(), view.client.class_names, strict=False)
-    named = ", ".join(f"{name} {percent(share)}" for share, name in sorted(shares, reverse=True) if share > base + 1e-9)
+    shares = sorted(zip(label.tolist(), view.class_names, strict=True), reverse=True)
+    standing_out = [f"“{name}” {percent(share)}" for share, name in shares if share > base + 1e-9]
+    named = ", ".join(standing_out[:_MOST_NAMED]) + (" and more" if len(standing_out) > _MOST_NAMED else "")
     return f"The picture as the network sees it, {side} × {side}. Label: {named or 'all classes alike'}."

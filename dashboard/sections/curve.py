@@ -5,7 +5,6 @@ import math
 import streamlit as st
 
 from dashboard.components import ScrubberData, lambda_scrubber
-from dashboard.figures.base import name_classes
 from dashboard.number_text import plain, tex
 from dashboard.sections.view import LabView, mathematics, step
 from gradinv_core.client import Truth
@@ -14,9 +13,11 @@ from gradinv_core.label_recovery import LabelRecovery, Status
 __all__ = ["show"]
 
 _AMBIGUOUS_CAPTION = (
-    "The gradient cannot tell the hatched λ apart. Move the slider to see what label each of them means."
+    "The gradient cannot tell the hatched λ apart. Move the slider through them: each means another valid label."
 )
 _CAPTION = "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of the true label."
+
+_MOST_RANGES = 2
 
 
 def show(view: LabView) -> None:
@@ -25,6 +26,8 @@ def show(view: LabView) -> None:
         3,
         "One unknown number",
         "The gradient fixes label and feature up to one number, λ. Try every candidate yourself.",
+        "The gradient is a product of two lists, and so tells neither one's size: twice the one and half the other "
+        "look the same. λ is that missing factor. A loss measures how badly a candidate fits.",
     )
     found, head, curve = view.attack.recovery, view.attack.head, view.attack.curve
     if found.status is Status.VANISHED:
@@ -32,7 +35,6 @@ def show(view: LabView) -> None:
         return
     truth = view.client.truth
     true_scale = _scale_of_row(truth, found.row)
-    names = name_classes(view.client.class_names, head.classes)
     data = ScrubberData(
         title=finding(found),
         caption=_AMBIGUOUS_CAPTION if found.status is Status.AMBIGUOUS else _CAPTION,
@@ -43,7 +45,7 @@ def show(view: LabView) -> None:
         u=head.products[0],
         b=head.bias,
         c=head.ratios[0],
-        class_names=names,
+        class_names=view.class_names,
         excluded=curve.excluded,
         found_scale=found.scale,
         found_label=found.label.numpy(),
@@ -79,12 +81,19 @@ def finding(found: LabelRecovery) -> str:
     """What the curve shows, in one line."""
     if found.status is Status.UNIQUE:
         return f"One λ fits: {plain(found.scale, 4)}"
-    if len(found.intervals) > 1:
-        return f"{len(found.intervals)} ranges of λ fit"
-    low, high = found.intervals[0]
-    if math.isinf(low) and math.isinf(high):
+    ranges = [_range(low, high) for low, high in found.intervals]
+    if "from −∞ to ∞" in ranges:
         return "Every λ fits: nothing singles one out"
-    return f"Every λ from {plain(low)} to {plain(high)} fits"
+    if len(ranges) > _MOST_RANGES:
+        return f"Many λ fit, in {len(ranges)} ranges"
+    return f"Many λ fit: {', and '.join(ranges)}"
+
+
+def _range(low: float, high: float) -> str:
+    """The ends of an interval, with as many digits as it takes to tell them apart."""
+    texts = [(plain(low, digits), plain(high, digits)) for digits in (3, 5, 8)]
+    first, last = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
+    return f"from {first} to {last}"
 
 
 def _scale_of_row(truth: Truth, row: int) -> float:

@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 
 from dashboard.figures import label_bars
-from dashboard.figures.base import name_classes
 from dashboard.number_text import plain, tex
 from dashboard.sections.view import LabView, chart, mathematics, number, numbers, step
 from gradinv_core.label_recovery import LabelRecovery, Status
@@ -13,34 +12,42 @@ from gradinv_core.metrics import max_abs_error
 __all__ = ["show"]
 
 _FORMATS = {"any": "no known structure"}
+_WINDOWS = {"simplex": "no share below 0", "none": "nothing"}
+_SETTLED = "With λ known, the whole soft label follows, not just its largest class."
+_OPEN = "Every λ that fits means another label. The bars show the best guess, the whiskers all that fits."
+_EXPLANATION = (
+    "A soft label spreads a weight of 1 over the classes. Smoothing, mixup and teachers' answers are soft labels."
+)
+_CHART_EXPLANATION = "iDLG is an earlier attack. It takes for granted that the label is a single class."
 
 
 def show(view: LabView) -> None:
     """Draw the step."""
     found, label = view.attack.recovery, view.client.sample.label
-    names = name_classes(view.client.class_names, label.numel())
-    step(4, "The label", "With λ known, the whole soft label follows, not just its largest class.")
+    step(4, "The label", _SETTLED if view.settled else _OPEN, _EXPLANATION)
     _verdict(found)
     error = max_abs_error(found.label, label)
     with numbers():
-        number("Largest error", plain(error, 2), "Over all classes. A label's shares sum to 1.")
+        number("Largest error", plain(error, 2), "Of the best answer, over all classes. The shares sum to 1.")
         number(
             "Format",
-            _FORMATS.get(found.label_format, found.label_format),
+            _FORMATS.get(found.label_format, found.label_format) if view.settled else "not settled",
             "Read off the recovered label; nobody told the server.",
         )
         number(
             "Leaked through",
-            str(found.window),
-            "λ can leak through the label's structure, through the rule that no share is negative, or through the "
-            "gradient of a bias.",
+            _WINDOWS.get(str(found.window), str(found.window)),
+            "λ can leak because most classes share one value, because no share is negative, or through the gradient "
+            "of a bias.",
         )
     classic = np.eye(label.numel())[view.attack.idlg]
-    ambiguous = found.status is not Status.UNIQUE
-    chart(label_bars(found.label, label, classic, names, ambiguous=ambiguous, dark=view.dark), "label")
+    allowed = None if view.settled else (view.attack.allowed.low, view.attack.allowed.high)
+    figure = label_bars(found.label, label, classic, view.class_names, allowed=allowed, dark=view.dark)
+    chart(figure, "label", _CHART_EXPLANATION)
     missed = max_abs_error(classic, label)
     verdict = "That is right." if missed < 1e-6 else f"That is off by {plain(missed, 2)}."
-    st.caption(f"The classic attack, iDLG, can name one class only: “{names[view.attack.idlg]}”. {verdict}")
+    named = view.class_names[view.attack.idlg]
+    st.caption(f"The classic attack, iDLG, can name one class only: “{named}”. {verdict}")
     with mathematics():
         st.latex(r"y = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}")
         st.latex(
@@ -54,7 +61,7 @@ def show(view: LabView) -> None:
 
 def _verdict(found: LabelRecovery) -> None:
     """How far the answer can be trusted, in the words of the core."""
-    sentence = f"**{str(found.status).capitalize()}.** {found.message}"
+    sentence = f"**{str(found.status).capitalize()}.** {found.message.replace('lambda', 'λ')}"
     if found.status is Status.UNIQUE:
         st.info(sentence, icon=":material/check:")
     else:

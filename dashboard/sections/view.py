@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.figures.base import TITLE_HEIGHT, name_classes
 from dashboard.pipeline import ClientStep, LabelAttack
 from dashboard.state import Scenario
+from gradinv_core.label_recovery import Status
 
-__all__ = ["LabView", "chart", "mathematics", "number", "numbers", "step"]
+__all__ = ["LabView", "chart", "finding", "mathematics", "number", "numbers", "step"]
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,43 @@ class LabView:
     attack: LabelAttack
     dark: bool
 
+    @property
+    def settled(self) -> bool:
+        """Whether the gradient leaves one answer only."""
+        return self.attack.recovery.status is Status.UNIQUE
 
-def step(number: int, title: str, sentence: str) -> None:
-    """Heading of a step, and its one sentence."""
+    @property
+    def class_names(self) -> list[str]:
+        """(C,) names; numbers for classes beyond those of the dataset."""
+        return name_classes(self.client.class_names, self.client.sample.label.numel())
+
+
+def step(number: int, title: str, sentence: str, explanation: str) -> None:
+    """Heading of a step, its one sentence, and the words behind it for whoever asks."""
     st.space("small")
     st.header(f"{number}  {title}", divider="gray")
-    st.markdown(sentence)
+    st.markdown(sentence, help=explanation)
 
 
-def chart(figure: go.Figure, key: str) -> None:
-    """Draw a figure without Plotly's tool bar; its title serves as the description."""
-    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=str(figure.layout.title.text))
+def finding(sentence: str, explanation: str | None = None) -> None:
+    """What a figure shows, in one line above it."""
+    st.subheader(sentence, anchor=False, help=explanation)
+
+
+def chart(figure: go.Figure, key: str, explanation: str | None = None) -> None:
+    """Draw a figure without Plotly's tool bar.
+
+    Its title moves out of the picture and above it: there it wraps on a phone, and a screen reader finds it.
+
+    Args:
+        figure: what to draw; its title states the finding.
+        key: identity of the figure on the page.
+        explanation: what the finding's words mean.
+    """
+    sentence, layout = str(figure.layout.title.text), figure.layout
+    finding(sentence, explanation)
+    figure.update_layout(title_text="", height=layout.height - TITLE_HEIGHT, margin_t=layout.margin.t - TITLE_HEIGHT)
+    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=sentence)
 
 
 @contextmanager

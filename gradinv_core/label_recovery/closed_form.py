@@ -45,6 +45,7 @@ _DISJOINT_FROM = 9  # classes; below, every triple is used
 _SEPARATION = 10.0  # differences of ratios must exceed their noise by this factor to prove anything
 _STEPS = 6  # Gauss-Newton steps at most; they converge quadratically from the root
 _SETTLED = 0.01  # standard deviations of lambda
+_HOPELESS = 1e4  # a chi-square that no step will bring down to its limit
 _ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one minimum beside it
 
 
@@ -82,8 +83,10 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     for _ in range(_STEPS):
         result = fit(head, scales, structure, known_scale, amplitude)
         evaluations += scales.shape[1]
-        settled = np.abs(result.step) * np.sqrt(result.information) < _SETTLED
-        if np.all(settled | (scales == lowest) | (scales == highest)):
+        promised = result.step**2 * result.information  # decrease of chi-square by the next step
+        hopeless = (promised < 0.5 * result.chi_square) & (result.chi_square > _HOPELESS)
+        clipped = (scales == lowest) | (scales == highest)
+        if np.all(hopeless | clipped | (promised < _SETTLED**2)):
             break
         amplitude = None if known_scale else result.amplitude
         scales = np.clip(scales + result.step, lowest, highest)
@@ -122,13 +125,14 @@ def triples(ratios: Array) -> np.ndarray:
     order = np.argsort(ratios, axis=1)
     low, high = order[:, :3], order[:, -3:]  # lowest with third highest and so on: three equally wide triples
     inner = order[:, 3:-3]
-    values = np.take_along_axis(ratios, inner, 1)
+    every = np.arange(samples)
+    values = ratios[every[:, None], inner]
+    targets = 0.5 * (ratios[every[:, None], low] + ratios[every[:, None], high])
     middle = np.empty((samples, 3), dtype=order.dtype)
     for triple in range(3):
-        ends = np.take_along_axis(ratios, np.stack([low[:, triple], high[:, triple]], 1), 1)
-        nearest = np.abs(values - ends.mean(1, keepdims=True)).argmin(1)[:, None]
-        middle[:, triple] = np.take_along_axis(inner, nearest, 1)[:, 0]
-        np.put_along_axis(values, nearest, np.inf, 1)
+        nearest = np.abs(values - targets[:, triple, None]).argmin(1)
+        middle[:, triple] = inner[every, nearest]
+        values[every, nearest] = np.inf
     return np.stack([low, middle, high], axis=2)
 
 
@@ -142,11 +146,10 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndar
     Returns:
         roots (N, T), NaN where there is none, and resolved (N, T): whether noise leaves no doubt about that.
     """
-    flat = chosen.reshape(len(chosen), -1)
-    u = np.take_along_axis(head.products, flat, 1).reshape(chosen.shape)
-    c = np.take_along_axis(head.ratios, flat, 1).reshape(chosen.shape)
-    order = np.argsort(u, axis=2)  # j, k, i
-    u, c = np.take_along_axis(u, order, 2), np.take_along_axis(c, order, 2)
+    every = np.arange(len(chosen))[:, None, None]
+    order = np.argsort(head.products[every, chosen], axis=2)
+    chosen = np.take_along_axis(chosen, order, 2)  # j, k, i in ascending u
+    u, c = head.products[every, chosen], head.ratios[every, chosen]
     above, below = u[..., 2] - u[..., 1], u[..., 1] - u[..., 0]
     up, down = c[..., 2] - c[..., 1], c[..., 1] - c[..., 0]
     exists = (up * down > 0) & (above > 0) & (below > 0)
@@ -156,38 +159,32 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndar
     log_ratio = np.log(above / below)
     roots = 2 * (target - log_ratio) / (above + below)  # K'(0) = 1/2
     for _ in range(60):
-        value = log_ratio + _k(roots * above) - _k(roots * below) + roots * below
-        rise = above * _k_slope(roots * above) + below * (1 - _k_slope(roots * below))
-        step = (target - value) / rise
+        (up_value, up_slope), (down_value, down_slope) = _k(roots * above), _k(roots * below)
+        rise = above * up_slope + below * (1 - down_slope)
+        step = (target - log_ratio - up_value + down_value - roots * below) / rise
         roots = roots + step
-        if np.all(np.abs(step) <= 1e-9 * np.abs(roots) + 1e-300):  # quadratic: the root itself is good to rounding
+        if np.all(np.abs(step) <= 1e-6 * np.abs(roots) + 1e-300):  # quadratic: the root is good to rounding
             break
     nonzero = np.where(roots == 0, 1.0, roots)
 
     # Noise of the pseudo-label at the root, read as noise of the three ratios.
     probabilities = head_probabilities(head, nonzero)
-    std = pseudo_label_std(head, nonzero, probabilities, 1 / nonzero) * np.abs(nonzero)[..., None]
-    std = np.take_along_axis(np.take_along_axis(std, chosen, 2), order, 2)
-    noise = std.max(2)
+    std = pseudo_label_std(head, nonzero, probabilities, 1 / nonzero)
+    noise = np.take_along_axis(std, chosen, 2).max(2) * np.abs(nonzero)
     with np.errstate(divide="ignore", invalid="ignore"):
-        doubt = _SEPARATION * noise / np.minimum(np.abs(up), np.abs(down))
-        error = noise / np.minimum(np.abs(up), np.abs(down)) / rise / np.abs(nonzero)
-    resolved = np.where(exists, (doubt < 1) & (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS), doubt < 1)
+        relative = noise / np.minimum(np.abs(up), np.abs(down))
+        error = relative / rise / np.abs(nonzero)
+    resolved = (relative < 1 / _SEPARATION) & (~exists | (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS))
     return np.where(exists & (roots != 0), roots, np.nan), resolved
 
 
-def _k(t: Array) -> Array:
-    """log((e^t - 1) / t), for any t without overflow."""
+def _k(t: Array) -> tuple[Array, Array]:
+    """K(t) = log((e^t - 1) / t) and its derivative, which lies in (0, 1); for any t without overflow."""
     size = np.maximum(np.abs(t), 1e-300)
-    return np.maximum(t, 0.0) + np.log(-np.expm1(-size) / size)
-
-
-def _k_slope(t: Array) -> Array:
-    """Derivative of `_k`, in (0, 1)."""
-    size = np.maximum(np.abs(t), 1e-300)
-    with np.errstate(over="ignore"):
-        positive = np.where(size > 1e-4, 1 / -np.expm1(-size) - 1 / size, 0.5 + size / 12)
-    return np.where(t >= 0, positive, 1 - positive)
+    decay = -np.expm1(-size)
+    value = np.maximum(t, 0.0) + np.log(decay / size)
+    positive = np.where(size > 1e-4, 1 / decay - 1 / size, 0.5 + size / 12)
+    return value, np.where(t >= 0, positive, 1 - positive)
 
 
 def _triple_amplitude(head: ObservedHead, chosen: np.ndarray, scales: Array) -> Array:

@@ -92,7 +92,7 @@ def infer_format(label: Array, uncertainty: float) -> str:
     """Read the label format off a recovered label (C,): how many entries stand out, and whether the rest is zero."""
     tolerance = max(_PRESENT, 2 * uncertainty)
     ordered = np.sort(label)[::-1]
-    base = float(np.median(ordered[2:])) if len(label) > 2 else 0.0
+    base = float(ordered[2 + (len(label) - 2) // 2]) if len(label) > 2 else 0.0  # median of all but the top two
     if len(label) > 2 and np.abs(ordered[2:] - base).max() > 2 * tolerance:
         return "any"
     mixed = ordered[1] - base > tolerance

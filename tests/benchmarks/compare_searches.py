@@ -18,13 +18,15 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from network_gradients import Sample, untrained_samples
+from network_gradients import Sample, gradients_of, untrained_samples
 
 from gradinv_core import recover_label
+from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.head import observe_heads
 from gradinv_core.label_recovery import paper_search
 from gradinv_core.label_structures import LABEL_FORMATS
 
+TRAINED = "mixup-epoch-80"
 SAMPLES = 12  # per class count, mixup and mixup+smoothing: the format the paper's loss for mixup is made for
 
 
@@ -77,23 +79,25 @@ def close(scale: float, sample: Sample) -> bool:
     return abs(scale - true_scale) < 1e-2 * abs(true_scale)
 
 
+WAYS = {"ours": ours, "paper's L-BFGS": lbfgs, "swarm, vectorised": swarm, "swarm, as published": published_swarm}
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(f"{'':28} {'median seconds':>15} {'ratio to ours':>14} {'evaluations':>12} {'right':>8}")
-    for classes in (10, 100):
-        mixed = (s for s in untrained_samples("lenet_sigmoid", classes, 400) if s.kind.startswith("mixup"))
-        samples = list(islice(mixed, SAMPLES))
+    print(f"{'':42} {'median seconds':>15} {'ratio to ours':>14} {'evaluations':>12} {'right':>8}")
+    for name, source in {
+        "LeNet untrained, C=10": untrained_samples("lenet_sigmoid", 10, 400),
+        "LeNet untrained, C=100": untrained_samples("lenet_sigmoid", 100, 400),
+        "LeNet trained with mixup": gradients_of(
+            "", load_checkpoint("lenet_sigmoid", "mixup-epoch-80"), 10, 32, 400, 0
+        ),
+    }.items():
+        samples = list(islice((sample for sample in source if sample.kind.startswith("mixup")), SAMPLES))
         ours(samples[0])  # warm up
         reference = [ours(sample) for sample in samples]
-        for name, way in (
-            ("ours, format unknown", ours),
-            ("paper's L-BFGS", lbfgs),
-            ("paper's swarm, vectorised", swarm),
-            ("paper's swarm, as published", published_swarm),
-        ):
+        for way_name, way in WAYS.items():
             outcomes = reference if way is ours else [way(sample) for sample in samples]
             ratio = median(o.seconds / r.seconds for o, r in zip(outcomes, reference, strict=True))
             print(
-                f"C={classes:<4} {name:28} {median(o.seconds for o in outcomes):11.4f} {ratio:12.0f}x "
+                f"{name:25} {way_name:19} {median(o.seconds for o in outcomes):12.4f} {ratio:13.0f}x "
                 f"{median(o.evaluations for o in outcomes):12.0f} {sum(o.right for o in outcomes):5}/{len(outcomes)}"
             )

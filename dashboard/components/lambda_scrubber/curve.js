@@ -12,10 +12,6 @@ function draw(parent, name, attributes = {}, text) {
   return node;
 }
 
-function superscript(exponent) {
-  return String(exponent).replace(/[-\d]/g, (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign]));
-}
-
 function tickText(scale) {
   const size = Math.abs(scale);
   const text = size >= 1000 ? `10${superscript(Math.log10(size))}` : String(size);
@@ -54,6 +50,7 @@ function drawCurve(svg, data, width) {
   svg.replaceChildren();
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.style.height = `${height}px`;
+  if (data.ambiguous) drawHatch(svg);
   drawShades(svg, data, x, top, bottom);
   drawAxes(svg, size, x, y, { lowest, highest, top, bottom, height });
   drawLines(svg, data, x, y);
@@ -129,16 +126,15 @@ function drawLines(svg, data, x, y) {
 }
 
 function drawMarks(svg, data, x, top, bottom) {
-  if (data.ambiguous) {
-    const pattern = { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
-    draw(draw(draw(svg, "defs"), "pattern", pattern), "line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 7 });
-  }
   for (const [low, high] of data.intervals) {
     // Even the narrowest interval must be seen: at least five pixels.
     const start = x(low);
     const length = Math.max(x(high) - start, 5);
-    const box = { x: start - (length === 5 ? 2.5 : 0), y: bottom - 5, width: length, height: 10, class: "interval", "data-low": low, "data-high": high };
-    draw(svg, "rect", data.ambiguous ? { ...box, style: "fill: url(#hatch)" } : box);
+    const left = start - (length === 5 ? 2.5 : 0);
+    // Where the gradient leaves a choice, all of it is hatched; where it leaves none, a mark on the axis is enough.
+    const box = data.ambiguous ? { y: top, height: bottom - top, class: "open" } : { y: bottom - 5, height: 10, class: "interval" };
+    draw(svg, "rect", { ...box, x: left, width: length, "data-low": low, "data-high": high });
+    if (data.ambiguous) draw(svg, "rect", { class: "interval", x: left, y: bottom - 5, width: length, height: 10 });
   }
   if (data.found_scale) draw(svg, "line", { class: "found", "data-testid": "found-scale", x1: x(data.found_scale), x2: x(data.found_scale), y1: top, y2: bottom });
   if (data.true_scale) draw(svg, "line", { class: "truth", "data-testid": "true-scale", x1: x(data.true_scale), x2: x(data.true_scale), y1: top - 8, y2: bottom });
@@ -146,6 +142,12 @@ function drawMarks(svg, data, x, top, bottom) {
     const mark = draw(svg, "circle", { class: "candidate", cx: x(scale), cy: bottom, r: 6 });
     draw(mark, "title", {}, `candidate λ = ${readable(scale)}`);
   }
+}
+
+/** Pattern of everything that the gradient does not settle; the style sheet fills with it, here and in the bars. */
+function drawHatch(svg) {
+  const pattern = { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  draw(draw(draw(svg, "defs"), "pattern", pattern), "line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 7 });
 }
 
 /** Index of the curve's point nearest to a pixel. */

@@ -8,7 +8,7 @@ function createFigure(root) {
   const figure = {
     section: part(".scrubber"), title: part(".finding"), caption: part(".caption"), curve: part(".curve"), bars: part(".bars"),
     range: part(".range"), jump: part(".jump"), tooltips: root.querySelectorAll(".tooltip"),
-    truthKey: part(".truth-key"), candidateKey: part(".candidate-key"),
+    truthKey: part(".truth-key"), candidateKey: part(".candidate-key"), foundKey: part(".found-key"),
     readout: ["scale", "scale-free", "paper", "smallest", "feasible"].map(read),
     scale: 1, data: null, frame: 0, dragging: false,
   };
@@ -61,6 +61,9 @@ function render(figure) {
   if (!curveView) return;
   const label = pseudoLabel(scale, data);
   const pixel = curveView.x(scale);
+  // The server judges with the gradient's own accuracy; its verdict on the nearest point of the curve stands here too.
+  const valid = data.feasible[nearestPoint(data, curveView.x, pixel)];
+  const fits = data.intervals.some(([low, high]) => low <= scale && scale <= high);
   curveView.cursor.firstChild.setAttribute("x1", pixel);
   curveView.cursor.firstChild.setAttribute("x2", pixel);
   curveView.dot.setAttribute("cx", pixel);
@@ -73,11 +76,12 @@ function render(figure) {
   scaleFree.textContent = readable(label.scaleFreeLoss, 3);
   paper.textContent = readable(label.paperLoss, 3);
   smallest.textContent = readable(label.smallest, 3);
-  feasible.textContent = label.feasible ? "yes" : "no";
-  figure.section.classList.toggle("not-a-label", !label.feasible);
+  feasible.textContent = valid ? "yes" : "no";
+  figure.section.classList.toggle("not-a-label", !valid);
+  figure.section.classList.toggle("not-settled", data.ambiguous && fits);
   figure.jump.disabled = data.found_scale === null || atRecovered;
   const spoken = `lambda ${readable(scale)}, scale-free loss ${readable(label.scaleFreeLoss, 2)}, `;
-  figure.range.setAttribute("aria-valuetext", spoken + (label.feasible ? "a valid label" : "not a valid label"));
+  figure.range.setAttribute("aria-valuetext", spoken + (valid ? "a valid label" : "not a valid label"));
 }
 
 function showTooltip(tooltip, svg, pixel, text) {
@@ -163,6 +167,8 @@ export default function ({ data, parentElement }) {
     figure.truthKey.hidden = data.true_scale === null;
     figure.candidateKey.hidden = !data.candidates.length;
     figure.section.classList.toggle("ambiguous", data.ambiguous);
+    figure.foundKey.textContent = data.ambiguous ? "best guess" : "recovered λ";
+    figure.jump.textContent = data.ambiguous ? "Jump to best guess" : "Jump to recovered";
     figure.scale = data.found_scale ?? 1;
     figure.range.value = toPosition(figure.scale);
     layOut(figure);

@@ -6,8 +6,6 @@ const FINENESS = 0.01;
 // A whole number of slider steps, so that the End key reaches the end; the gap in the middle is what is left.
 const HALF = 8.15;
 const GAP = HALF - Math.log10(1 + (LARGEST - 1) / FINENESS);
-// A label may leave [0, 1] by float rounding only.
-const TOLERANCE = 1e-6;
 
 /** Position of a candidate lambda on the axis, from -HALF to HALF. */
 function toPosition(scale) {
@@ -41,8 +39,7 @@ function pseudoLabel(scale, { u, b, c, excluded }) {
   const paperLoss = variance(base.map((i) => entries[i]));
   const size = Math.max(variance(base.map((i) => c[i] / scale)), variance(base.map((i) => probabilities[i])), 1e-300);
   const smallest = Math.min(...entries);
-  const feasible = smallest >= -TOLERANCE && Math.max(...entries) <= 1 + TOLERANCE;
-  return { entries, paperLoss, scaleFreeLoss: paperLoss / size, smallest, feasible };
+  return { entries, paperLoss, scaleFreeLoss: paperLoss / size, smallest };
 }
 
 /** Up to `most` classes worth a bar of their own, in class order: those with a large true, recovered or saturated entry. */
@@ -55,11 +52,16 @@ function relevantClasses(data, most) {
   return classes.sort((i, j) => weight(j) - weight(i)).slice(0, most).sort((i, j) => i - j);
 }
 
-/** A number as people read it: four digits, or a power of ten when it is far from one. */
+/** A number as people read it: a few digits, and a power of ten when it is far from one. */
 function readable(value, digits = 4) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  const text = size >= 1e-3 && size < 1e5 ? value.toPrecision(digits) : value.toExponential(1);
-  return text.replace(/^-/, "−").replace("e-", "e−").replace("e+", "e");
+  if (size >= 1e-3 && size < 1e5) return value.toPrecision(digits).replace("-", "−");
+  const [mantissa, exponent] = value.toExponential(1).split("e");
+  return `${mantissa.replace("-", "−")} × 10${superscript(Number(exponent))}`;
+}
+
+function superscript(exponent) {
+  return String(exponent).replace(/[-\d]/g, (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign]));
 }

@@ -1,0 +1,45 @@
+"""Import and play once what the first view needs, so that the first visitor does not wait for it.
+
+The launcher calls `warm_up` before the server starts. Nothing here talks to the page.
+"""
+
+from dashboard.figures import feature_plot, gradient_heatmap, label_bars, probability_bars
+from dashboard.landscape import label_range
+from dashboard.pictures import enlarge, layer_picture, picture_source
+from dashboard.pipeline import attack_image, attack_label, build_public_network, play_client
+from dashboard.state import Scenario
+from gradinv_core.datasets import load_dataset
+from gradinv_core.metrics import psnr, ssim
+from gradinv_core.networks import NETWORKS
+
+__all__ = ["warm_up"]
+
+
+def warm_up() -> None:
+    """Play the default scenario from the picture to the figures, and throw the result away."""
+    scenario = Scenario()
+    images = load_dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
+    classes = len(images.class_names)
+    network = build_public_network(
+        scenario.network, classes, scenario.head_bias, scenario.initialisation, scenario.stage, scenario.seed
+    )
+    client = play_client(network, images, scenario, classes)
+    attack = attack_label(network, client.gradients)
+    image = attack_image(network, client.gradients)
+
+    label, found = client.sample.label.numpy(), attack.recovery.label.numpy()
+    allowed = label_range(attack.head, attack.recovery, attack.curve)
+    figures = (
+        probability_bars(client.truth.probabilities, label),
+        gradient_heatmap(attack.weight_grad),
+        label_bars(found, label, allowed=(allowed.low, allowed.high)),
+        feature_plot(attack.recovery.feature, client.truth.feature),
+    )
+    for figure in figures:
+        figure.to_json()
+    for picture in (enlarge(client.sample.image), picture_source(client.sample.image)):
+        del picture
+    for step in image.steps:
+        layer_picture(step.value)
+    psnr(image.image, client.sample.image)
+    ssim(image.image, client.sample.image)
