@@ -35,6 +35,7 @@ GOOD_FIT = 6.0
 
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
 _FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
+_LAMBDA_ROUNDINGS = 16.0  # as below, of lambda: errors of the softmax that all classes share
 _LOGIT_ROUNDINGS = 4.0  # rounding errors, in units of the unit roundoff, of a logit of size one; and of a softmax
 _VALUE_ROUNDINGS = 1.5  # entry or residual. Bounds read off LeNet and ResNet gradients in float32, not fitted to each.
 
@@ -139,7 +140,7 @@ def plausible_amplitude(head: ObservedHead, amplitude: Array) -> np.ndarray:
 def rounding_width(head: ObservedHead, scales: Array) -> Array:
     """Half width (N, K) that rounding alone gives lambda: the client's softmax errs in all classes together."""
     largest_logit = np.abs(scales) * np.abs(head.products).max(-1)[:, None] + np.abs(head.bias).max()
-    width: Array = _LOGIT_ROUNDINGS * head.rounding[:, None] * (1 + largest_logit) * np.abs(scales)
+    width: Array = _LAMBDA_ROUNDINGS * head.rounding[:, None] * (1 + largest_logit) * np.abs(scales)
     return width
 
 
@@ -187,13 +188,11 @@ def _regress(
 
 
 def _project_out(vectors: list[Array], nuisances: list[Array], weights: Array) -> list[Array]:
-    """Remove the span of the nuisances from each vector, in the inner product given by the weights."""
-    for position, nuisance in enumerate(nuisances):
-        power = np.maximum((weights * nuisance**2).sum(-1, keepdims=True), 1e-300)
-
-        def remove(vector: Array, nuisance: Array = nuisance, power: Array = power) -> Array:
-            return vector - (weights * vector * nuisance).sum(-1, keepdims=True) / power * nuisance
-
-        vectors = [remove(vector) for vector in vectors]
-        nuisances = nuisances[: position + 1] + [remove(other) for other in nuisances[position + 1 :]]
+    """Remove the span of the nuisances from each vector, in the inner product given by the weights (Gram-Schmidt)."""
+    remaining = list(nuisances)
+    while remaining:
+        axis = remaining.pop(0)
+        weighted = weights * axis / np.maximum((weights * axis**2).sum(-1, keepdims=True), 1e-300)
+        vectors = [vector - (weighted * vector).sum(-1, keepdims=True) * axis for vector in vectors]
+        remaining = [other - (weighted * other).sum(-1, keepdims=True) * axis for other in remaining]
     return vectors

@@ -40,7 +40,7 @@ class LabelStructure(Protocol):
     def constrained(self, pseudo_labels: Array) -> np.ndarray:
         """Boolean (..., C): which entries share the value (plus their offset)."""
 
-    def check(self, classes: int) -> None:
+    def check(self, classes: int, known_scale: bool = True) -> None:
         """Raise `ClassCountError` when ``classes`` are too few to determine lambda and verify it."""
 
 
@@ -64,9 +64,9 @@ class SharedBase:
             rows[every, top] = -np.inf
         return mask.reshape(pseudo_labels.shape)
 
-    def check(self, classes: int) -> None:
-        """One equation to find lambda, one for the shared value unless it is zero, one more to verify."""
-        needed = self.free_entries + (2 if self.value_is_zero else 3)
+    def check(self, classes: int, known_scale: bool = True) -> None:
+        """One equation for lambda, one for the value unless zero, one for an unknown scale, and one more to verify."""
+        needed = self.free_entries + (2 if self.value_is_zero else 3) + (0 if known_scale else 1)
         if classes < needed:
             raise ClassCountError(
                 f"label_format {self.name!r}: expected at least {needed} classes, got {classes}; "
@@ -110,9 +110,9 @@ class SharedClasses:
         mask[..., list(self.indices)] = True
         return mask
 
-    def check(self, classes: int) -> None:
+    def check(self, classes: int, known_scale: bool = True) -> None:
         """The indices must exist, and be enough to find lambda and verify it."""
-        needed = 2 if self.value_is_zero else 3
+        needed = (2 if self.value_is_zero else 3) + (0 if known_scale else 1)
         if len(set(self.indices)) < needed or not all(0 <= index < classes for index in self.indices):
             raise ClassCountError(
                 f"SharedClasses: expected at least {needed} different class indices below {classes}, "
@@ -135,7 +135,9 @@ LABEL_FORMATS: dict[str, LabelStructure | None] = {
 }
 
 
-def label_structure(label_format: str | LabelStructure, classes: int) -> LabelStructure | None:
+def label_structure(
+    label_format: str | LabelStructure, classes: int, known_scale: bool = True
+) -> LabelStructure | None:
     """The structure behind a format's name, checked against the class count; a structure passes through.
 
     Raises:
@@ -149,7 +151,7 @@ def label_structure(label_format: str | LabelStructure, classes: int) -> LabelSt
     else:
         structure = label_format
     if structure is not None:
-        structure.check(classes)
+        structure.check(classes, known_scale)
     elif classes < 2:
         raise ClassCountError(f"label_format 'any': expected at least 2 classes, got {classes}.")
     return structure

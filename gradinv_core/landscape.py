@@ -82,7 +82,8 @@ def variance_losses(
     loss = _masked_variance(labels, mask)
     if scale_free:
         parts = np.maximum(_masked_variance(residuals, mask), _masked_variance(probabilities, mask))
-        loss = loss / np.maximum(parts, np.finfo(np.float64).tiny)
+        tiny = np.finfo(np.float64).tiny
+        loss = np.where(parts > tiny, loss / np.maximum(parts, tiny), 1.0)  # nothing minus nothing agrees on nothing
     return loss
 
 

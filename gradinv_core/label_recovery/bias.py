@@ -56,6 +56,9 @@ def solve(
     result = fit(head, np.array([[scale]]), structure, known_scale)
     width = sigmas * scale_std
     drift = np.abs(result.slope[0, 0]).max() * width + 2 * result.std[0, 0].max()
-    misfit = result.chi_square[0, 0] / max(int(result.freedom[0, 0]), 1)
-    mode = Mode(scale, scale - width, scale + width, float(result.amplitude[0, 0]), float(misfit), float(drift))
+    freedom = int(result.freedom[0, 0])
+    misfit = result.chi_square[0, 0] / max(freedom, 1)
+    mode = Mode(
+        scale, scale - width, scale + width, float(result.amplitude[0, 0]), float(misfit), freedom, float(drift)
+    )
     return Search((mode,), complete=True, evaluations=1)

@@ -43,8 +43,9 @@ __all__ = ["applicable", "solve", "triple_roots", "triples"]
 
 _DISJOINT_FROM = 9  # classes; below, every triple is used
 _SEPARATION = 10.0  # differences of ratios must exceed their noise by this factor to prove anything
-_STEPS = 6  # Gauss-Newton steps at most; they converge quadratically from the root
-_SETTLED = 0.01  # standard deviations of lambda
+_STEPS = 12  # Gauss-Newton steps at most; they converge quadratically from the root
+_SETTLED = 0.1  # standard deviations of lambda
+_ULPS = 1e-15  # relative; no float64 step is smaller
 _HOPELESS = 1e4  # a chi-square that no step will bring down to its limit
 _ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one minimum beside it
 
@@ -79,33 +80,37 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     amplitude = None if known_scale else _triple_amplitude(head, chosen, scales)
     reach = 2 * _ROOT_ACCURACY * np.abs(scales)  # no usable root moves further; the clip keeps the others harmless
     lowest, highest = scales - reach, scales + reach
-    evaluations = 0
+    result = fit(head, scales, structure, known_scale, amplitude)
+    evaluations = scales.shape[1]
     for _ in range(_STEPS):
-        result = fit(head, scales, structure, known_scale, amplitude)
-        evaluations += scales.shape[1]
         promised = result.step**2 * result.information  # decrease of chi-square by the next step
+        settled = (promised < _SETTLED**2) | (np.abs(result.step) <= _ULPS * np.abs(scales))
         hopeless = (promised < 0.5 * result.chi_square) & (result.chi_square > _HOPELESS)
-        clipped = (scales == lowest) | (scales == highest)
-        if np.all(hopeless | clipped | (promised < _SETTLED**2)):
+        done = settled | hopeless | (scales == lowest) | (scales == highest) | ~usable
+        if done.all():
             break
-        amplitude = None if known_scale else result.amplitude
         scales = np.clip(scales + result.step, lowest, highest)
+        result = fit(head, scales, structure, known_scale, None if known_scale else result.amplitude)
+        evaluations += scales.shape[1]
     half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
     possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
     accepted = (
         usable
+        & settled
         & possible
         & (result.chi_square <= good_fit_limit(result.freedom))
         & (result.outside <= SIMPLEX_SIGMAS)
         & (half_width <= _ROOT_ACCURACY * np.abs(scales))
     )
-    complete = np.asarray(resolved.all(1))
-    return [
-        Search(
-            _distinct(result, n, scales[n], half_width[n], np.flatnonzero(accepted[n])), bool(complete[n]), evaluations
-        )
-        for n in range(len(head))
-    ]
+    complete = np.asarray((resolved & done).all(1))
+    if known_scale:
+        drift = np.abs(result.slope).max(-1) * half_width
+    else:  # the amplitude moves along with lambda
+        width = np.minimum(half_width, reach)
+        edges = [fit(head, edge, structure, False, result.amplitude) for edge in (scales - width, scales + width)]
+        drift = np.maximum(*(np.abs(edge.labels - result.labels).max(-1) for edge in edges))
+    modes = [_distinct(result, n, scales[n], half_width[n], drift[n], accepted[n]) for n in range(len(head))]
+    return [Search(found, bool(proven), evaluations) for found, proven in zip(modes, complete, strict=True)]
 
 
 @lru_cache
@@ -197,14 +202,15 @@ def _triple_amplitude(head: ObservedHead, chosen: np.ndarray, scales: Array) -> 
     return rise[..., 0] / np.where(spread == 0, 1.0, spread)
 
 
-def _distinct(result: Fit, n: int, scales: Array, half_width: Array, accepted: np.ndarray) -> tuple[Mode, ...]:
+def _distinct(
+    result: Fit, n: int, scales: Array, half_width: Array, drift: Array, accepted: np.ndarray
+) -> tuple[Mode, ...]:
     """Modes of head n, with roots that name the same lambda merged; best first."""
     modes: list[Mode] = []
-    for t in sorted(accepted, key=lambda t: result.chi_square[n, t]):
+    for t in sorted(np.flatnonzero(accepted), key=lambda t: result.chi_square[n, t]):
         scale, width = float(scales[t]), float(half_width[t])
         if any(abs(scale - mode.scale) <= 1e-6 * abs(scale) + width + (mode.high - mode.low) for mode in modes):
             continue
-        drift = np.abs(result.slope[n, t]).max() * width + 2 * result.std[n, t].max()
         modes.append(
             Mode(
                 scale,
@@ -212,7 +218,8 @@ def _distinct(result: Fit, n: int, scales: Array, half_width: Array, accepted: n
                 scale + width,
                 float(result.amplitude[n, t]),
                 float(result.chi_square[n, t] / max(result.freedom[n, t], 1)),
-                float(drift),
+                int(result.freedom[n, t]),
+                float(drift[t] + 2 * result.std[n, t].max()),
             )
         )
     return tuple(modes)

@@ -206,7 +206,7 @@ def _paper(head: ObservedHead, structure: LabelStructure, request: Request) -> L
         path = paper_search.swarm(paper_search.objective(head, structure), request.seed)
     else:
         path = paper_search.lbfgs(head, structure)
-    mode = Mode(path.scale, -np.inf, np.inf, 1 / path.scale, 0.0, 1.0)
+    mode = Mode(path.scale, -np.inf, np.inf, 1 / path.scale, 0.0, 0, 1.0)
     search = Search((mode,) if path.converged else (), complete=False, evaluations=path.evaluations)
     return report(head, search, structure, request.solver, Window.LABEL_STRUCTURE, fallback_scale=path.scale)
 

@@ -19,6 +19,7 @@ class Mode(NamedTuple):
         high: upper end, may be inf.
         amplitude: a_r at the best lambda; 1 / scale unless the gradient's scale is unknown.
         misfit: chi-square of the best lambda per degree of freedom.
+        freedom: degrees of freedom left to verify it; 0 without a structure.
         uncertainty: largest change of any label entry over the range, plus two standard deviations of noise.
     """
 
@@ -27,6 +28,7 @@ class Mode(NamedTuple):
     high: float
     amplitude: float
     misfit: float
+    freedom: int
     uncertainty: float
 
 

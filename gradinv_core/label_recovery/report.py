@@ -111,9 +111,7 @@ def _is_unique(classes: int, search: Search, loss: float, structure: LabelStruct
         return False
     if structure is None:
         return True
-    constrained = int(structure.constrained(np.zeros(classes)).sum())
-    freedom = constrained - (1 if structure.value_is_zero else 2)
-    return chance_of_agreement(classes, loss, structure, freedom) < _CHANCE
+    return chance_of_agreement(classes, loss, structure, mode.freedom) < _CHANCE
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
@@ -126,7 +124,7 @@ def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None)
 def _nowhere(scale: float | None) -> Mode:
     """A placeholder when nothing is consistent: the given lambda, or the smallest possible one."""
     value = 1.0 if scale is None else scale
-    return Mode(value, -np.inf, np.inf, 1 / value, np.inf, 1.0)
+    return Mode(value, -np.inf, np.inf, 1 / value, np.inf, 0, 1.0)
 
 
 def _message(search: Search, status: Status, solver: str, window: Window, rejected: LabelStructure | None) -> str:

@@ -55,7 +55,7 @@ def check_request(head: ObservedHead, options: Options) -> Request:
         raise OptionError(f"gradient_scale: expected one of {', '.join(GRADIENT_SCALES)}, got {gradient_scale!r}.")
     if not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}.")
-    structure = label_structure(options.label_format, head.classes)
+    structure = label_structure(options.label_format, head.classes, gradient_scale == "known")
     if structure is None and gradient_scale == "unknown":
         raise OptionError(
             "label_format: 'any' with gradient_scale 'unknown' leaves every lambda possible; name a label structure."

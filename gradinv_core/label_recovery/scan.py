@@ -22,6 +22,7 @@ from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
 __all__ = ["chance_of_agreement", "solve"]
 
+_FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
@@ -79,7 +80,7 @@ def solve(
     points = _refine(_candidate_grid(head, structure, known_scale, signs), judge)
     judged = judge(points)
     if structure is not None and not judge.good(judged).any():
-        noisier = _with_noise_of_the_best(head, points, judged, structure)
+        noisier = _with_noise_of_the_best(head, points, judged, structure, known_scale)
         if noisier is None:
             return Search((), complete=True, evaluations=judge.evaluations)
         judge.head = noisier
@@ -166,18 +167,20 @@ def _refine(grid: Array, judge: _Judge) -> Array:
 
 
 def _with_noise_of_the_best(
-    head: ObservedHead, points: Array, judged: Fit, structure: LabelStructure
+    head: ObservedHead, points: Array, judged: Fit, structure: LabelStructure, known_scale: bool
 ) -> ObservedHead | None:
     """The head with its noise raised until the best lambda fits, if that lambda fits far better than chance.
 
     That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say.
     """
     losses = variance_losses(head, points[None], structure, scale_free=True, amplitude=judged.amplitude)[0]
+    if not known_scale:
+        losses = np.where(plausible_amplitude(head, judged.amplitude)[0], losses, 1.0)
     best = int(np.argmin(losses))
     freedom = int(judged.freedom[0, best])
     if chance_of_agreement(head.classes, float(losses[best]), structure, freedom) > _SURELY_NO_CHANCE:
         return None
-    factor = np.sqrt(judged.chi_square[0, best] / max(freedom, 1))
+    factor = max(1.0, float(np.sqrt(judged.chi_square[0, best] / max(freedom, 1))))
     return replace(
         head,
         ratio_std=factor * head.ratio_std,
@@ -200,25 +203,35 @@ def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
 def _mode(
     judge: _Judge, points: Array, good: np.ndarray, judged: Fit, first: int, last: int, misfit: Array, sigmas: float
 ) -> Mode:
-    """The mode within one run of good points: its best lambda, and how far chi-square stays within sigmas of it."""
+    """The mode within one run of good points: its best lambda, and how far chi-square stays within sigmas of it.
+
+    Around a proper minimum chi-square is a parabola. Where it is not, because free entries change hands or the curve is
+    flat, the rule of sigmas squared says too little, and the range out to `_FAR` times as many sigmas counts.
+    """
     best = first + int(np.argmin(misfit[first : last + 1]))
-    ceiling = judged.chi_square[0, best] + sigmas**2
-    inside = good & (judged.chi_square[0] <= ceiling)
-    while not inside[first:best].all():
-        first += 1
-    while not inside[best + 1 : last + 1].all():
-        last -= 1
 
-    def holds(scale: float) -> bool:
-        edge = judge(np.array([scale]))
-        return bool(judge.good(edge)[0] and edge.chi_square[0, 0] <= ceiling)
+    def reach(sigmas: float) -> tuple[float, float]:
+        ceiling = judged.chi_square[0, best] + sigmas**2
+        inside = good & (judged.chi_square[0] <= ceiling)
+        left = best - int(np.argmin(np.append(inside[first:best][::-1], False)))
+        right = best + int(np.argmin(np.append(inside[best + 1 : last + 1], False)))
 
+        def holds(scale: float) -> bool:
+            edge = judge(np.array([scale]))
+            return bool(judge.good(edge)[0] and edge.chi_square[0, 0] <= ceiling)
+
+        return _edge(points, left, -1, holds), _edge(points, right, +1, holds)
+
+    (low, high), (far_low, far_high) = reach(sigmas), reach(_FAR * sigmas)
+    if far_high - far_low > 3 * _FAR * (high - low):
+        low, high = far_low, far_high
     slack = float(rounding_width(judge.head, points[None, best : best + 1])[0, 0])
-    low, high = _edge(points, first, -1, holds) - slack, _edge(points, last, +1, holds) + slack
+    low, high = low - slack, high + slack
     ends = judge(np.array([max(low, points[0]), points[best], min(high, points[-1])]))
     drift = np.abs(ends.labels[0] - ends.labels[0, 1]).max() + 2 * ends.std[0, 1].max()
-    share = ends.chi_square[0, 1] / max(int(ends.freedom[0, 1]), 1)
-    return Mode(float(points[best]), low, high, float(ends.amplitude[0, 1]), float(share), float(drift))
+    freedom = int(ends.freedom[0, 1])
+    share = ends.chi_square[0, 1] / max(freedom, 1)
+    return Mode(float(points[best]), low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift))
 
 
 def _edge(points: Array, index: int, side: int, holds: Callable[[float], bool]) -> float:

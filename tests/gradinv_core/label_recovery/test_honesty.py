@@ -47,3 +47,29 @@ def test_noisy_intervals_hold_the_truth_as_often_as_promised(known_head, noise):
     cases = list(verdicts(known_head, KINDS[:4], (1.0, 3.0), (noise,), range(25)))
     share = sum(held for *_, held in cases) / len(cases)
     assert 0.90 <= share <= 0.99
+
+
+def test_few_classes_unknown_scales_and_biased_heads_never_lie(known_head):
+    """The corners: little to verify with, rescaled gradients, biased heads, flat and one-hot predictions, noise."""
+    rng = np.random.default_rng(0)
+    unique = 0
+    for seed in range(250):
+        classes, kind = int(rng.choice([6, 7, 8, 9, 12])), str(rng.choice(KINDS))
+        known = known_head(
+            kind,
+            classes,
+            int(rng.choice([64, 256])),
+            seed=seed,
+            logit_scale=float(rng.choice([0.1, 1.0, 5.0, 60.0])),
+            noise=float(rng.choice([0.0, 1e-5, 1e-4, 1e-3])),
+            head_bias=bool(rng.random() < 0.3),
+            factor=float(rng.choice([1.0, 1e-3, 7.0])),
+            signed=bool(rng.random() < 0.4),
+        )
+        if not known.weight_grad.any():
+            continue
+        answer = recover_label(known.weight, known.weight_grad, known.bias, gradient_scale="unknown")
+        if answer.status == "unique":
+            unique += 1
+            assert np.abs(answer.label.numpy() - known.label).max() < 2e-3
+    assert unique > 50
