@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
 from gradinv_core.errors import GradientInversionError
@@ -113,24 +113,14 @@ def _finite(value: float) -> float | None:
 
 
 def _dashboard(options: argparse.Namespace) -> int:
-    spec = find_spec("dashboard")
-    if spec is None or not spec.submodule_search_locations:
-        sys.stderr.write("gradinv: the dashboard is not installed; install the project with `pip install .`.\n")
-        return 2
-    import torch
-    from streamlit.web import cli as streamlit_cli
-
-    torch.set_num_threads(1)  # small networks beside a browser: more threads only fight for the cores
-    app = Path(next(iter(spec.submodule_search_locations))) / "app.py"
-    flags = [f"--server.port={options.port}", f"--server.address={options.host}"]
-    if options.headless:
-        flags.append("--server.headless=true")
-    sys.argv = ["streamlit", "run", str(app), *flags]
+    """The page is another package that depends on this one; it is looked up only when asked for."""
     try:
-        streamlit_cli.main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+        launcher = import_module("dashboard.launch")
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"gradinv: the dashboard needs {error.name}; install the project with `pip install .`.\n")
+        return 2
+    code: int = launcher.launch(options.port, options.host, options.headless)
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from gradinv_core.cli import main
 
@@ -53,11 +54,24 @@ def test_bad_input_is_one_sentence_and_exit_code_two(tmp_path, capsys):
 
 
 def test_dashboard_hands_the_app_to_streamlit(monkeypatch):
-    seen = []
+    seen, warmed = [], []
     monkeypatch.setattr("streamlit.web.cli.main", lambda: seen.append(list(sys.argv)))
+    monkeypatch.setattr("dashboard.launch.warm_up", lambda: warmed.append(True))
     monkeypatch.setattr(sys, "argv", ["gradinv"])
+    before = torch.get_num_threads()
     assert main(["dashboard", "--port", "8599", "--headless"]) == 0
+    torch.set_num_threads(before)
     (arguments,) = seen
+    assert warmed
     assert arguments[:2] == ["streamlit", "run"]
     assert arguments[2].endswith("app.py")
     assert {"--server.port=8599", "--server.address=127.0.0.1", "--server.headless=true"} <= set(arguments)
+
+
+def test_a_missing_part_of_the_page_is_named(monkeypatch, capsys):
+    def absent(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name="streamlit")
+
+    monkeypatch.setattr("gradinv_core.cli.import_module", absent)
+    assert main(["dashboard"]) == 2
+    assert "the dashboard needs streamlit" in capsys.readouterr().err
