@@ -18,7 +18,15 @@ from torch import nn
 from gradinv_core.errors import OptionError, TensorFileError
 from gradinv_core.networks import NETWORKS, build_network
 
-__all__ = ["UNTRAINED", "Stage", "available_stages", "describe_stage", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "CHECKPOINT_CLASSES",
+    "UNTRAINED",
+    "Stage",
+    "available_stages",
+    "describe_stage",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 UNTRAINED = "untrained"
 CHECKPOINT_CLASSES = 10

@@ -14,12 +14,12 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from gradinv_core.downloads import DATA_FOLDER, DatasetUnavailableError, fetch_dataset
+from gradinv_core.downloads import DATA_FOLDER, fetch_dataset
 from gradinv_core.errors import ImageFileError, OptionError
 from gradinv_core.image_files import read_image
 from gradinv_core.images import centre_square, image_from_pixels, resize
 
-__all__ = ["DATASETS", "DatasetSpec", "DatasetUnavailableError", "ImageDataset", "load_dataset"]
+__all__ = ["DATASETS", "DatasetSpec", "ImageDataset", "load_dataset"]
 
 _DIGITS = tuple("0123456789")
 # Class name -> loader in skimage.data. All of these ship inside the package; its other pictures need a download.

@@ -10,18 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gradinv_core.errors import GradientInversionError
+from gradinv_core.errors import DatasetUnavailableError
 from gradinv_core.torchvision_access import import_torchvision
 
-__all__ = ["DATA_FOLDER", "DatasetUnavailableError", "fetch_dataset"]
+__all__ = ["DATA_FOLDER", "fetch_dataset"]
 
 DATA_FOLDER = Path.home() / ".cache" / "gradinv"
 _POLL_SECONDS = 0.2
 _STALL_SECONDS = 60.0
-
-
-class DatasetUnavailableError(GradientInversionError):
-    """A dataset has to be downloaded first, and that did not work."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 __all__ = [
     "ClassCountError",
+    "DatasetUnavailableError",
     "GradientInversionError",
     "ImageFileError",
     "LabelError",
@@ -32,6 +33,10 @@ class RankError(GradientInversionError):
 
 class ClassCountError(GradientInversionError):
     """Too few classes for the label structure asked for."""
+
+
+class DatasetUnavailableError(GradientInversionError):
+    """A dataset has to be downloaded first, and that did not work."""
 
 
 class LabelError(GradientInversionError):

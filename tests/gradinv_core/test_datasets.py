@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from gradinv_core import downloads
-from gradinv_core.datasets import DATASETS, DatasetUnavailableError, load_dataset
-from gradinv_core.errors import ImageFileError, OptionError
+from gradinv_core.datasets import DATASETS, load_dataset
+from gradinv_core.errors import DatasetUnavailableError, ImageFileError, OptionError
 
 ONLINE = [name for name, spec in DATASETS.items() if not spec.offline]
 
