@@ -48,8 +48,23 @@ class Palette:
 
     @property
     def signed_scale(self) -> list[tuple[float, str]]:
-        """Colour scale for signed values: `negative` below zero, the page at zero, `recovered` above."""
-        return [(0.0, self.negative), (0.5, self.background), (1.0, self.recovered)]
+        """Colour scale for signed values: `negative` below zero, the page at zero, `recovered` above.
+
+        Colours follow the cube root of a value: a thousandth of the largest one is still a tint, not nothing.
+        """
+        steps = [number / _SCALE_STEPS for number in range(_SCALE_STEPS + 1)]
+        below = [(0.5 - 0.5 * step**3, _blend(self.background, self.negative, step)) for step in reversed(steps[1:])]
+        above = [(0.5 + 0.5 * step**3, _blend(self.background, self.recovered, step)) for step in steps]
+        return below + above
+
+
+_SCALE_STEPS = 12
+
+
+def _blend(start: str, end: str, share: float) -> str:
+    """Colour `share` of the way from one `#rrggbb` to another."""
+    channels = zip(bytes.fromhex(start[1:]), bytes.fromhex(end[1:]), strict=True)
+    return "#" + "".join(f"{round(first + share * (last - first)):02x}" for first, last in channels)
 
 
 LIGHT = Palette(

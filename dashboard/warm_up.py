@@ -37,8 +37,8 @@ def warm_up() -> None:
     )
     for figure in figures:
         figure.to_json()
-    for picture in (enlarge(client.sample.image), picture_source(client.sample.image)):
-        del picture
+    enlarge(client.sample.image)
+    picture_source(client.sample.image)
     for step in image.steps:
         layer_picture(step.value)
     psnr(image.image, client.sample.image)

@@ -7,8 +7,11 @@ from dashboard.controls import Choice, choose_scenario
 from dashboard.sections import client, curve, feature, gradient, image, label
 from dashboard.sections.view import LabView
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.label_recovery import Status
 
 _PAGE_WIDTH = 1080  # pixels: longer lines and wider pictures are harder to read, even on a projector
+
+_MOST_BOXES = 4
 
 
 def show_story(choice: Choice) -> None:
@@ -21,9 +24,20 @@ def show_story(choice: Choice) -> None:
         attack=cache.label_attack(scenario, classes, own_image),
         dark=st.context.theme.type == "dark",
     )
-    for section in (client, gradient, curve, label, feature):
+    for section in (client, gradient, curve):
+        section.show(view)
+    if view.attack.recovery.status is Status.VANISHED:
+        return  # said by the last section: there is nothing to go on with
+    for section in (label, feature):
         section.show(view)
     image.show(view, lambda: cache.image_attack(scenario, classes, own_image))
+
+
+def complain(sentences: list[str]) -> None:
+    """Say what made no sense, in a box each; a whole list of it shares one."""
+    boxes = sentences if len(sentences) <= _MOST_BOXES else ["\n".join(f"- {sentence}" for sentence in sentences)]
+    for box in boxes:
+        st.warning(box, icon=":material/edit:")
 
 
 with st.container(horizontal_alignment="center"), st.container(width=_PAGE_WIDTH):
@@ -36,8 +50,7 @@ with st.container(horizontal_alignment="center"), st.container(width=_PAGE_WIDTH
     )
     try:
         chosen = choose_scenario()
-        for sentence in chosen.sentences:
-            st.warning(sentence, icon=":material/edit:")
+        complain(chosen.sentences)
         show_story(chosen)
     except GradientInversionError as error:
         # Every error of the core is one sentence: what was expected, what came, what to do.

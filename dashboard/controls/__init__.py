@@ -13,7 +13,7 @@ from dashboard.controls.picture import choose_dataset, choose_picture, open_data
 from dashboard.shares import DEFAULT_SHARES, share_label
 from dashboard.state import OWN_CLASS, Scenario
 from gradinv_core.datasets import ImageDataset
-from gradinv_core.errors import GradientInversionError
+from gradinv_core.errors import GradientInversionError, ImageFileError
 from gradinv_core.image_files import read_image
 from gradinv_core.networks import NETWORKS
 
@@ -41,7 +41,7 @@ def choose_scenario() -> Choice:
     """Draw the sidebar and keep the address in step with it.
 
     Raises:
-        GradientInversionError: the dataset cannot be opened, or the visitor's picture cannot be read.
+        GradientInversionError: the dataset cannot be opened.
     """
     sentences = adopt(cache.network_stages)
     with st.sidebar:
@@ -59,12 +59,23 @@ def choose_scenario() -> Choice:
                 own_file = choose_picture(images)
             st.subheader("The label")
             choose_label(images)
-            own_image = None if own_file is None else read_image(own_file, size)
+            own_image, refusal = _read_own(own_file, size)
         except GradientInversionError:
             publish()
             raise
     scenario, complaints = _with_a_label(publish(), images)
-    return Choice(scenario, images, own_image, sentences + complaints)
+    return Choice(scenario, images, own_image, sentences + complaints + refusal)
+
+
+def _read_own(file: bytes | None, size: int) -> tuple[torch.Tensor | None, list[str]]:
+    """The visitor's picture (3, size, size), and a sentence where the file is no picture."""
+    if file is None:
+        return None, []
+    try:
+        return read_image(file, size), []
+    except ImageFileError as error:
+        sentence = str(error).removesuffix(".")
+        return None, [f"{sentence[:1].upper()}{sentence[1:]}; until then the page shows the dataset's picture."]
 
 
 def _with_a_label(scenario: Scenario, images: ImageDataset) -> tuple[Scenario, list[str]]:

@@ -11,6 +11,7 @@ from dashboard.theme import AMBIGUOUS_HATCH, palette
 __all__ = ["feature_plot"]
 
 _MOST = 128
+_FEW = 64  # more entries than this are drawn so thin that a bold outline would hide them
 _RECOVERED = 0.01  # a larger relative error is not called recovered
 
 
@@ -52,7 +53,7 @@ def feature_plot(
             name="truth",
             mode="lines",
             customdata=shown,
-            line={"color": colours.truth, "width": 2, "shape": "hvh"},
+            line={"color": colours.truth, "width": 2 if shown.size <= _FEW else 1, "shape": "hvh"},
             hovertemplate="feature %{customdata}<br>truth %{y:.9g}<extra></extra>",
         )
     style(figure, "The pattern is exact, its size is open" if ambiguous else _finding(found, truth), colours)

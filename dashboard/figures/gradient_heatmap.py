@@ -61,11 +61,22 @@ def gradient_heatmap(
             col=place,
         )
     style(figure, _finding(residual, size), colours, height=360)
-    figure.update_layout(margin_t=TITLE_HEIGHT + 32)
+    figure.update_layout(margin_t=TITLE_HEIGHT + 32, margin_b=36)
+    # One line under both maps: two of them would run into each other on a phone.
+    figure.add_annotation(
+        text=_cut(sent, rows.size, columns.size),
+        showarrow=False,
+        xref="paper",
+        x=0.5,
+        yref="paper",
+        y=0,
+        yanchor="top",
+        yshift=-8,
+    )
     figure.update_annotations(font={"size": 14, "color": colours.muted})
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
     figure.update_yaxes(showticklabels=False, col=2)
-    figure.update_xaxes(showticklabels=False, ticks="", type="category", title_text=_cut(sent, rows.size, columns.size))
+    figure.update_xaxes(showticklabels=False, ticks="", type="category")
     return figure
 
 

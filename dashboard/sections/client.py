@@ -6,7 +6,7 @@ from dashboard.figures import probability_bars
 from dashboard.number_text import percent, tex
 from dashboard.pictures import enlarge
 from dashboard.sections.mixture import mixture_row
-from dashboard.sections.view import LabView, chart, mathematics, step
+from dashboard.sections.view import LabView, chart, formulas, mathematics, step
 
 __all__ = ["show"]
 
@@ -41,11 +41,9 @@ def show(view: LabView) -> None:
     with mathematics():
         client = view.client
         loss = float(-(client.sample.label * client.truth.logits.log_softmax(0)).sum())
-        st.latex(r"z = W x + b, \qquad p = \operatorname{softmax}(z), \qquad L = -\sum_i y_i \log p_i")
+        formulas(r"z = W x + b", r"p = \operatorname{softmax}(z)", r"L = -\sum_i y_i \log p_i")
         classes, features = client.truth.label.numel(), client.truth.feature.numel()
-        st.latex(
-            rf"C = {classes:,}\ \text{{classes}}, \qquad d = {features:,}\ \text{{features}}, \qquad L = {tex(loss)}"
-        )
+        formulas(rf"C = {classes:,}\ \text{{classes}}", rf"d = {features:,}\ \text{{features}}", rf"L = {tex(loss)}")
 
 
 def _draw_prediction(view: LabView) -> None:
@@ -60,4 +58,5 @@ def _caption(view: LabView) -> str:
     shares = sorted(zip(label.tolist(), view.class_names, strict=True), reverse=True)
     standing_out = [f"“{name}” {percent(share)}" for share, name in shares if share > base + 1e-9]
     named = ", ".join(standing_out[:_MOST_NAMED]) + (" and more" if len(standing_out) > _MOST_NAMED else "")
-    return f"The picture as the network sees it, {side} × {side}. Label: {named or 'all classes alike'}."
+    seen = "The picture as the network sees it" if view.client.partner is None else "The network sees the mixture"
+    return f"{seen}, {side} × {side}. Label: {named or 'all classes alike'}."

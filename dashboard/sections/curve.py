@@ -6,17 +6,22 @@ import streamlit as st
 
 from dashboard.components import ScrubberData, lambda_scrubber
 from dashboard.number_text import plain, tex
-from dashboard.sections.view import LabView, mathematics, step
+from dashboard.sections.view import LabView, formulas, mathematics, step
 from gradinv_core.client import Truth
-from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.label_recovery import LabelRecovery, Status, Window
 
 __all__ = ["show"]
 
 _AMBIGUOUS_CAPTION = (
     "The gradient cannot tell the hatched λ apart. Move the slider through them: each means another valid label."
 )
-_CAPTION = "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of the true label."
-
+_CAPTIONS = {
+    Window.LABEL_STRUCTURE: "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of "
+    "the true label.",
+    Window.BIAS: "The gradient of the bias tells λ outright; the curve need not dip there.",
+    Window.SIMPLEX: "Nearly every λ means a share below 0. What is left is one narrow range; the curve need not dip.",
+}
+_OTHER_CAPTION = "Other parts of the gradient tell λ; the curve need not dip there."
 _MOST_RANGES = 2
 
 
@@ -31,13 +36,13 @@ def show(view: LabView) -> None:
     )
     found, head, curve = view.attack.recovery, view.attack.head, view.attack.curve
     if found.status is Status.VANISHED:
-        st.warning(found.message)
+        st.warning(found.message, icon=":material/block:")
         return
-    truth = view.client.truth
+    truth, ambiguous = view.client.truth, found.status is Status.AMBIGUOUS
     true_scale = _scale_of_row(truth, found.row)
     data = ScrubberData(
         title=finding(found),
-        caption=_AMBIGUOUS_CAPTION if found.status is Status.AMBIGUOUS else _CAPTION,
+        caption=_AMBIGUOUS_CAPTION if ambiguous else _CAPTIONS.get(found.window, _OTHER_CAPTION),
         scales=curve.scales,
         paper_loss=curve.paper_loss,
         scale_free_loss=curve.scale_free_loss,
@@ -53,27 +58,28 @@ def show(view: LabView) -> None:
         true_label=truth.label.numpy(),
         candidates=[candidate.scale for candidate in found.candidates[1:]],
         intervals=found.intervals,
-        ambiguous=found.status is Status.AMBIGUOUS,
+        ambiguous=ambiguous,
     )
     lambda_scrubber(data, key="scrubber")
-    variance = r"\operatorname{Var}_{i \notin S}"
     with mathematics():
-        st.latex(r"x = \lambda\, g_r, \qquad \lambda = \frac{1}{p_r - y_r}, \qquad |\lambda| \ge 1")
-        st.latex(
-            r"\hat y(\lambda) = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}, \qquad "
-            r"c_i = \frac{\langle G_i, g_r \rangle}{\lVert g_r \rVert^2}"
+        formulas(r"x = \lambda\, g_r", r"\lambda = \frac{1}{p_r - y_r}", r"|\lambda| \ge 1")
+        formulas(
+            r"\hat y(\lambda) = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}",
+            r"c_i = \frac{\langle G_i, g_r \rangle}{\lVert g_r \rVert^2}",
         )
-        st.latex(
-            rf"\ell(\lambda) = {variance}\, \hat y_i, \qquad \ell_{{\text{{free}}}}(\lambda) = "
-            rf"\frac{{\ell(\lambda)}}{{\max\left({variance}\frac{{c_i}}{{\lambda}},\ {variance}\, p_i\right)}}"
+        formulas(
+            r"\ell(\lambda) = \operatorname{Var} \hat y",
+            r"\ell_{\text{free}}(\lambda) = "
+            r"\frac{\ell(\lambda)}{\max\left(\operatorname{Var}\frac{c}{\lambda},\ \operatorname{Var} p\right)}",
         )
-        st.latex(
-            rf"r = {found.row}, \qquad \lambda = {tex(found.scale, 7)}, \qquad "
-            rf"\lambda_{{\text{{true}}}} = {tex(true_scale, 7)}"
+        formulas(
+            rf"r = {found.row}",
+            rf"\lambda = {tex(found.scale, 7)}",
+            rf"\lambda_{{\text{{true}}}} = {tex(true_scale, 7)}",
         )
         st.markdown(
-            f"$S$ holds the {curve.excluded} largest entries. The paper's loss also falls towards infinity, where "
-            "nothing is; the scale-free loss does not."
+            f"The variances leave out the {curve.excluded} largest shares. The paper's loss $\\ell$ also falls towards "
+            "infinity, where nothing is; the scale-free loss does not."
         )
 
 

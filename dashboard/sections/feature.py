@@ -1,11 +1,10 @@
 """Step 5: the input of the last layer."""
 
 import numpy as np
-import streamlit as st
 
 from dashboard.figures import feature_plot
 from dashboard.number_text import plain, tex
-from dashboard.sections.view import LabView, chart, mathematics, number, numbers, step
+from dashboard.sections.view import LabView, chart, formulas, mathematics, number, numbers, step
 from gradinv_core.metrics import cosine_similarity, relative_error
 
 __all__ = ["show"]
@@ -27,5 +26,4 @@ def show(view: LabView) -> None:
         number("Length", plain(float(np.linalg.norm(found.numpy())), 4), "Square root of the sum of squares.")
     chart(feature_plot(found, true, ambiguous=not view.settled, dark=view.dark), "feature")
     with mathematics():
-        st.latex(r"x = \lambda\, g_r")
-        st.latex(rf"\frac{{\lVert \hat x - x \rVert}}{{\lVert x \rVert}} = {tex(error, 3)}")
+        formulas(r"x = \lambda\, g_r", rf"\frac{{\lVert \hat x - x \rVert}}{{\lVert x \rVert}} = {tex(error, 3)}")

@@ -1,12 +1,14 @@
 """Step 4: the soft label."""
 
+import math
+
 import numpy as np
 import streamlit as st
 
 from dashboard.figures import label_bars
 from dashboard.number_text import plain, tex
-from dashboard.sections.view import LabView, chart, mathematics, number, numbers, step
-from gradinv_core.label_recovery import LabelRecovery, Status
+from dashboard.sections.view import LabView, chart, formulas, mathematics, number, numbers, step
+from gradinv_core.label_recovery import LabelRecovery, Status, Window
 from gradinv_core.metrics import max_abs_error
 
 __all__ = ["show"]
@@ -49,20 +51,32 @@ def show(view: LabView) -> None:
     named = view.class_names[view.attack.idlg]
     st.caption(f"The classic attack, iDLG, can name one class only: “{named}”. {verdict}")
     with mathematics():
-        st.latex(r"y = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}")
-        st.latex(
-            rf"\max_i |\hat y_i - y_i| = {tex(error, 3)}, \qquad \sum_i \hat y_i = {tex(float(found.label.sum()), 7)}"
-        )
+        formulas(r"y = \operatorname{softmax}(\lambda\, W g_r + b) - \frac{c}{\lambda}")
+        total = float(found.label.sum())
+        formulas(rf"\max_i |\hat y_i - y_i| = {tex(error, 3)}", rf"\sum_i \hat y_i = {tex(total, 7)}")
         solver = found.solver.replace("_", " ")
         st.markdown(
-            f"Found by the **{solver}** solver in {found.evaluations:,} evaluations and {found.seconds * 1000:.0f} ms."
+            f"Found by the **{solver}** solver in {found.evaluations:,} evaluations and {found.seconds * 1000:.0f} ms. "
+            f"Its verdict: {_plain_words(found)}"
         )
 
 
 def _verdict(found: LabelRecovery) -> None:
-    """How far the answer can be trusted, in the words of the core."""
-    sentence = f"**{str(found.status).capitalize()}.** {found.message.replace('lambda', 'λ')}"
+    """How far the answer can be trusted."""
     if found.status is Status.UNIQUE:
-        st.info(sentence, icon=":material/check:")
+        st.info(f"**Unique.** {_plain_words(found)}", icon=":material/check:")
     else:
-        st.warning(sentence, icon=":material/help:")
+        st.warning(f"**Ambiguous.** {_why_open(found)}", icon=":material/help:")
+
+
+def _why_open(found: LabelRecovery) -> str:
+    """The reason in everyday words, where it is one of the two that a class meets."""
+    if found.window is Window.SIMPLEX:
+        return "This label follows no pattern that the server knows. It knows only that no share is below 0."
+    if any(math.isinf(end) for interval in found.intervals for end in interval):
+        return "The network is so sure of its answer that its gradient no longer tells λ apart."
+    return _plain_words(found)
+
+
+def _plain_words(found: LabelRecovery) -> str:
+    return found.message.replace("lambda", "λ")

@@ -12,7 +12,7 @@ from dashboard.pipeline import ClientStep, LabelAttack
 from dashboard.state import Scenario
 from gradinv_core.label_recovery import Status
 
-__all__ = ["LabView", "chart", "finding", "mathematics", "number", "numbers", "step"]
+__all__ = ["LabView", "chart", "finding", "formulas", "mathematics", "number", "numbers", "step"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,10 @@ def mathematics() -> Iterator[None]:
     """A folded place for formulas."""
     with st.expander("Show the mathematics"):
         yield
+
+
+def formulas(*parts: str) -> None:
+    """LaTeX formulas side by side; on a narrow screen one under the other, because a formula does not wrap."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="medium"):
+        for part in parts:
+            st.latex(part, width="content")

@@ -108,12 +108,14 @@ def test_the_keyboard_moves_the_bars_and_crosses_the_gap(open_page):
     page.keyboard.press("Home")
     redrawn(page)
     assert candidate(page) == pytest.approx(-1e6)
-    assert "lambda −1.0e6" in slider.get_attribute("aria-valuetext")
+    # Out there every share lies within 1e-6 of [0, 1], yet further outside than the gradient's rounding explains.
+    assert page.get_by_test_id("readout-feasible").inner_text() == "no"
+    assert "lambda −1.0 × 10⁶" in slider.get_attribute("aria-valuetext")
     # No label has |lambda| < 1: the slider steps from -1 to 1.
-    page.get_by_test_id(JUMP).click()
-    slider.focus()
+    slider.evaluate("range => { range.value = -0.2; range.dispatchEvent(new Event('input')); }")
+    redrawn(page)
     seen = [candidate(page)]
-    while seen[-1] < 0 and len(seen) < 300:
+    while seen[-1] < 0 and len(seen) < 30:
         page.keyboard.press("ArrowRight")
         redrawn(page)
         seen.append(candidate(page))
@@ -153,13 +155,6 @@ def test_an_address_restores_a_scenario_and_a_widget_changes_the_address(open_pa
     page.wait_for_url("**image=7&**")
 
 
-def test_nonsense_in_the_address_is_a_sentence_and_the_page_goes_on(open_page):
-    page = open_page("?network=%3Cimg%20src=x%3E&epsilon=much")
-    assert page.get_by_test_id("stAlert").filter(has_text="The address asks for").count() == 2
-    assert decibels(page) > 100
-    page.wait_for_function("() => location.search === ''")
-
-
 def test_an_uploaded_photograph_is_recovered(open_page, settle):
     page = open_page()
     upload(page, "cat.jpg", photograph())
@@ -170,24 +165,52 @@ def test_an_uploaded_photograph_is_recovered(open_page, settle):
     assert not page.get_by_test_id("stAlertContentError").count()
 
 
-def test_hostile_uploads_are_refused_in_a_sentence_and_the_page_goes_on(open_page):
-    page = open_page()
-    error = page.get_by_test_id("stAlertContentError")
-    program, markup = b"MZ\x90\x00" + b"\x00" * 400, b"<svg onload=alert(1)>" * 50
-    for name, data, sentence in (
-        ("run.jpg", program, "got something else"),
-        ("empty.png", b"", "got an empty file"),
-        ("page.png", markup, "got something else"),
-    ):
-        upload(page, name, data)
-        expect(error).to_contain_text(sentence)
-        page.get_by_role("button", name=f"Remove {name}").or_(
-            page.get_by_test_id("stFileUploaderDeleteBtn")
-        ).first.click()
-        expect(error).to_have_count(0)
-    assert not page.get_by_test_id("stException").count()
-    page.get_by_role("radio", name="dataset").click()
+def test_hostile_addresses_and_files_are_refused_in_sentences_and_the_page_goes_on(open_page):
+    page = open_page("?network=%3Cimg%20src=x%3E&epsilon=much")
+    assert page.get_by_test_id("stAlert").filter(has_text="The address asks for").count() == 2
+    page.wait_for_function("() => location.search === ''")
+    sentence = page.get_by_test_id("stAlert").filter(has_text="got something else")
+    upload(page, "page.png", b"<svg onload=alert(1)>" * 50)
+    expect(sentence).to_be_visible()
     assert decibels(page) > 100
+    page.get_by_role("button", name="Remove page.png").or_(page.get_by_test_id("stFileUploaderDeleteBtn")).first.click()
+    expect(sentence).to_have_count(0)
+    assert not page.get_by_test_id("stException").count()
+
+
+def test_an_ambiguous_gradient_is_a_picture_of_everything_that_fits(open_page):
+    page = open_page("?label=custom&shares=0.1,0.15,0.1,0.1,0.3,0.05,0.1,0.1")
+    expect(page.get_by_test_id("scrubber-title")).to_have_text(re.compile("^Many λ fit: from −.* to −"))
+    hatched = page.get_by_test_id("loss-curve").locator("rect.open")
+    assert hatched.count() == len(hatched.all()) > 0
+    low, high = (float(hatched.first.get_attribute(name)) for name in ("data-low", "data-high"))
+    assert low <= candidate(page) <= high
+    fill = "rect => getComputedStyle(rect).fill"
+    bar = page.get_by_test_id("pseudo-label").locator("rect[data-class]").first
+    assert "hatch" in bar.evaluate(fill)
+    expect(page.get_by_role("button", name="Jump to best guess")).to_be_disabled()
+    page.get_by_test_id("lambda-slider").focus()
+    page.keyboard.press("Home")
+    redrawn(page)
+    assert "hatch" not in bar.evaluate(fill)
+    expect(page.get_by_test_id("stAlert").filter(has_text="Ambiguous.")).to_be_visible()
+    expect(page.get_by_role("heading", name="The picture leaks; only its brightness is open")).to_be_visible()
+
+
+def test_the_keyboard_shows_where_it_is(open_page):
+    page = open_page(scheme="dark")
+    ring = (
+        "part => { const { outlineStyle, outlineWidth } = getComputedStyle(part); return outlineStyle + outlineWidth; }"
+    )
+    slider = page.get_by_test_id("lambda-slider")
+    slider.focus()
+    assert slider.evaluate(ring) == "solid3px"
+    page.get_by_test_id("frame-slider").focus()
+    page.keyboard.press("Shift+Tab")
+    assert page.get_by_test_id("frame-play").evaluate(ring) == "solid3px"
+    page.get_by_test_id("strip-choice").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_test_id("strip-choice").nth(1).evaluate(f"choice => ({ring})(choice.nextSibling)") == "dashed3px"
 
 
 def test_the_player_steps_by_keyboard_and_by_button(open_page):

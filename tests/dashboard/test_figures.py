@@ -89,9 +89,30 @@ def test_label_bars_of_many_classes_show_those_that_matter_and_the_shared_level(
 
 def test_an_ambiguous_label_is_hatched_and_says_so():
     truth = soft_label(10)
-    figure = label_bars(truth + 0.05, truth, ambiguous=True)
-    assert trace(figure, "recovered").marker.pattern.shape == theme.AMBIGUOUS_HATCH
-    assert figure.layout.title.text == "Several labels fit; this one is off by 0.050"
+    figure = label_bars(truth, truth, allowed=(truth / 2, np.minimum(truth + 0.2, 0.8)))
+    bars = trace(figure, "best guess, and all that fits")
+    assert bars.marker.pattern.shape == theme.AMBIGUOUS_HATCH
+    np.testing.assert_array_equal(bars.y, truth)
+    np.testing.assert_allclose(bars.error_y.arrayminus, truth / 2)
+    np.testing.assert_allclose(bars.y + bars.error_y.array, np.minimum(truth + 0.2, 0.8))
+    assert figure.layout.title.text == "Many labels fit: “3” may get anything from 30 % to 80 %"
+
+
+def test_an_ambiguous_feature_is_hatched_and_says_so():
+    figure = feature_plot(np.arange(9.0), 2 * np.arange(9.0), ambiguous=True)
+    assert trace(figure, "best guess").marker.pattern.shape == theme.AMBIGUOUS_HATCH
+    assert figure.layout.title.text == "The pattern is exact, its size is open"
+
+
+def test_small_numbers_of_both_signs_stay_visible_in_the_heatmap():
+    scale = theme.LIGHT.signed_scale
+    places, tints = zip(*scale, strict=True)
+    assert list(places) == sorted(places)
+    assert (places[0], places[-1]) == (0, 1)
+    assert (tints[0], tints[-1]) == (theme.LIGHT.negative, theme.LIGHT.recovered)
+    assert dict(scale)[0.5] == theme.LIGHT.background
+    tint = next(colour for place, colour in scale if place > 0.5 + 0.5e-3)
+    assert contrast(tint, theme.LIGHT.background) > 1.1
 
 
 def test_the_heatmap_puts_the_outer_product_beside_the_gradient():
@@ -108,7 +129,7 @@ def test_a_large_gradient_is_cut_and_says_so():
     rng = np.random.default_rng(0)
     figure = gradient_heatmap(np.outer(rng.normal(size=1000), rng.normal(size=4096)))
     assert np.shape(figure.data[0].z) == (40, 96)
-    assert figure.layout.xaxis.title.text == "strongest 96 of 4,096 features, 40 of 1,000 classes"
+    assert "strongest 96 of 4,096 features, 40 of 1,000 classes" in [note.text for note in figure.layout.annotations]
 
 
 def test_a_gradient_of_two_samples_is_not_called_one_outer_product():
@@ -158,6 +179,10 @@ def test_numbers_read_like_numbers(value, text):
 def test_shares_and_formulas():
     assert percent(0.012) == "1.2 %"
     assert percent(0.65) == "65 %"
+    assert percent(0.9999) == "over 99 %"
+    assert percent(1) == "100 %"
+    assert percent(1e-6) == "under 0.1 %"
+    assert percent(0) == "0 %"
     assert tex(3.21e-7, 3) == r"3.2 \times 10^{-7}"
     assert tex(-1.83) == "-1.830"
     assert tex(float("-inf")) == r"-\infty"

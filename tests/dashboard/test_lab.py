@@ -1,7 +1,6 @@
 """The Lab from the script's side: scenarios, sentences and numbers, without a browser."""
 
 import inspect
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,27 +10,16 @@ from dashboard import cache, pipeline
 from dashboard.state import Scenario
 from gradinv_core.errors import GradientInversionError
 
-APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
-
-
-def lab(**query: str) -> AppTest:
-    page = AppTest.from_file(APP, default_timeout=60)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception
-    return page
-
-
-def numbers(page: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in page.metric}
+NETWORK_PARAMETERS = ("network", "classes", "bias", "init", "stage", "seed")
+LABEL_PARAMETERS = ("label", "epsilon", "ratio", "partner", "class", "shares")
+PARAMETERS = ("dataset", "image", *NETWORK_PARAMETERS, *LABEL_PARAMETERS, "v")
 
 
 def widget(page: AppTest, kind: str, field: str):
     return page.get(kind) and next(part for part in page.get(kind) if part.key == f"scenario_{field}")
 
 
-def test_the_first_view_ends_in_a_perfect_picture():
+def test_the_first_view_ends_in_a_perfect_picture(lab, numbers):
     page = lab()
     assert [header.value for header in page.header] == [
         "1  The client",
@@ -51,14 +39,14 @@ def test_the_first_view_ends_in_a_perfect_picture():
     assert dict(page.query_params) == {}
 
 
-def test_every_step_folds_its_mathematics_away():
+def test_every_step_folds_its_mathematics_away(lab):
     page = lab()
     assert [expander.label for expander in page.main.expander] == ["Show the mathematics"] * 6
     assert not any(expander.proto.expanded for expander in page.main.expander)
     assert len(page.main.latex) >= 12
 
 
-def test_a_widget_changes_the_address_and_an_address_restores_the_widgets():
+def test_a_widget_changes_the_address_and_an_address_restores_the_widgets(lab, numbers):
     page = lab()
     widget(page, "selectbox", "augmentation").set_value("mixup+smoothing").run()
     widget(page, "slider", "ratio").set_value(0.8).run()
@@ -71,7 +59,7 @@ def test_a_widget_changes_the_address_and_an_address_restores_the_widgets():
     assert not restored.warning
 
 
-def test_a_hidden_slider_keeps_its_value():
+def test_a_hidden_slider_keeps_its_value(lab):
     page = lab(label="smoothing", epsilon="0.3")
     widget(page, "selectbox", "augmentation").set_value("none").run()
     assert not [slider for slider in page.slider if slider.key == "scenario_epsilon"]
@@ -79,7 +67,7 @@ def test_a_hidden_slider_keeps_its_value():
     assert widget(page, "slider", "epsilon").value == 0.3
 
 
-def test_nonsense_in_the_address_is_said_in_a_sentence_until_something_changes():
+def test_nonsense_in_the_address_is_said_in_a_sentence_until_something_changes(lab, numbers):
     page = lab(network="vgg", epsilon="lots", image="99999", **{"class": "77"})
     sentences = [warning.value for warning in page.warning]
     assert len(sentences) == 4
@@ -93,43 +81,61 @@ def test_nonsense_in_the_address_is_said_in_a_sentence_until_something_changes()
     assert not page.warning
 
 
+def test_an_address_that_is_nonsense_throughout_is_one_list_and_the_page_goes_on(lab, numbers):
+    page = lab(**dict.fromkeys(PARAMETERS, "<b>%00; drop table"))
+    assert len(page.warning) == 1
+    assert page.warning[0].value.count("The address asks for") == len(PARAMETERS) - 1
+    assert "<" not in page.warning[0].value
+    assert float(numbers(page)["PSNR"].split()[0]) > 100
+    assert dict(page.query_params) == {}
+
+
 @pytest.mark.parametrize("kind", ["none", "smoothing", "mixup", "cutmix", "mixup+smoothing"])
-def test_every_softening_is_recovered_without_being_told(kind):
+def test_every_softening_is_recovered_without_being_told(lab, numbers, kind):
     shown = numbers(lab(label=kind, partner="12"))
     expected = {"none": "hard", "cutmix": "mixup"}.get(kind, kind)
     assert shown["Format"] == expected
     assert float(shown["PSNR"].split()[0]) > 60
 
 
-def test_a_bias_is_another_window():
+def test_a_bias_is_another_window(lab, numbers):
     assert numbers(lab(bias="yes"))["Leaked through"] == "bias"
 
 
-def test_a_trained_network_knows_ten_digits():
+def test_a_mixture_shows_both_pictures_and_their_shares(lab):
+    page = lab(label="mixup", ratio="0.7", partner="3")
+    (row,) = page.get("html")
+    assert row.proto.body.count("<img") == 3
+    assert "70 % “astronaut”" in row.proto.body
+    assert "30 % “rocket”" in row.proto.body
+    assert not lab().get("html")
+
+
+def test_a_trained_network_knows_ten_digits(lab, numbers):
     page = lab(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-40", image="3")
     shown = numbers(page)
     assert shown["Format"] == "smoothing"
     assert page.toggle(key="scenario_head_bias").disabled
 
 
-def test_an_ambiguous_gradient_is_not_sold_as_an_answer():
+def test_an_ambiguous_gradient_is_not_sold_as_an_answer(lab):
     page = lab(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-40", image="22")
     assert [warning.value for warning in page.warning if warning.value.startswith("**Ambiguous.**")]
 
 
-def test_a_network_without_an_exact_route_says_so_and_still_gives_the_label():
+def test_a_network_without_an_exact_route_says_so_and_still_gives_the_label(lab, numbers):
     page = lab(network="resnet18", classes="100", label="mixup")
     assert "PSNR" not in numbers(page)
     assert numbers(page)["Format"] == "mixup"
     assert any("no exact route" in sentence.value.lower() for sentence in page.info)
 
 
-def test_a_class_the_head_does_not_have_is_one_sentence():
+def test_a_class_the_head_does_not_have_is_one_sentence(lab):
     page = lab(dataset="photographs", network="lenet_sigmoid", stage="hard-epoch-5", **{"class": "8"})
     assert page.warning[0].value.startswith("There is no class 8 in this dataset")
 
 
-def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(monkeypatch):
+def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(lab, numbers, monkeypatch):
     def unavailable(*_arguments, **_options):
         raise GradientInversionError("MNIST has to be downloaded once, and that failed.")
 

@@ -35,6 +35,7 @@ scenarios = some.builds(
     ratio=some.integers(0, 100).map(lambda percent: percent / 100),
     partner=some.integers(0, 10_000),
     target=some.integers(-1, 999),
+    shares=some.sampled_from(["1", "0.5, 0.3, 0.2", "3: 0.5, 7: 0.5"]),
     seed=some.integers(0, 2**31 - 1),
 )
 
@@ -64,7 +65,7 @@ def test_every_scenario_survives_the_address(scenario):
 
 
 names = some.sampled_from(
-    ["network", "label", "epsilon", "image", "class", "stage", "classes", "seed", "bias", "v", "x"]
+    ["network", "label", "epsilon", "image", "class", "stage", "classes", "seed", "bias", "shares", "v", "x"]
 )
 
 
@@ -92,7 +93,12 @@ def test_anything_in_an_address_gives_a_scenario(query):
             "class “1000”, but it must be a whole number from 0 to 999; the page shows the picture's own",
         ),
         ("stage", "hard-epoch-5", "stage “hard-epoch-5”, but it can only be untrained;"),
-        ("label", "custom", "label “custom”, but it can only be none, smoothing,"),
+        ("label", "vague", "label “vague”, but it can only be none, smoothing,"),
+        (
+            "shares",
+            "half",
+            "shares “half”, but it must look like 0.5, 0.3, 0.2 or like 3: 0.5, 7: 0.3, 1: 0.2;",
+        ),
         ("seed", "1e3", "seed “1e3”, but it must be a whole number"),
     ],
 )
