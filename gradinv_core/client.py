@@ -70,7 +70,7 @@ def capture_gradients(model: nn.Module, image: torch.Tensor, soft_label: ArrayLi
         label = check_soft_label(soft_label, classes=logits.shape[0]).to(logits)
         loss = -(label * torch.log_softmax(logits, dim=0)).sum()
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
-    if not all(torch.isfinite(gradient).all() for gradient in gradients):
+    if not all(torch.isfinite(gradient.sum()) or torch.isfinite(gradient).all() for gradient in gradients):
         raise NonFiniteError(
             "gradient: expected finite numbers, got NaN or infinity; the network's weights are too large."
         )

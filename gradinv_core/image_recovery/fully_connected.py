@@ -20,6 +20,7 @@ from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step
 __all__ = ["fully_connected_layers", "recover_input"]
 
 _ROWS = 512  # rows of a weight gradient taken to float64 at a time: a 4096 x 12288 layer must not cost 400 MB
+_COLUMNS = 256  # columns from which a layer's misfit is measured
 _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what delta predicts
 
 _ACTIVE_SIGMAS = 3.0  # a ReLU output this far above its noise counts as active
@@ -103,15 +104,15 @@ def recover_input(
     value = feature
     head_name, head_layer, _ = layers[-1]
     _, std, _ = _previous_input(gradients, f"{head_name}.weight", head_layer, residual)
-    delta = head_layer.weight.detach().double().cpu().T @ residual
-    for (_, head, _), (name, layer, activations) in pairwise(reversed(layers)):
+    delta = residual
+    for (_, upper, _), (name, layer, activations) in pairwise(reversed(layers)):
         started = time.perf_counter()
         if value.numel() != layer.out_features:
             raise ShapeError(
                 f"layer {name}: expected {layer.out_features} outputs to match the next layer's inputs, "
-                f"got {head.in_features}; the network is not a plain chain."
+                f"got {upper.in_features}; the network is not a plain chain."
             )
-        delta = _through(activations, value, std, delta, name)
+        delta = _through(activations, value, std, upper.weight.detach().double().cpu().T @ delta, name)
         value, std, misfit = _previous_input(gradients, f"{name}.weight", layer, delta)
         found.append(
             LayerRecovery(
@@ -128,7 +129,6 @@ def recover_input(
                 f"gradient {name}.weight: expected the product of the recovered output gradient and one input, got one "
                 f"that differs from it by {misfit:.0%}; the label may be ambiguous, or the gradient not of one sample."
             )
-        delta = layer.weight.detach().double().cpu().T @ delta
         steps.append(Step(f"Input of layer {name}", value))
         if on_step is not None:
             on_step(steps[-1])
@@ -172,10 +172,14 @@ def _previous_input(
         raise NoExactRouteError(
             f"layer {name}: expected at least one active unit, found none, so no gradient reaches the layer below it."
         )
-    blocks = [gradient[start : start + _ROWS].double().cpu() for start in range(0, len(gradient), _ROWS)]
-    parts = list(zip(blocks, delta.split(_ROWS), strict=True))
-    value = sum((block.T @ part for block, part in parts), torch.zeros(layer.in_features, dtype=torch.float64)) / power
-    misfit = sum(float((block - torch.outer(part, value)).square().sum()) for block, part in parts)
-    total = sum(float(block.square().sum()) for block in blocks)
-    std = (misfit / gradient.numel() / power) ** 0.5
-    return value, std, (misfit / total) ** 0.5 if total > 0 else 0.0
+    value = torch.zeros(layer.in_features, dtype=torch.float64)
+    active = torch.nonzero(delta)[:, 0]  # a ReLU layer's inactive rows say nothing of its input
+    for rows in active.split(_ROWS):
+        value += gradient[rows.to(gradient.device)].double().cpu().T @ delta[rows]
+    value /= power
+    # The misfit, from as many columns as it takes to know it well.
+    step = max(1, layer.in_features // _COLUMNS)
+    part = gradient[:, ::step].double().cpu()
+    rest, total = float((part - torch.outer(delta, value[::step])).square().sum()), float(part.square().sum())
+    std = (rest / part.numel() / power) ** 0.5
+    return value, std, (rest / total) ** 0.5 if total > 0 else 0.0

@@ -14,7 +14,7 @@ from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.label_recovery import bias as bias_solver
 from gradinv_core.label_recovery import closed_form, paper_search, scan
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_recovery.report import report, vanished_report
+from gradinv_core.label_recovery.report import report, vanished_report, zero_feature_report
 from gradinv_core.label_recovery.request import Options, Request, check_request
 from gradinv_core.label_recovery.result import LabelRecovery, Window
 from gradinv_core.label_structures import LabelStructure
@@ -154,7 +154,11 @@ def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> li
     structure, known_scale, sigmas = request.structure, request.known_scale, request.sigmas
     answers: list[LabelRecovery | None] = [None] * len(head)
     for index in np.flatnonzero(head.vanished):
-        answers[index] = vanished_report(head, int(index))
+        lonely_bias = bias_grads is not None and bias_grads[index].any() and known_scale
+        if bias_grads is not None and lonely_bias and request.solver == "auto":
+            answers[index] = zero_feature_report(head, int(index), bias_grads[index])
+        else:
+            answers[index] = vanished_report(head, int(index))
     pending = np.flatnonzero(~head.vanished)
 
     if bias_grads is not None and request.solver == "auto":

@@ -12,7 +12,7 @@ from gradinv_core.label_recovery.scan import chance_of_agreement
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import head_probabilities, variance_losses
 
-__all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "infer_format", "report", "vanished_report"]
+__all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "infer_format", "report", "vanished_report", "zero_feature_report"]
 
 UNIQUE_LABEL = 1e-3
 """An answer is called unique only if no label entry can be off by more than this."""
@@ -85,6 +85,29 @@ def vanished_report(head: ObservedHead, index: int) -> LabelRecovery:
         message="The gradient is exactly zero: the network already predicts its label to the last digit, or its "
         "feature is zero. Nothing can be read from it.",
         intervals=[(-np.inf, np.inf)],
+    )
+
+
+def zero_feature_report(head: ObservedHead, index: int, bias_grad: Array) -> LabelRecovery:
+    """The answer when only the bias gradient is left: the feature is zero, so the logits are the bias alone."""
+    row = int(np.abs(bias_grad).argmax())
+    logits = np.exp(head.bias - head.bias.max())
+    label = logits / logits.sum() - bias_grad
+    scale = float(1 / bias_grad[row])
+    return LabelRecovery(
+        label=to_tensor(label),
+        feature=to_tensor(np.zeros(head.weight.shape[1])),
+        scale=scale,
+        row=row,
+        label_format=infer_format(label, 4 * float(head.rounding[index])),
+        loss=0.0,
+        status=Status.UNIQUE,
+        message="The last layer's input is zero, so only the bias gradient is left; it gives the label away.",
+        intervals=[(scale, scale)],
+        candidates=[Candidate(scale, to_tensor(label), 0.0)],
+        window=Window.BIAS,
+        solver="bias",
+        evaluations=1,
     )
 
 

@@ -72,6 +72,16 @@ def test_vanished_gradient_is_said(known_head):
     assert answer.intervals == [(-np.inf, np.inf)]
 
 
+def test_a_zero_feature_still_leaks_its_label_through_the_bias(known_head):
+    known = known_head(head_bias=True)
+    bias = known.bias.double().numpy()
+    residual = np.exp(bias) / np.exp(bias).sum() - known.label
+    answer = recover_label(known.weight, torch.zeros_like(known.weight_grad), known.bias, residual)
+    assert (answer.status, answer.window) == ("unique", "bias")
+    assert np.allclose(answer.label.numpy(), known.label, atol=1e-6)
+    assert not answer.feature.any()
+
+
 def test_structureless_label_is_an_interval_not_an_answer(known_head):
     for seed in range(5):
         known = known_head("dirichlet", seed=seed)
