@@ -8,6 +8,7 @@ weighted misfit is then a chi-square (our derivation; see the README's page of m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -20,6 +21,7 @@ __all__ = [
     "GOOD_FIT",
     "SIMPLEX_SIGMAS",
     "Fit",
+    "chance_of_agreement",
     "fit",
     "good_fit_limit",
     "plausible_amplitude",
@@ -125,6 +127,17 @@ def fit(
 def good_fit_limit(freedom: np.ndarray | int) -> Array:
     """The largest chi-square that noise alone still explains."""
     return np.asarray(freedom + GOOD_FIT * np.sqrt(2.0 * freedom) + GOOD_FIT)
+
+
+def chance_of_agreement(classes: int, loss: float, structure: LabelStructure, freedom: int) -> float:
+    """How often structureless labels would agree this well by chance: an order of magnitude, on the safe side.
+
+    The constrained entries agree to a fraction of their natural size, the root of the scale-free loss. Labels without
+    structure reach a third of it freely, and a fraction of that third with probability ``fraction ** freedom`` at a
+    given lambda and choice of free entries; there are C over k choices and about 100 distinguishable lambdas.
+    """
+    choices = comb(classes, structure.free_entries)
+    return 100.0 * choices * min(3 * loss**0.5, 1.0) ** max(freedom, 0)
 
 
 def plausible_amplitude(head: ObservedHead, amplitude: Array) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
+from gradinv_core.consistency import chance_of_agreement
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
-from gradinv_core.label_recovery.scan import chance_of_agreement
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import head_probabilities, variance_losses
 

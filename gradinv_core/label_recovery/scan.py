@@ -7,54 +7,25 @@ is an interval) and labels without structure (where the simplex alone leaves an 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import comb
+from dataclasses import replace
 
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, Fit, fit, good_fit_limit, plausible_amplitude, rounding_width
+from gradinv_core.consistency import chance_of_agreement, plausible_amplitude, rounding_width
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_recovery.survey import Judge, Survey
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
-__all__ = ["chance_of_agreement", "solve"]
+__all__ = ["solve"]
 
 _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
-
-
-@dataclass
-class _Judge:
-    """Judges lambdas of one head, and counts how many."""
-
-    head: ObservedHead
-    structure: LabelStructure | None
-    known_scale: bool
-    evaluations: int = 0
-
-    def __call__(self, scales: Array) -> Fit:
-        """Fit at (K,) lambdas; the fit's arrays have a leading axis of one head."""
-        self.evaluations += scales.size
-        return fit(self.head, scales[None], self.structure, self.known_scale)
-
-    def misfit(self, judged: Fit) -> Array:
-        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex, or the latter alone."""
-        if self.structure is None:
-            return judged.outside[0]
-        return judged.chi_square[0] + np.maximum(judged.outside[0], 0.0) ** 2
-
-    def good(self, judged: Fit) -> np.ndarray:
-        """Which of the (K,) lambdas noise explains."""
-        explained: np.ndarray = judged.chi_square[0] <= good_fit_limit(np.maximum(judged.freedom[0], 0))
-        explained &= judged.outside[0] <= SIMPLEX_SIGMAS
-        if not self.known_scale:
-            explained &= plausible_amplitude(self.head, judged.amplitude)[0]
-        return explained
 
 
 def solve(
@@ -76,31 +47,18 @@ def solve(
     Returns:
         The ranges, best first; none if the structure explains the gradient nowhere.
     """
-    judge = _Judge(head, structure, known_scale)
-    points = _refine(_candidate_grid(head, structure, known_scale, signs), judge)
-    judged = judge(points)
-    if structure is not None and not judge.good(judged).any():
-        noisier = _with_noise_of_the_best(head, points, judged, structure, known_scale)
+    judge = Judge(head, structure, known_scale)
+    survey = _refine(_candidate_grid(head, structure, known_scale, signs), judge)
+    if structure is not None and not judge.good(survey).any():
+        noisier = _with_noise_of_the_best(head, survey, structure, known_scale)
         if noisier is None:
             return Search((), complete=True, evaluations=judge.evaluations)
         judge.head = noisier
-        judged = judge(points)
-    good, misfit = judge.good(judged), judge.misfit(judged)
-    modes = [_mode(judge, points, good, judged, first, last, misfit, sigmas) for first, last in _runs(good, points)]
+        survey = judge(survey.scales)
+    good = judge.good(survey)
+    modes = [_mode(judge, survey, good, first, last, sigmas) for first, last in _runs(good, survey.scales)]
     modes.sort(key=lambda mode: mode.misfit)
     return Search(tuple(modes), complete=True, evaluations=judge.evaluations)
-
-
-def chance_of_agreement(classes: int, loss: float, structure: LabelStructure, freedom: int) -> float:
-    """How often structureless labels would agree this well by chance: an order of magnitude, on the safe side.
-
-    The constrained entries agree to a fraction ``spread`` of their natural size, the root of the
-    scale-free loss. Labels without structure reach a
-    third of it freely, and a fraction of that third with probability about ``fraction ** freedom`` at a given lambda
-    and choice of free entries; there are C over k choices and of the order of 100 distinguishable lambdas.
-    """
-    choices = comb(classes, structure.free_entries)
-    return 100.0 * choices * min(3 * loss**0.5, 1.0) ** max(freedom, 0)
 
 
 def _candidate_grid(
@@ -133,18 +91,19 @@ def _log_line_slopes(head: ObservedHead) -> Array:
     return slopes
 
 
-def _refine(grid: Array, judge: _Judge) -> Array:
-    """The grid plus its refined local minima, sorted: golden section in all brackets at once."""
+def _refine(grid: Array, judge: Judge) -> Survey:
+    """The grid plus its refined local minima: golden section in all brackets at once."""
 
     def score(scales: Array) -> Array:
         return judge.misfit(judge(scales))
 
-    values = np.nan_to_num(score(grid), nan=np.inf)
+    survey = judge(grid)
+    values = np.nan_to_num(judge.misfit(survey), nan=np.inf)
     padded = np.concatenate([[np.inf], values, [np.inf]])
     minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
     minima = minima[np.argsort(values[minima], kind="stable")[:_MINIMA]]
     if minima.size == 0:
-        return grid
+        return survey
     same = np.sign(grid)
     left = grid[np.maximum(minima - 1, 0)]
     right = grid[np.minimum(minima + 1, len(grid) - 1)]
@@ -163,24 +122,25 @@ def _refine(grid: Array, judge: _Judge) -> Array:
         outer, at_outer = np.where(lower, kept, probe), np.where(lower, at_kept, at_probe)
         if np.all(high - low <= 1e-12 * np.abs(high)):
             break
-    return np.unique(np.concatenate([grid, np.where(at_inner < at_outer, inner, outer)]))
+    return Survey.joined(survey, judge(np.where(at_inner < at_outer, inner, outer)))
 
 
 def _with_noise_of_the_best(
-    head: ObservedHead, points: Array, judged: Fit, structure: LabelStructure, known_scale: bool
+    head: ObservedHead, survey: Survey, structure: LabelStructure, known_scale: bool
 ) -> ObservedHead | None:
     """The head with its noise raised until the best lambda fits, if that lambda fits far better than chance.
 
     That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say.
     """
-    losses = variance_losses(head, points[None], structure, scale_free=True, amplitude=judged.amplitude)[0]
+    amplitude = survey.amplitude[None]
+    losses = variance_losses(head, survey.scales[None], structure, scale_free=True, amplitude=amplitude)[0]
     if not known_scale:
-        losses = np.where(plausible_amplitude(head, judged.amplitude)[0], losses, 1.0)
+        losses = np.where(plausible_amplitude(head, amplitude)[0], losses, 1.0)
     best = int(np.argmin(losses))
-    freedom = int(judged.freedom[0, best])
+    freedom = int(survey.freedom[best])
     if chance_of_agreement(head.classes, float(losses[best]), structure, freedom) > _SURELY_NO_CHANCE:
         return None
-    factor = max(1.0, float(np.sqrt(judged.chi_square[0, best] / max(freedom, 1))))
+    factor = max(1.0, float(np.sqrt(survey.chi_square[best] / max(freedom, 1))))
     return replace(
         head,
         ratio_std=factor * head.ratio_std,
@@ -200,38 +160,48 @@ def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
     return runs
 
 
-def _mode(
-    judge: _Judge, points: Array, good: np.ndarray, judged: Fit, first: int, last: int, misfit: Array, sigmas: float
-) -> Mode:
+def _mode(judge: Judge, survey: Survey, good: np.ndarray, first: int, last: int, sigmas: float) -> Mode:
     """The mode within one run of good points: its best lambda, and how far chi-square stays within sigmas of it.
 
     Around a proper minimum chi-square is a parabola. Where it is not, because free entries change hands or the curve is
     flat, the rule of sigmas squared says too little, and the range out to `_FAR` times as many sigmas counts.
     """
-    best = first + int(np.argmin(misfit[first : last + 1]))
+    scales = survey.scales
+    best = first + int(np.argmin(judge.misfit(survey)[first : last + 1]))
 
     def reach(sigmas: float) -> tuple[float, float]:
-        ceiling = judged.chi_square[0, best] + sigmas**2
-        inside = good & (judged.chi_square[0] <= ceiling)
+        ceiling = survey.chi_square[best] + sigmas**2
+        inside = good & (survey.chi_square <= ceiling)
         left = best - int(np.argmin(np.append(inside[first:best][::-1], False)))
         right = best + int(np.argmin(np.append(inside[best + 1 : last + 1], False)))
 
         def holds(scale: float) -> bool:
             edge = judge(np.array([scale]))
-            return bool(judge.good(edge)[0] and edge.chi_square[0, 0] <= ceiling)
+            return bool(judge.good(edge)[0] and edge.chi_square[0] <= ceiling)
 
-        return _edge(points, left, -1, holds), _edge(points, right, +1, holds)
+        return _edge(scales, left, -1, holds), _edge(scales, right, +1, holds)
 
     (low, high), (far_low, far_high) = reach(sigmas), reach(_FAR * sigmas)
     if far_high - far_low > 3 * _FAR * (high - low):
         low, high = far_low, far_high
-    slack = float(rounding_width(judge.head, points[None, best : best + 1])[0, 0])
-    low, high = low - slack, high + slack
-    ends = judge(np.array([max(low, points[0]), points[best], min(high, points[-1])]))
+    scale = float(scales[best])
+    if np.isfinite(low) != np.isfinite(
+        high
+    ):  # flat to infinity: the least saturated prediction is the least daring guess
+        scale = low if np.isfinite(low) else high
+    ends = judge.fit(np.array([max(low, scales[0]), scale, min(high, scales[-1])]))
     drift = np.abs(ends.labels[0] - ends.labels[0, 1]).max() + 2 * ends.std[0, 1].max()
     freedom = int(ends.freedom[0, 1])
     share = ends.chi_square[0, 1] / max(freedom, 1)
-    return Mode(float(points[best]), low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift))
+    low, high = low - _slack(judge.head, low), high + _slack(judge.head, high)
+    return Mode(scale, low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift))
+
+
+def _slack(head: ObservedHead, scale: float) -> float:
+    """What rounding adds to an interval that ends at this lambda."""
+    if not np.isfinite(scale):
+        return 0.0
+    return min(float(rounding_width(head, np.array([[scale]]))[0, 0]), 0.1 * abs(scale))
 
 
 def _edge(points: Array, index: int, side: int, holds: Callable[[float], bool]) -> float:
