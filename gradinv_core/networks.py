@@ -78,11 +78,13 @@ _CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 64 * 64, 4096, 1024, 256)),
     ),
     (
-        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; trained checkpoints exist.", 32, True),
+        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; untrained, or trained on digits.", 32, True),
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 32 * 32, 64, 48)),
     ),
     (
-        NetworkSpec("lenet_sigmoid", "LeNet, sigmoid", "The classic target; trained checkpoints exist.", 32, True),
+        NetworkSpec(
+            "lenet_sigmoid", "LeNet, sigmoid", "The classic target; untrained, or trained on digits.", 32, True
+        ),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.Sigmoid),
     ),
     (

@@ -64,8 +64,8 @@ def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Seque
             layers[-1][2].append(module)
         elif not isinstance(module, nn.Flatten | nn.Dropout):
             raise NoExactRouteError(
-                f"expected a fully connected network, found {type(module).__name__} in layer {name or 'input'}; "
-                f"no exact route to the image is known for it here. Label and feature are recovered all the same."
+                f"no exact route to the image is known for this network yet: it needs fully connected layers only, and "
+                f"layer {name or 'input'} is a {type(module).__name__}. Label and feature are recovered all the same."
             )
     if not layers:
         raise NoExactRouteError("expected a fully connected network, found no linear layer in it.")

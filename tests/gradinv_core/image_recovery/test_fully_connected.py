@@ -93,7 +93,7 @@ def test_the_true_feature_is_recovered_on_the_way():
 def test_networks_without_an_exact_route_say_so():
     model = build_network("lenet_sigmoid", 10)
     gradients = capture_gradients(model, image(shape=(3, 32, 32)), LABEL)
-    with pytest.raises(NoExactRouteError, match="found Conv2d in layer 0; no exact route to the image is known"):
+    with pytest.raises(NoExactRouteError, match=r"no exact route .* layer 0 is a Conv2d"):
         reconstruct_image(model, gradients, (3, 32, 32))
 
 
