@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.head import ObservedHead
-from gradinv_core.label_recovery import LabelRecovery
+from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_structures import LABEL_FORMATS
 from gradinv_core.landscape import LAMBDA_GRID, pseudo_labels, variance_losses
 
@@ -69,7 +69,9 @@ def label_range(head: ObservedHead, recovery: LabelRecovery, curve: Curve) -> La
         inside = curve.scales[(low <= curve.scales) & (curve.scales <= high)]
         fits += [*inside, *(end for end in (low, high) if np.isfinite(end))]
     found = recovery.label.numpy()
-    if not fits:
+    if recovery.status is Status.VANISHED:
+        return LabelRange(np.zeros_like(found), np.ones_like(found))
+    if not fits or head.vanished[0]:  # the bias alone told the label
         return LabelRange(found, found)
     labels = pseudo_labels(head, np.array(fits)[None])[0].clip(0.0, 1.0)
     return LabelRange(labels.min(0), labels.max(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from gradinv_core.errors import NonFiniteError, ShapeError
 
-__all__ = ["Array", "ArrayLike", "as_array", "to_tensor", "unit_roundoff"]
+__all__ = ["Array", "ArrayLike", "as_array", "is_number", "keep_type", "to_tensor", "unit_roundoff"]
 
 Array: TypeAlias = npt.NDArray[np.float64]
 ArrayLike: TypeAlias = torch.Tensor | npt.ArrayLike
@@ -31,13 +32,7 @@ def as_array(values: ArrayLike, name: str, axes: str) -> Array:
         ShapeError: wrong number of axes, an empty axis, or not numbers at all.
         NonFiniteError: NaN or infinity inside.
     """
-    if isinstance(values, torch.Tensor):
-        values = values.detach().to("cpu")
-        values = (values.double() if values.is_floating_point() else values).numpy()
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"{name}: expected an array of real numbers, got {type(values).__name__}.") from error
+    array = _as_real(values, name)
     expected = axes.split()
     if array.ndim != len(expected):
         raise ShapeError(
@@ -55,6 +50,45 @@ def as_array(values: ArrayLike, name: str, axes: str) -> Array:
             f"the training step that produced it overflowed, so nothing can be read from it."
         )
     return array
+
+
+def keep_type(values: ArrayLike, name: str) -> torch.Tensor | np.ndarray:
+    """The same values as a tensor or array of their own type, so that its rounding stays known.
+
+    Raises:
+        ShapeError: not an array at all.
+    """
+    if isinstance(values, torch.Tensor):
+        return values
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(
+            f"{name}: expected an array of real numbers, got {type(values).__name__} that does not form one; "
+            f"pass a tensor, a numpy array or nested lists of equal lengths."
+        ) from error
+
+
+def _as_real(values: ArrayLike, name: str) -> Array:
+    """Float64 copy or view of anything that is an array of real numbers."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().to("cpu")
+        values = values.to_dense() if values.is_sparse else values
+        values = (values.double() if values.is_floating_point() else values).numpy()
+    array = np.asarray(keep_type(values, name))
+    if np.iscomplexobj(array):
+        raise ShapeError(
+            f"{name}: expected an array of real numbers, got complex ones; take the real part if it is meant."
+        )
+    try:
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name}: expected an array of real numbers, got entries of type {array.dtype}.") from error
+
+
+def is_number(value: object) -> bool:
+    """Whether an option is one finite real number, and not a yes or no."""
+    return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool) and isfinite(value)
 
 
 def unit_roundoff(values: ArrayLike) -> float:

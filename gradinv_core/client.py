@@ -140,8 +140,9 @@ def _forward(twin: nn.Module, batch: torch.Tensor) -> torch.Tensor:
             f"image: expected a size the network can take, got {tuple(batch.shape[1:])} "
             f"({str(error).splitlines()[0]}); resize the image to the network's image size."
         ) from error
-    if logits.ndim != 2 or logits.shape[0] != 1:
-        raise ShapeError(f"network: expected logits of shape (1, classes), got {tuple(logits.shape)}.")
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
+        came = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ShapeError(f"network: expected logits of shape (1, classes), got {came}.")
     if not torch.isfinite(logits).all():
         raise NonFiniteError(
             "logits: expected finite numbers, got NaN or infinity; the network's weights are too large."

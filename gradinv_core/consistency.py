@@ -140,14 +140,15 @@ def chance_of_agreement(classes: int, loss: float, structure: LabelStructure, fr
     return 100.0 * choices * min(3 * loss**0.5, 1.0) ** max(freedom, 0)
 
 
-def plausible_amplitude(head: ObservedHead, amplitude: Array) -> np.ndarray:
-    """Whether |a_r| is at most 1 and large enough to stand out of the client's own rounding. Shape of ``amplitude``.
+def plausible_amplitude(head: ObservedHead, scales: Array, amplitude: Array) -> np.ndarray:
+    """Whether ``a_r`` has lambda's sign, is at most 1, and stands out of the client's own rounding; (N, K) each.
 
-    Only an unknown gradient scale needs the lower end: there, "a residual of nothing, blown up" would explain
-    everything.
+    Only an unknown gradient scale needs this: the factor is positive, and "a residual of nothing, blown up" would
+    explain everything.
     """
     size = np.abs(amplitude)
-    return (size <= 1 + 1e-6) & (size >= _STANDS_OUT * head.rounding[:, None])
+    large_enough: np.ndarray = size >= _STANDS_OUT * head.rounding[:, None]
+    return (amplitude * scales > 0) & (size <= 1 + 1e-6) & large_enough
 
 
 def rounding_width(head: ObservedHead, scales: Array) -> Array:

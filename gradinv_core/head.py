@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradinv_core.arrays import Array, ArrayLike, as_array, unit_roundoff
+from gradinv_core.arrays import Array, ArrayLike, as_array, is_number, unit_roundoff
 from gradinv_core.errors import OptionError, RankError, ShapeError
 
 __all__ = ["ObservedHead", "observe_heads"]
@@ -73,6 +73,7 @@ def observe_heads(
     weight_grads: ArrayLike,
     bias: ArrayLike | None = None,
     noise_std: float | None = None,
+    first: int = 0,
 ) -> ObservedHead:
     """Factor N head gradients.
 
@@ -82,6 +83,7 @@ def observe_heads(
         bias: (C,) head bias, or None for a bias-free head.
         noise_std: standard deviation of the noise added to each gradient entry, when the server knows it. Without it
             the noise is measured: it is what is not rank one.
+        first: number of the first sample, for messages about a part of a larger batch.
 
     Returns:
         The observed heads, in float64.
@@ -91,7 +93,7 @@ def observe_heads(
         RankError: a gradient is not rank one, as that of a batch.
         OptionError: ``noise_std`` is negative or not finite.
     """
-    if noise_std is not None and not (np.isfinite(noise_std) and noise_std >= 0):
+    if noise_std is not None and not (is_number(noise_std) and noise_std >= 0):
         raise OptionError(f"noise_std: expected a number >= 0 or None, got {noise_std!r}.")
     w = as_array(weight, "weight", "classes features")
     g = as_array(weight_grads, "weight_grad", "samples classes features")
@@ -111,7 +113,7 @@ def observe_heads(
     left_row = np.take_along_axis(left, row[:, None], 1)
     left_row = np.where(left_row == 0, 1.0, left_row)
 
-    row_noise, residual = _row_noise(g, left, value, right, None if noise_std is None else noise_std / scale)
+    row_noise, residual = _row_noise(g, left, value, right, None if noise_std is None else noise_std / scale, first)
     row_gradient = left_row * value[:, None] * right * scale[:, None]
     right_noise = np.sqrt(np.einsum("nc,nc->n", left**2, row_noise**2))  # value * std of each entry of `right`
     weight_norm = np.sqrt(np.einsum("cd,cd->c", w, w))
@@ -161,7 +163,7 @@ def _leading_triplet(matrices: Array, iterations: int = 40) -> tuple[Array, Arra
 
 
 def _row_noise(
-    matrices: Array, left: Array, value: Array, right: Array, noise_std: Array | None
+    matrices: Array, left: Array, value: Array, right: Array, noise_std: Array | None, first: int
 ) -> tuple[Array, Array]:
     """Noise standard deviation of the entries of each row (N, C), and the relative rank-one residual (N,).
 
@@ -190,8 +192,9 @@ def _row_noise(
         spread = (np.sqrt(rows) + np.sqrt(columns)) ** 2 / max(rows * columns, 1)
         structured = second**2 > min(1.5 * spread, 0.98) * float((rest[index] ** 2).sum())
         if residual[index] > _REFUSE or (structured and residual[index] > 0.05):
+            which = f" (sample {first + index})" if first or len(matrices) > 1 else ""
             raise RankError(
-                f"weight_grad: expected the gradient of one sample, which is rank one; got one with "
+                f"weight_grad: expected the gradient of one sample, which is rank one; got one{which} with "
                 f"{residual[index]:.0%} of its norm outside rank one. Pass the gradient of a single sample, "
                 f"or noise_std if noise this large was added."
             )

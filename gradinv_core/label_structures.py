@@ -6,13 +6,12 @@ Every structure here says "these entries share one value"; they differ in which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from gradinv_core.arrays import Array
+from gradinv_core.arrays import Array, ArrayLike, as_array, is_number
 from gradinv_core.errors import ClassCountError, OptionError
 
 __all__ = ["LABEL_FORMATS", "LabelStructure", "SharedBase", "SharedClasses", "label_structure"]
@@ -89,11 +88,11 @@ class SharedClasses:
     free_entries: int = 0
 
     @classmethod
-    def from_teacher(cls, logits: Sequence[float], temperature: float = 1.0) -> SharedClasses:
+    def from_teacher(cls, logits: ArrayLike, temperature: float = 1.0) -> SharedClasses:
         """The label is the softmax of these (C,) teacher logits at this temperature (> 0)."""
-        if not temperature > 0:
+        if not is_number(temperature) or temperature <= 0:
             raise OptionError(f"temperature: expected a number > 0, got {temperature!r}.")
-        scaled = np.asarray(logits, dtype=np.float64) / temperature
+        scaled = as_array(logits, "logits", "classes") / temperature
         exponential = np.exp(scaled - scaled.max())
         return cls(
             tuple(range(len(scaled))), True, tuple((exponential / exponential.sum()).tolist()), name="teacher softmax"
@@ -148,6 +147,8 @@ def label_structure(
         if label_format not in LABEL_FORMATS:
             raise OptionError(f"label_format: expected one of {', '.join(LABEL_FORMATS)}, got {label_format!r}.")
         structure = LABEL_FORMATS[label_format]
+    elif label_format is None or not hasattr(label_format, "constrained"):
+        raise OptionError(f"label_format: expected a name or a label structure, got {label_format!r}.")
     else:
         structure = label_format
     if structure is not None:

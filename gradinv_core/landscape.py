@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gradinv_core.arrays import Array, ArrayLike, as_array, to_tensor
-from gradinv_core.errors import OptionError
+from gradinv_core.arrays import Array, ArrayLike, as_array, keep_type, to_tensor
+from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.label_structures import LabelStructure, label_structure
 
-__all__ = ["LAMBDA_GRID", "feasible", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses"]
+__all__ = ["LAMBDA_GRID", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses"]
 
 
 def _grid() -> Array:
@@ -51,11 +51,6 @@ def pseudo_labels(head: ObservedHead, scales: Array) -> Array:
         (N, K, C) pseudo-labels. Each sums to 1; only near the truth are they all in [0, 1] and structured.
     """
     return head_probabilities(head, scales) - head.ratios[:, None, :] / scales[..., None]
-
-
-def feasible(labels: Array, tolerance: float | Array = 1e-6) -> np.ndarray:
-    """Whether labels (..., C) are points of the simplex: every entry in [0, 1] up to the tolerance. Shape (...)."""
-    return np.all((labels >= -np.asarray(tolerance)) & (labels <= 1 + np.asarray(tolerance)), axis=-1)
 
 
 def variance_losses(
@@ -123,8 +118,10 @@ def variance_loss(
     candidates = as_array(scales, "scales", "candidates")
     if not np.all(candidates):
         raise OptionError("scales: expected lambdas other than 0, got 0; a zero lambda would mean a zero feature.")
-    gradient = weight_grad[None] if isinstance(weight_grad, torch.Tensor) else np.asarray(weight_grad)[None]
-    head = observe_heads(weight, gradient, bias)
+    weight_grads = keep_type(weight_grad, "weight_grad")[None]
+    if np.ndim(weight_grads) != 3:
+        raise ShapeError(f"weight_grad: expected 2 axes (classes, features), got shape {np.shape(weight_grads)[1:]}.")
+    head = observe_heads(weight, weight_grads, bias)
     structure = label_structure(label_format, head.classes)
     if structure is None:
         raise OptionError(

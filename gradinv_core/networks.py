@@ -232,9 +232,11 @@ def _observe(
     parameter: torch.Tensor, name: str, gradients: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     gradient = gradients.get(name)
+    if gradient is not None and not isinstance(gradient, torch.Tensor):
+        raise ShapeError(f"gradient {name}: expected a torch tensor, got {type(gradient).__name__}.")
     if gradient is not None and tuple(gradient.shape) != tuple(parameter.shape):
         raise ShapeError(
             f"gradient {name}: expected shape {tuple(parameter.shape)}, got {tuple(gradient.shape)}; "
             f"gradient and network must belong together."
         )
-    return parameter.detach(), gradient
+    return parameter.detach(), None if gradient is None else gradient.detach()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -40,12 +39,12 @@ def read_tensors(
     if file.stat().st_size > _LARGEST_FILE:
         raise TensorFileError(f"{file}: expected at most 2 GiB, got {file.stat().st_size / 2**30:.1f} GiB.")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
-    if file.suffix not in readers:
+    if file.suffix.lower() not in readers:
         raise TensorFileError(
             f"{file}: expected a .npz or .safetensors file, got {file.suffix or 'no ending'}; pickled files "
             f"(.pt, .pkl) are refused because reading one can run code. Save it with safetensors or numpy.savez."
         )
-    tensors = readers[file.suffix](file, (*required, *optional))
+    tensors = readers[file.suffix.lower()](file, (*required, *optional))
     missing = [name for name in required if name not in tensors]
     if missing:
         raise TensorFileError(
@@ -62,8 +61,9 @@ def _read_npz(file: Path, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
             chosen = [name for name in names if f"{name}.npy" in members]
             if any(members[f"{name}.npy"] > 8 * _LARGEST_ARRAY for name in chosen):
                 raise ValueError(f"an array has more than {_LARGEST_ARRAY} entries")  # noqa: TRY301 - reworded below
-            return {name: torch.from_numpy(np.asarray(archive[name])) for name in chosen}
-    except (ValueError, TypeError, OSError, EOFError, BadZipFile, AttributeError) as error:
+            arrays = {name: np.asarray(archive[name]) for name in chosen}
+            return {name: torch.from_numpy(a.astype(a.dtype.newbyteorder("="))) for name, a in arrays.items()}
+    except Exception as error:  # a damaged or hostile archive can fail in any of numpy's, zipfile's and zlib's ways
         raise TensorFileError(
             f"{file}: expected numeric arrays saved with numpy.savez, got a file that cannot be read safely ({error})."
         ) from error

@@ -56,10 +56,11 @@ def reconstruct_image(
     if method not in METHODS:
         raise OptionError(f"method: expected one of {', '.join(METHODS)}, got {method!r}.")
     layers = fully_connected_layers(model)
-    if len(input_shape) != 3 or prod(input_shape) != layers[0][1].in_features:
+    entries = layers[0][1].in_features
+    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes) or prod(sizes) != entries:
         raise ShapeError(
-            f"input_shape: expected (channels, height, width) with {layers[0][1].in_features} entries, "
-            f"got {tuple(input_shape)}."
+            f"input_shape: expected (channels, height, width) with {entries} entries, got {input_shape!r}."
         )
     view = observe_head(model, gradients)
     answer, known_feature, residual = _label_and_feature(view, label, feature)
@@ -100,6 +101,8 @@ def _label_and_feature(
     answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     if answer.status is Status.VANISHED:
         raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
+    if not answer.feature.any():
+        raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     # a = G x / |x|^2 is what the gradient itself says; p - y would add the rounding of softmax.
     residual = view.weight_grad.double().cpu() @ answer.feature / float(answer.feature @ answer.feature)
     return answer, answer.feature, residual

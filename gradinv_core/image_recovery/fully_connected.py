@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gradinv_core.errors import NoExactRouteError, OptionError, RankError, ShapeError
+from gradinv_core.errors import NoExactRouteError, NonFiniteError, OptionError, RankError, ShapeError
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step
 
 __all__ = ["fully_connected_layers", "recover_input"]
@@ -40,7 +40,6 @@ _SLOPES: Mapping[type[nn.Module], Slope] = {
     nn.LeakyReLU: _leaky_relu_slope,
     nn.Sigmoid: lambda output, _, __: output * (1 - output),
     nn.Tanh: lambda output, _, __: 1 - output**2,
-    nn.Identity: lambda output, _, __: torch.ones_like(output),
 }
 
 
@@ -59,7 +58,14 @@ def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Seque
     layers: list[tuple[str, nn.Linear, list[nn.Module]]] = []
     for name, module in _flat(model, ""):
         if isinstance(module, nn.Linear):
+            if any(module.weight is other.weight for _, other, _ in layers):
+                raise NoExactRouteError(
+                    f"no exact route to the image is known for this network: layer {name} shares its weights with "
+                    f"another, so their gradients arrive added up. Label and feature are recovered all the same."
+                )
             layers.append((name, module, []))
+        elif isinstance(module, nn.Identity):
+            continue
         elif type(module) in _SLOPES and layers:
             layers[-1][2].append(module)
         elif not isinstance(module, nn.Flatten | nn.Dropout):
@@ -69,6 +75,11 @@ def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Seque
             )
     if not layers:
         raise NoExactRouteError("expected a fully connected network, found no linear layer in it.")
+    if layers[-1][2]:
+        raise NoExactRouteError(
+            f"expected a network that ends in a linear layer, whose outputs are the logits; this one ends in "
+            f"{type(layers[-1][2][0]).__name__}."
+        )
     return [(name, layer, tuple(activations)) for name, layer, activations in layers]
 
 
@@ -103,7 +114,12 @@ def recover_input(
         on_step(steps[0])
     value = feature
     head_name, head_layer, _ = layers[-1]
-    _, std, _ = _previous_input(gradients, f"{head_name}.weight", head_layer, residual)
+    implied, std, misfit = _previous_input(gradients, f"{head_name}.weight", head_layer, residual)
+    if misfit > _REFUSE or float((implied - feature).norm()) > _REFUSE * float(feature.norm()):
+        raise RankError(
+            "label and feature: expected the ones this gradient was made of, got a pair that does not multiply to the "
+            "gradient of the last layer; leave both out to have them recovered here."
+        )
     delta = residual
     for (_, upper, _), (name, layer, activations) in pairwise(reversed(layers)):
         started = time.perf_counter()
@@ -139,8 +155,12 @@ def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
     """Leaf modules of nested sequentials, in order of execution."""
     if not isinstance(module, nn.Sequential):
         return [(name, module)]
+    # Not named_children(): that leaves out the second use of a shared activation.
     return [
-        leaf for child, inner in module.named_children() for leaf in _flat(inner, f"{name}.{child}" if name else child)
+        leaf
+        for child, inner in module._modules.items()
+        if inner is not None
+        for leaf in _flat(inner, f"{name}.{child}" if name else child)
     ]
 
 
@@ -167,6 +187,8 @@ def _previous_input(
     gradient = gradients[name].detach()
     if gradient.shape != layer.weight.shape:
         raise ShapeError(f"gradient {name}: expected shape {tuple(layer.weight.shape)}, got {tuple(gradient.shape)}.")
+    if not torch.isfinite(gradient.sum()) and not torch.isfinite(gradient).all():
+        raise NonFiniteError(f"gradient {name}: expected finite numbers, got NaN or infinity.")
     power = float(delta @ delta)
     if power == 0:
         raise NoExactRouteError(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import fit
-from gradinv_core.errors import RankError
+from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.errors import OptionError, RankError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_structures import LabelStructure
@@ -38,6 +38,7 @@ def solve(
 
     Raises:
         RankError: the two gradients do not share their left factor, so they are not from one sample.
+        OptionError: the label they mean is no label, so they were rescaled.
     """
     ratios = head.ratios[0]
     noise = head.ratio_std[0] * np.linalg.norm(head.row_gradient[0])  # standard deviation of a gradient entry, by row
@@ -48,12 +49,19 @@ def solve(
     if factor == 0 or rest > _MISMATCH * size + 6 * float(np.linalg.norm(noise)):
         raise RankError(
             "bias_grad: expected the gradient of the same sample as weight_grad, which has the same left factor; "
-            f"got one that differs from it by {rest / max(size, 1e-300):.0%}. Pass both gradients of one training step."
+            f"got {'one that differs from it by ' + format(rest / size, '.0%') if size > 0 else 'zeros'}. "
+            f"Pass both gradients of one training step."
         )
     scale = 1 / factor
     factor_std = np.sqrt(((ratios * noise) ** 2).sum()) / power + 4 * head.rounding[0] * abs(factor)
     scale_std = float(abs(factor_std / factor**2))
     result = fit(head, np.array([[scale]]), structure, known_scale)
+    if known_scale and (result.outside[0, 0] > SIMPLEX_SIGMAS or abs(scale) + sigmas * scale_std < 1 - 1e-6):
+        raise OptionError(
+            f"gradient_scale: expected gradients of one training step as they were computed, got ones that mean "
+            f"label entries from {result.labels.min():.3g} to {result.labels.max():.3g}; if they were clipped or "
+            f"multiplied, pass gradient_scale='unknown'."
+        )
     width = sigmas * scale_std
     drift = np.abs(result.slope[0, 0]).max() * width + 2 * result.std[0, 0].max()
     freedom = int(result.freedom[0, 0])

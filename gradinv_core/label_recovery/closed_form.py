@@ -36,7 +36,7 @@ from gradinv_core.consistency import (
 )
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import LabelStructure
+from gradinv_core.label_structures import LabelStructure, SharedBase
 from gradinv_core.landscape import head_probabilities
 
 __all__ = ["applicable", "solve", "triple_roots", "triples"]
@@ -54,9 +54,8 @@ def applicable(head: ObservedHead, structure: LabelStructure | None) -> bool:
     """Whether the closed form can run: a bias-free head and a structure that leaves three base classes."""
     return (
         not head.has_bias
-        and structure is not None
-        and structure.offset is None
-        and structure.free_entries > 0
+        and isinstance(structure, SharedBase)
+        and 1 <= structure.free_entries <= 2  # what three disjoint triples can outlast
         and head.classes >= structure.free_entries + 3
     )
 
@@ -93,7 +92,9 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
         result = fit(head, scales, structure, known_scale, None if known_scale else result.amplitude)
         evaluations += scales.shape[1]
     half_width = sigmas / np.sqrt(np.maximum(result.information, 1e-300)) + rounding_width(head, scales)
-    possible = np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, result.amplitude)
+    possible = (
+        np.abs(scales) >= 1 - 1e-6 - half_width if known_scale else plausible_amplitude(head, scales, result.amplitude)
+    )
     accepted = (
         usable
         & settled

@@ -6,9 +6,8 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from gradinv_core.arrays import Array, ArrayLike, as_array
+from gradinv_core.arrays import Array, ArrayLike, as_array, keep_type, unit_roundoff
 from gradinv_core.errors import ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.label_recovery import bias as bias_solver
@@ -71,15 +70,14 @@ def recover_label(
         ClassCountError: too few classes for the label format.
         OptionError: an option is unknown.
     """
-    shape = tuple(np.shape(weight_grad))
-    if len(shape) != 2:
+    weight_grads = keep_type(weight_grad, "weight_grad")[None]
+    if np.ndim(weight_grads) != 3:
         raise ShapeError(
-            f"weight_grad: expected 2 axes (classes, features), got shape {shape}; "
+            f"weight_grad: expected 2 axes (classes, features), got shape {tuple(np.shape(weight_grads)[1:])}; "
             f"pass one sample, or several to recover_labels."
         )
     options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed)
-    weight_grads = weight_grad[None] if isinstance(weight_grad, torch.Tensor) else np.asarray(weight_grad)[None]
-    bias_grads = None if bias_grad is None else as_array(bias_grad, "bias_grad", "classes")[None]
+    bias_grads = None if bias_grad is None else keep_type(bias_grad, "bias_grad")[None]
     return _recover(weight, weight_grads, bias, bias_grads, options)[0]
 
 
@@ -118,34 +116,46 @@ def recover_labels(
     Raises:
         As `recover_label`.
     """
-    shape = tuple(np.shape(weight_grads))
-    if len(shape) != 3:
+    grads = keep_type(weight_grads, "weight_grads")
+    shape = tuple(np.shape(grads))
+    if len(shape) != 3 or 0 in shape:
         raise ShapeError(
-            f"weight_grads: expected 3 axes (samples, classes, features), got shape {shape}; "
+            f"weight_grads: expected 3 axes (samples, classes, features), none empty, got shape {shape}; "
             f"for one sample call recover_label."
         )
+    bias_part = None if bias_grads is None else keep_type(bias_grads, "bias_grads")
+    if bias_part is not None and len(bias_part) != shape[0]:
+        raise ShapeError(f"bias_grads: expected one row per sample ({shape[0]}), got {len(bias_part)}.")
     options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed)
-    grads = weight_grads if isinstance(weight_grads, torch.Tensor) else np.asarray(weight_grads)
-    bias_part = None if bias_grads is None else as_array(bias_grads, "bias_grads", "samples classes")
-    block = max(1, _BATCH_ENTRIES // max(shape[1] * shape[2], 1))
+    block = max(1, _BATCH_ENTRIES // (shape[1] * shape[2]))
     answers: list[LabelRecovery] = []
     for start in range(0, shape[0], block):
         part = slice(start, start + block)
-        answers += _recover(weight, grads[part], bias, None if bias_part is None else bias_part[part], options)
+        answers += _recover(weight, grads[part], bias, None if bias_part is None else bias_part[part], options, start)
     return answers
 
 
 def _recover(
-    weight: ArrayLike, weight_grads: ArrayLike, bias: ArrayLike | None, bias_grads: Array | None, options: Options
+    weight: ArrayLike,
+    weight_grads: ArrayLike,
+    bias: ArrayLike | None,
+    bias_grads: ArrayLike | None,
+    options: Options,
+    first: int = 0,
 ) -> list[LabelRecovery]:
+    """Recover one block of samples, of which the first is number ``first``."""
     started = time.perf_counter()
-    head = observe_heads(weight, weight_grads, bias, options.noise_std)
+    head = observe_heads(weight, weight_grads, bias, options.noise_std, first)
     request = check_request(head, options)
-    if bias_grads is not None and bias_grads.shape != (len(head), head.classes):
-        raise ShapeError(f"bias_grad: expected one entry per class ({head.classes}), got shape {bias_grads.shape[1:]}.")
-    if bias_grads is not None and bias is None:
-        raise ShapeError("bias: expected the head's bias along with bias_grad, got None; pass both or neither.")
-    answers = _solve(head, bias_grads, request)
+    residuals = None
+    if bias_grads is not None:
+        residuals = as_array(bias_grads, "bias_grad", "samples classes")
+        head = replace(head, rounding=np.maximum(head.rounding, unit_roundoff(bias_grads)))
+        if residuals.shape != (len(head), head.classes):
+            raise ShapeError(f"bias_grad: expected one entry per class ({head.classes}), got {residuals.shape[1]}.")
+        if bias is None:
+            raise ShapeError("bias: expected the head's bias along with bias_grad, got None; pass both or neither.")
+    answers = _solve(head, residuals, request)
     seconds = (time.perf_counter() - started) / len(head)
     return [replace(answer, seconds=seconds) for answer in answers]
 

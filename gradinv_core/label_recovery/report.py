@@ -6,6 +6,7 @@ import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
 from gradinv_core.consistency import chance_of_agreement
+from gradinv_core.errors import OptionError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
@@ -93,6 +94,11 @@ def zero_feature_report(head: ObservedHead, index: int, bias_grad: Array) -> Lab
     row = int(np.abs(bias_grad).argmax())
     logits = np.exp(head.bias - head.bias.max())
     label = logits / logits.sum() - bias_grad
+    if label.min() < -_PRESENT or label.max() > 1 + _PRESENT:
+        raise OptionError(
+            "gradient_scale: expected a bias gradient as it was computed, got one that means no label beside a zero "
+            "weight gradient; pass both gradients of one training step."
+        )
     scale = float(1 / bias_grad[row])
     return LabelRecovery(
         label=to_tensor(label),
@@ -164,7 +170,10 @@ def _message(search: Search, status: Status, solver: str, window: Window, reject
     if rejected is not None:
         prefix = "No lambda makes the classes agree, so the label is not of the assumed format. "
     if not search.modes:
-        return prefix + "Nothing in the gradient singles out a lambda."
+        return prefix + (
+            "Nothing in the gradient singles out a lambda; if it was clipped or multiplied, say "
+            "gradient_scale='unknown'."
+        )
     if window is Window.SIMPLEX:
         return (
             prefix + "Only the rule that a label is a probability vector is left; it bounds lambda but does not fix it."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import closed_form
@@ -53,8 +54,10 @@ def check_request(head: ObservedHead, options: Options) -> Request:
         raise OptionError(f"solver: expected one of {', '.join(SOLVERS)}, got {solver!r}.")
     if gradient_scale not in GRADIENT_SCALES:
         raise OptionError(f"gradient_scale: expected one of {', '.join(GRADIENT_SCALES)}, got {gradient_scale!r}.")
-    if not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}.")
+    if options.seed is not None and not (isinstance(options.seed, int) and options.seed >= 0):
+        raise OptionError(f"seed: expected a whole number >= 0 or None, got {options.seed!r}.")
     structure = label_structure(options.label_format, head.classes, gradient_scale == "known")
     if structure is None and gradient_scale == "unknown":
         raise OptionError(

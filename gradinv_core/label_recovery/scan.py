@@ -135,7 +135,7 @@ def _with_noise_of_the_best(
     amplitude = survey.amplitude[None]
     losses = variance_losses(head, survey.scales[None], structure, scale_free=True, amplitude=amplitude)[0]
     if not known_scale:
-        losses = np.where(plausible_amplitude(head, amplitude)[0], losses, 1.0)
+        losses = np.where(plausible_amplitude(head, survey.scales[None], amplitude)[0], losses, 1.0)
     best = int(np.argmin(losses))
     freedom = int(survey.freedom[best])
     if chance_of_agreement(head.classes, float(losses[best]), structure, freedom) > _SURELY_NO_CHANCE:

@@ -69,5 +69,5 @@ class Judge:
         explained: np.ndarray = survey.chi_square <= good_fit_limit(np.maximum(survey.freedom, 0))
         explained &= survey.outside <= SIMPLEX_SIGMAS
         if not self.known_scale:
-            explained &= plausible_amplitude(self.head, survey.amplitude[None])[0]
+            explained &= plausible_amplitude(self.head, survey.scales[None], survey.amplitude[None])[0]
         return explained

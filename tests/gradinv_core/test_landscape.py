@@ -10,7 +10,7 @@ from gradinv_core import variance_loss
 from gradinv_core.errors import OptionError
 from gradinv_core.head import observe_heads
 from gradinv_core.label_structures import LABEL_FORMATS
-from gradinv_core.landscape import LAMBDA_GRID, feasible, pseudo_labels, variance_losses
+from gradinv_core.landscape import LAMBDA_GRID, pseudo_labels, variance_losses
 
 SCALES = np.array([-50.0, -3.0, -1.0, 1.0, 1.5, 400.0])
 
@@ -70,11 +70,6 @@ def test_paper_loss_is_the_variance_of_all_but_the_top_entries(known_head):
         got = variance_loss(SCALES, known.weight, known.weight_grad, label_format=name)
         assert np.allclose(got.numpy(), expected, rtol=1e-6)
         assert np.allclose(variance_losses(head, SCALES[None], LABEL_FORMATS[name])[0], expected, rtol=1e-6)
-
-
-def test_feasible_is_the_simplex():
-    labels = np.array([[0.2, 0.8], [-0.1, 1.1], [-1e-9, 1.0]])
-    assert feasible(labels).tolist() == [True, False, True]
 
 
 def test_grid_covers_both_signs_and_starts_at_one():

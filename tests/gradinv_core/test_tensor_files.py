@@ -69,3 +69,28 @@ def test_an_array_announced_as_huge_is_refused(tmp_path, monkeypatch):
     np.savez(tmp_path / "huge.npz", weight=np.ones((10, 10)), weight_grad=np.ones(3))
     with pytest.raises(TensorFileError, match="more than 4 entries"):
         read_tensors(tmp_path / "huge.npz", NAMES)
+
+
+def test_every_damage_is_one_sentence(tmp_path):
+    path = tmp_path / "damaged.npz"
+    np.savez_compressed(path, weight=np.random.default_rng(0).normal(size=(8, 8)), weight_grad=np.ones((8, 8)))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(1)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for position in rng.integers(0, len(whole), 4):
+            damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read_tensors(path, NAMES)
+        except TensorFileError:
+            refused += 1
+    assert refused > 20
+
+
+def test_capital_endings_and_foreign_byte_orders_are_read(tmp_path):
+    path = tmp_path / "gradient.NPZ"
+    with path.open("wb") as file:
+        np.savez(file, weight=np.arange(3.0).astype(">f8"), weight_grad=np.ones(3, dtype=np.float32))
+    assert read_tensors(path, NAMES)["weight"].tolist() == [0.0, 1.0, 2.0]

@@ -6,7 +6,7 @@ from torch import nn
 
 from gradinv_core import capture_gradients, mixup_label, reconstruct_image, recover_label
 from gradinv_core.client import client_truth
-from gradinv_core.errors import NoExactRouteError, OptionError, RankError, ShapeError
+from gradinv_core.errors import NoExactRouteError, NonFiniteError, OptionError, RankError, ShapeError
 from gradinv_core.metrics import psnr
 from gradinv_core.networks import build_network, observe_head
 
@@ -117,3 +117,45 @@ def test_unusable_input_is_one_clear_error():
     other = capture_gradients(model, image(9), LABEL)
     with pytest.raises(RankError, match="expected the product of the recovered output gradient and one input"):
         reconstruct_image(model, gradients | {"1.weight": torch.randn_like(other["1.weight"])}, SHAPE)
+
+
+def test_a_shared_activation_is_used_as_often_as_it_stands():
+    shared, last = nn.Sigmoid(), nn.Linear(64, 10, bias=False)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(192, 96), shared, nn.Identity(), nn.Linear(96, 64), shared, last
+    ).eval()
+    recovery = reconstruct_image(model, capture_gradients(model, image(), LABEL), SHAPE)
+    assert psnr(recovery.image, image()) > 90
+
+
+def test_networks_the_route_does_not_fit_are_refused():
+    head = nn.Linear(96, 10, bias=False)
+    ends_in_tanh = nn.Sequential(nn.Flatten(), nn.Linear(192, 96), nn.Tanh(), head, nn.Tanh()).eval()
+    with pytest.raises(NoExactRouteError, match="this one ends in Tanh"):
+        reconstruct_image(ends_in_tanh, capture_gradients(ends_in_tanh, image(), LABEL), SHAPE)
+    twice = nn.Linear(192, 192)
+    tied = nn.Sequential(nn.Flatten(), twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(192, 10, bias=False)).eval()
+    with pytest.raises(NoExactRouteError, match="layer 3 shares its weights with another"):
+        reconstruct_image(tied, capture_gradients(tied, image(), LABEL), SHAPE)
+
+
+def test_a_black_picture_ends_at_the_head():
+    model = build_network("fcn_small", 10, head_bias=True)
+    gradients = capture_gradients(model, torch.zeros(3, 32, 32), LABEL)
+    with pytest.raises(NoExactRouteError, match="the last layer's input is zero"):
+        reconstruct_image(model, gradients, (3, 32, 32))
+
+
+def test_every_layers_gradient_is_checked():
+    model = network(nn.ReLU(), False)
+    gradients = capture_gradients(model, image(), LABEL)
+    with pytest.raises(NonFiniteError, match=r"gradient 1\.weight: expected finite numbers"):
+        reconstruct_image(model, gradients | {"1.weight": gradients["1.weight"] * torch.nan}, SHAPE)
+    answer = reconstruct_image(model, gradients, SHAPE).label
+    with pytest.raises(RankError, match="a pair that does not multiply to the gradient of the last layer"):
+        reconstruct_image(model, gradients, SHAPE, label=answer.label, feature=2 * answer.feature)
+    for shape in (192, (3.0, 8.0, 8.0), (-3, -8, 8)):
+        with pytest.raises(ShapeError, match="input_shape: expected"):
+            reconstruct_image(model, gradients, shape)
+    tracked = {name: gradient.clone().requires_grad_(True) for name, gradient in gradients.items()}
+    assert not reconstruct_image(model, tracked, SHAPE).image.requires_grad

@@ -7,7 +7,7 @@ import torch
 from gradinv_core import recover_label, recover_labels
 from gradinv_core.errors import ClassCountError, NonFiniteError, OptionError, RankError, ShapeError
 from gradinv_core.label_recovery import Status
-from gradinv_core.label_structures import SharedClasses
+from gradinv_core.label_structures import SharedBase, SharedClasses
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 
@@ -154,6 +154,10 @@ def test_coarse_arithmetic_of_the_client_is_noticed_not_trusted(known_head):
         ({"label_format": "soft"}, OptionError, "label_format: expected one of hard"),
         ({"gradient_scale": "big"}, OptionError, "gradient_scale: expected one of known, unknown"),
         ({"confidence": 1.0}, OptionError, "confidence: expected a number between 0 and 1"),
+        ({"confidence": "high"}, OptionError, "confidence: expected a number between 0 and 1"),
+        ({"noise_std": True}, OptionError, "noise_std: expected a number >= 0"),
+        ({"seed": -1}, OptionError, "seed: expected a whole number >= 0"),
+        ({"label_format": None}, OptionError, "label_format: expected a name or a label structure, got None"),
         ({"label_format": "any", "gradient_scale": "unknown"}, OptionError, "leaves every lambda possible"),
         ({"label_format": "any", "solver": "closed_form"}, OptionError, "'closed_form' needs a bias-free head"),
         ({"solver": "swarm", "label_format": "any"}, OptionError, "'swarm' is the paper's search"),
@@ -197,3 +201,45 @@ def test_bad_gradients_are_one_clear_error(known_head):
         recover_label(weight, grad, known.bias, known.bias_grad[:4])
     with pytest.raises(ShapeError, match="bias: expected the head's bias along with bias_grad"):
         recover_label(weight, grad, None, known.bias_grad)
+
+
+def test_rescaled_gradients_with_a_bias_are_not_believed(known_head):
+    known = known_head(head_bias=True)
+    weight, grad, bias, residual = known.weight, known.weight_grad, known.bias, known.bias_grad
+    for weight_factor, bias_factor in ((100, 100), (1, -1), (1, 0.01), (0, 3)):
+        with pytest.raises(OptionError, match="gradient_scale: expected"):
+            recover_label(weight, weight_factor * grad, bias, bias_factor * residual)
+    answer = recover_label(weight, 100 * grad, bias, 100 * residual, gradient_scale="unknown")
+    assert np.allclose(answer.label.numpy(), known.label, atol=1e-5)
+
+
+def test_rounding_of_the_bias_gradient_counts(known_head):
+    known = known_head(head_bias=True)
+    answer = recover_label(known.weight, known.weight_grad, known.bias, known.bias_grad.half())
+    assert any(low <= known.scale(answer.row) <= high for low, high in answer.intervals)
+
+
+def test_a_gradient_of_opposite_sign_is_not_an_unknown_scale(known_head):
+    known = known_head()
+    answer = recover_label(known.weight, -known.weight_grad, gradient_scale="unknown")
+    assert answer.status == "ambiguous"
+
+
+def test_three_free_entries_are_scanned(known_head):
+    known = known_head(classes=12, dtype=torch.float64)
+    label = np.full(12, 0.02)
+    label[[1, 5, 8]] = 0.4, 0.3, 0.12
+    gradient = np.outer(known.probabilities - label, known.feature)
+    answer = recover_label(known.weight, gradient, label_format=SharedBase("top three", 3, value_is_zero=False))
+    assert answer.solver == "scan"
+    assert np.allclose(answer.label.numpy(), label, atol=1e-6)
+
+
+def test_samples_are_named_in_a_batch(known_head):
+    good, other = known_head(seed=1), known_head(seed=2)
+    with pytest.raises(RankError, match=r"got one .sample 1. with"):
+        recover_labels(good.weight, torch.stack([good.weight_grad, good.weight_grad + other.weight_grad]))
+    with pytest.raises(ShapeError, match="none empty"):
+        recover_labels(good.weight, torch.zeros(0, 10, 128))
+    with pytest.raises(ShapeError, match="bias_grads: expected one row per sample"):
+        recover_labels(good.weight, good.weight_grad[None], torch.zeros(10), torch.zeros(2, 10))
