@@ -56,7 +56,7 @@ def read_tensors(
 
 def _read_npz(file: Path, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             members = {member.filename: member.file_size for member in archive.zip.infolist()}
             chosen = [name for name in names if f"{name}.npy" in members]
             if any(members[f"{name}.npy"] > 8 * _LARGEST_ARRAY for name in chosen):
