@@ -163,11 +163,12 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndar
     with np.errstate(divide="ignore", invalid="ignore"):
         target = np.where(exists, np.log(up / down), 0.0)
     log_ratio = np.log(above / below)
+    gaps = np.stack([above, below])
     roots = 2 * (target - log_ratio) / (above + below)  # K'(0) = 1/2
     for _ in range(60):
-        (up_value, up_slope), (down_value, down_slope) = _k(roots * above), _k(roots * below)
-        rise = above * up_slope + below * (1 - down_slope)
-        step = (target - log_ratio - up_value + down_value - roots * below) / rise
+        value, slope = _k(roots * gaps)
+        rise = above * slope[0] + below * (1 - slope[1])
+        step = (target - log_ratio - value[0] + value[1] - roots * below) / rise
         roots = roots + step
         if np.all(np.abs(step) <= 1e-6 * np.abs(roots) + 1e-300):  # quadratic: the root is good to rounding
             break
