@@ -47,6 +47,8 @@ _STEPS = 12  # Gauss-Newton steps at most; they converge quadratically from the 
 _SETTLED = 0.1  # standard deviations of lambda
 _ULPS = 1e-15  # relative; no float64 step is smaller
 _HOPELESS = 1e4  # a chi-square that no step will bring down to its limit
+_NEARLY_EQUAL = 0.2  # spread of the logits below which softmax is linear in lambda, even at twice the lambda
+_SIGN_ACCURACY = 0.95  # relative; a root this well known has a certain sign
 _ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one minimum beside it
 
 
@@ -73,7 +75,7 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
         One `Search` per head. It is ``complete`` when the triples were resolved well enough to exclude everything else.
     """
     chosen = triples(head.ratios)
-    roots, resolved = triple_roots(head, chosen)
+    roots, resolved = triple_roots(head, chosen, known_scale)
     usable = np.isfinite(roots)
     scales = np.where(usable, roots, 1.0)
     amplitude = None if known_scale else _triple_amplitude(head, chosen, scales)
@@ -142,12 +144,17 @@ def triples(ratios: Array) -> np.ndarray:
     return np.stack([low, middle, high], axis=2)
 
 
-def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
+def triple_roots(head: ObservedHead, chosen: np.ndarray, known_scale: bool = False) -> tuple[Array, np.ndarray]:
     """The one lambda at which each triple shares a value.
+
+    Where all logits are nearly equal, the equation's information on lambda is second order in them. A gradient of known
+    scale says more: the differences p_i - p_j = (c_i - c_j) / lambda are first order, and with p linear in lambda they
+    leave one solution of each sign. The root then only has to tell the sign.
 
     Args:
         head: N observed heads, bias-free.
         chosen: (N, T, 3) class triples.
+        known_scale: whether the gradient's scale is known.
 
     Returns:
         roots (N, T), NaN where there is none, and resolved (N, T): whether noise leaves no doubt about that.
@@ -181,7 +188,17 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray) -> tuple[Array, np.ndar
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = noise / np.minimum(np.abs(up), np.abs(down))
         error = relative / rise / np.abs(nonzero)
-    resolved = (relative < 1 / _SEPARATION) & (~exists | (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS))
+    separate = relative < 1 / _SEPARATION
+    resolved = separate & (~exists | (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS))
+    if known_scale:
+        nearly_equal = np.abs(nonzero) * np.ptp(head.products, axis=1)[:, None] < _NEARLY_EQUAL
+        sign_certain = exists & nearly_equal & (error < _SIGN_ACCURACY / SIMPLEX_SIGMAS)
+        p = np.take_along_axis(probabilities, chosen, 2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first_order = np.sign(nonzero) * np.sqrt(np.abs((up + down) / (p[..., 2] - p[..., 0]) * nonzero))
+        sharpened = sign_certain & np.isfinite(first_order)
+        roots = np.where(sharpened, first_order, roots)
+        resolved |= sharpened & separate
     return np.where(exists & (roots != 0), roots, np.nan), resolved
 
 
