@@ -15,7 +15,7 @@ from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.label_structures import LabelStructure, label_structure
 
-__all__ = ["LAMBDA_GRID", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses"]
+__all__ = ["LAMBDA_GRID", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses", "variance_of"]
 
 
 def _grid() -> Array:
@@ -70,6 +70,11 @@ def variance_losses(
     """
     probabilities = head_probabilities(head, scales)
     residuals = head.ratios[:, None, :] * (1 / scales if amplitude is None else amplitude)[..., None]
+    return variance_of(probabilities, residuals, structure, scale_free)
+
+
+def variance_of(probabilities: Array, residuals: Array, structure: LabelStructure, scale_free: bool) -> Array:
+    """The same loss from p and a = p - y themselves: both (..., C) -> (...)."""
     labels = probabilities - residuals
     mask = structure.constrained(labels)
     if structure.offset is not None:

@@ -190,8 +190,8 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray, known_scale: bool = Fal
         error = relative / rise / np.abs(nonzero)
     separate = relative < 1 / _SEPARATION
     resolved = separate & (~exists | (error < _ROOT_ACCURACY / SIMPLEX_SIGMAS))
-    if known_scale:
-        nearly_equal = np.abs(nonzero) * np.ptp(head.products, axis=1)[:, None] < _NEARLY_EQUAL
+    nearly_equal = np.abs(nonzero) * np.ptp(head.products, axis=1)[:, None] < _NEARLY_EQUAL
+    if known_scale and nearly_equal.any():
         sign_certain = exists & nearly_equal & (error < _SIGN_ACCURACY / SIMPLEX_SIGMAS)
         p = np.take_along_axis(probabilities, chosen, 2)
         with np.errstate(divide="ignore", invalid="ignore"):

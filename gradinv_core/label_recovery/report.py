@@ -11,7 +11,7 @@ from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import head_probabilities, variance_losses
+from gradinv_core.landscape import head_probabilities, variance_of
 
 __all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "infer_format", "report", "vanished_report", "zero_feature_report"]
 
@@ -144,10 +144,10 @@ def _is_unique(classes: int, search: Search, loss: float, structure: LabelStruct
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
-    scale, amplitude = np.array([[mode.scale]]), np.array([[mode.amplitude]])
-    label = head_probabilities(head, scale)[0, 0] - mode.amplitude * head.ratios[0]
-    loss = 0.0 if structure is None else variance_losses(head, scale, structure, True, amplitude)[0, 0]
-    return Candidate(mode.scale, to_tensor(label), float(loss))
+    probabilities = head_probabilities(head, np.array([[mode.scale]]))[0, 0]
+    residuals = mode.amplitude * head.ratios[0]
+    loss = 0.0 if structure is None else float(variance_of(probabilities, residuals, structure, scale_free=True))
+    return Candidate(mode.scale, to_tensor(probabilities - residuals), loss)
 
 
 def _nowhere(scale: float | None) -> Mode:
