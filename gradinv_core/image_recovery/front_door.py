@@ -64,8 +64,8 @@ def reconstruct_image(
         )
     view = observe_head(model, gradients)
     answer, known_feature, residual = _label_and_feature(view, label, feature)
-    flat, steps, found = recover_input(model, gradients, known_feature, residual, on_step)
-    image = flat.reshape(tuple(input_shape))
+    flat, steps, found = recover_input(layers, gradients, known_feature, residual, on_step)
+    image = flat.reshape(sizes)
     return ImageRecovery(
         image=image,
         method="analytic",

@@ -17,7 +17,7 @@ from torch import nn
 from gradinv_core.errors import NoExactRouteError, NonFiniteError, OptionError, RankError, ShapeError
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step
 
-__all__ = ["fully_connected_layers", "recover_input"]
+__all__ = ["Layers", "fully_connected_layers", "recover_input"]
 
 _ROWS = 512  # rows of a weight gradient taken to float64 at a time: a 4096 x 12288 layer must not cost 400 MB
 _COLUMNS = 256  # columns from which a layer's misfit is measured
@@ -25,6 +25,7 @@ _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what
 
 _ACTIVE_SIGMAS = 3.0  # a ReLU output this far above its noise counts as active
 
+Layers = list[tuple[str, nn.Linear, Sequence[nn.Module]]]
 Slope = Callable[[torch.Tensor, float, nn.Module], torch.Tensor]
 
 
@@ -43,7 +44,7 @@ _SLOPES: Mapping[type[nn.Module], Slope] = {
 }
 
 
-def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Sequence[nn.Module]]]:
+def fully_connected_layers(model: nn.Module) -> Layers:
     """The linear layers of a sequential, fully connected network, each with the activations that follow it.
 
     Args:
@@ -84,7 +85,7 @@ def fully_connected_layers(model: nn.Module) -> list[tuple[str, nn.Linear, Seque
 
 
 def recover_input(
-    model: nn.Module,
+    layers: Layers,
     gradients: Mapping[str, torch.Tensor],
     feature: torch.Tensor,
     residual: torch.Tensor,
@@ -93,7 +94,7 @@ def recover_input(
     """Walk from the head to the pixels.
 
     Args:
-        model: sequential, fully connected.
+        layers: of the network, as from `fully_connected_layers`.
         gradients: ``{parameter name: gradient}``.
         feature: (d,) recovered last-layer feature.
         residual: (C,) recovered ``a = p - y``.
@@ -103,24 +104,15 @@ def recover_input(
         The flat input (n,), the steps from the feature to it, and what each layer gave.
 
     Raises:
-        NoExactRouteError: the network is not fully connected.
-        OptionError, ShapeError: a gradient is missing or has the wrong shape.
+        NoExactRouteError: a layer has no active unit, or more than one activation after it.
+        OptionError, ShapeError, NonFiniteError: a gradient is missing, has the wrong shape or is not finite.
         RankError: a layer's gradient contradicts the recovered label and feature.
     """
-    layers = fully_connected_layers(model)
     steps = [Step("Last-layer feature", feature)]
     found: list[LayerRecovery] = []
     if on_step is not None:
         on_step(steps[0])
-    value = feature
-    head_name, head_layer, _ = layers[-1]
-    implied, std, misfit = _previous_input(gradients, f"{head_name}.weight", head_layer, residual)
-    if misfit > _REFUSE or float((implied - feature).norm()) > _REFUSE * float(feature.norm()):
-        raise RankError(
-            "label and feature: expected the ones this gradient was made of, got a pair that does not multiply to the "
-            "gradient of the last layer; leave both out to have them recovered here."
-        )
-    delta = residual
+    value, delta, std = feature, residual, _feature_std(layers, gradients, feature, residual)
     for (_, upper, _), (name, layer, activations) in pairwise(reversed(layers)):
         started = time.perf_counter()
         if value.numel() != layer.out_features:
@@ -149,6 +141,20 @@ def recover_input(
         if on_step is not None:
             on_step(steps[-1])
     return value, tuple(steps), tuple(found)
+
+
+def _feature_std(
+    layers: Layers, gradients: Mapping[str, torch.Tensor], feature: torch.Tensor, residual: torch.Tensor
+) -> float:
+    """Standard deviation of the feature's entries; the head's gradient must be their product with the residual."""
+    name, head, _ = layers[-1]
+    implied, std, misfit = _previous_input(gradients, f"{name}.weight", head, residual)
+    if misfit > _REFUSE or float((implied - feature).norm()) > _REFUSE * float(feature.norm()):
+        raise RankError(
+            "label and feature: expected the ones this gradient was made of, got a pair that does not multiply to the "
+            "gradient of the last layer; leave both out to have them recovered here."
+        )
+    return std
 
 
 def _flat(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
