@@ -1,7 +1,7 @@
 """How much one training gradient gives away: its soft label, its last-layer feature, its image."""
 
 from gradinv_core.client import capture_gradients
-from gradinv_core.image_recovery import ImageRecovery, reconstruct_image
+from gradinv_core.image_recovery import ImageRecovery, reconstruct_image, recover_from_gradients
 from gradinv_core.label_recovery import LabelRecovery, recover_label, recover_labels
 from gradinv_core.labels import hard_label, mixup_label, smooth_label
 from gradinv_core.landscape import variance_loss
@@ -13,6 +13,7 @@ __all__ = [
     "hard_label",
     "mixup_label",
     "reconstruct_image",
+    "recover_from_gradients",
     "recover_label",
     "recover_labels",
     "smooth_label",

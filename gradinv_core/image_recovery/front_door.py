@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from math import prod
+from dataclasses import fields, replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor
-from gradinv_core.errors import NoExactRouteError, OptionError, ShapeError
-from gradinv_core.image_recovery.fully_connected import fully_connected_layers, recover_input
-from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Step
-from gradinv_core.label_recovery import LabelRecovery, Status, recover_label
-from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.errors import NoExactRouteError, OptionError
+from gradinv_core.image_recovery.analytic import peel_image
+from gradinv_core.image_recovery.chain import check_shape
+from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
+from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
+from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
+from gradinv_core.label_recovery import LabelRecovery, Status
 
 __all__ = ["METHODS", "reconstruct_image"]
 
-METHODS = ("auto", "analytic")
+METHODS = ("auto", "analytic", "matching")
+_OPTIONS = tuple(field.name for field in fields(MatchingOptions))
 
 
 def reconstruct_image(
@@ -29,8 +33,11 @@ def reconstruct_image(
     method: str = "auto",
     label: ArrayLike | None = None,
     feature: ArrayLike | None = None,
+    start: torch.Tensor | None = None,
     on_step: OnStep | None = None,
-    seed: int | None = None,  # noqa: ARG001 - part of the stable interface; the analytic route draws nothing
+    stop: Stop | None = None,
+    seed: int | None = None,
+    **options: Any,
 ) -> ImageRecovery:
     """Rebuild the client's image from one gradient.
 
@@ -38,71 +45,107 @@ def reconstruct_image(
         model: the network, with the weights the client used.
         gradients: ``{parameter name: gradient}`` of one sample, as from `capture_gradients`.
         input_shape: (channels, height, width) of the image.
-        method: "auto" or "analytic" (exact, layer by layer).
-        label: (C,) soft label the server has recovered already; recovered here if None.
+        method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
+            "auto": the first where the network allows it, the second elsewhere.
+        label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
+            alone; the analytic route wants the feature with it.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
+        start: (channels, height, width) image that gradient matching starts from; None starts from noise.
         on_step: called with each `Step` as soon as it is known.
-        seed: for routes that draw random numbers; the analytic one does not.
+        stop: asked between steps; True ends the work, and the best so far is returned.
+        seed: of the noise that gradient matching starts from; the analytic route draws nothing.
+        options: of gradient matching, the fields of `MatchingOptions`.
 
     Returns:
         The image and the way there.
 
     Raises:
-        NoExactRouteError: no exact route is known for this network, or the gradient vanished.
-        OptionError: unknown method, or only one of label and feature was given.
-        ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
+        NoExactRouteError: the method is "analytic" and no such route is known for this network, or the gradient
+            vanished.
+        OptionError: unknown method or option, or only one of label and feature was given to the analytic route.
+        ShapeError, NonFiniteError, RankError, LabelError: the gradients do not fit the network or one sample.
     """
     started = time.perf_counter()
     if method not in METHODS:
         raise OptionError(f"method: expected one of {', '.join(METHODS)}, got {method!r}.")
-    layers = fully_connected_layers(model)
-    entries = layers[0][1].in_features
-    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
-    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes) or prod(sizes) != entries:
-        raise ShapeError(
-            f"input_shape: expected (channels, height, width) with {entries} entries, got {input_shape!r}."
-        )
-    view = observe_head(model, gradients)
-    answer, known_feature, residual = _label_and_feature(view, label, feature)
-    flat, steps, found = recover_input(layers, gradients, known_feature, residual, on_step)
-    image = flat.reshape(sizes)
-    return ImageRecovery(
-        image=image,
-        method="analytic",
-        reason="Every layer is fully connected: each layer's gradient is an outer product, so its input is exact.",
-        steps=(*steps[:-1], Step("Image", image)),
-        layers=found,
-        label=answer,
-        seconds=time.perf_counter() - started,
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
+    check_shape(input_shape)
+    why_not = ""
+    if method != "matching":
+        try:
+            recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop)
+            return replace(recovery, seconds=time.perf_counter() - started)
+        except NoExactRouteError as error:
+            if method == "analytic" or not any(bool(gradient.any()) for gradient in gradients.values()):
+                raise
+            why_not = str(error)
+    recovery = _matching(
+        model, gradients, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, why_not
     )
+    return replace(recovery, seconds=time.perf_counter() - started)
 
 
-def _label_and_feature(
-    view: HeadView, label: ArrayLike | None, feature: ArrayLike | None
-) -> tuple[LabelRecovery | None, torch.Tensor, torch.Tensor]:
-    """Feature (d,) and residual p - y (C,), in float64, recovered or taken as given."""
+def _analytic(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    input_shape: Sequence[int],
+    label: ArrayLike | None,
+    feature: ArrayLike | None,
+    on_step: OnStep | None,
+    stop: Stop | None,
+) -> ImageRecovery:
     if (label is None) != (feature is None):
         raise OptionError(
             "label and feature: expected both or neither, got only one; leave both out to recover them here."
         )
-    weight = view.weight.double().cpu()
-    bias = torch.zeros(len(weight), dtype=torch.float64) if view.bias is None else view.bias.double().cpu()
-    if label is not None and feature is not None:
-        soft, value = (
-            to_tensor(as_array(label, "label", "classes")),
-            to_tensor(as_array(feature, "feature", "features")),
-        )
-        if len(soft) != weight.shape[0] or len(value) != weight.shape[1]:
-            raise ShapeError(
-                f"label and feature: expected {weight.shape[0]} and {weight.shape[1]} entries, "
-                f"got {len(soft)} and {len(value)}."
-            )
-        return None, value, torch.softmax(weight @ value + bias, 0) - soft
-    answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
-    if answer.status is Status.VANISHED:
-        raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
-    if not answer.feature.any():
-        raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
-    # a = G x / |x|^2 is what the gradient itself says; p - y would add the rounding of softmax.
-    residual = view.weight_grad.double().cpu() @ answer.feature / float(answer.feature @ answer.feature)
-    return answer, answer.feature, residual
+    answer: LabelRecovery | None = None
+    if label is None:
+        answer = recover_from_gradients(model, gradients)
+        if answer.status is Status.VANISHED:
+            raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
+        if not answer.feature.any():
+            raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
+    return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop)
+
+
+def _matching(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    input_shape: Sequence[int],
+    options: MatchingOptions,
+    label: ArrayLike | None,
+    feature: ArrayLike | None,
+    start: torch.Tensor | None,
+    on_step: OnStep | None,
+    stop: Stop | None,
+    seed: int | None,
+    why_not: str,
+) -> ImageRecovery:
+    found = match_gradients(
+        model,
+        gradients,
+        input_shape,
+        options,
+        label=None if label is None else to_tensor(as_array(label, "label", "classes")),
+        feature=None if feature is None else to_tensor(as_array(feature, "feature", "features")),
+        start=start,
+        on_step=on_step,
+        stop=stop,
+        seed=seed,
+    )
+    reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
+    parts = (why_not[:1].upper() + why_not[1:], reason, found.note)
+    return ImageRecovery(
+        image=found.image,
+        method="matching",
+        reason=" ".join(part for part in parts if part),
+        steps=found.steps,
+        layers=(),
+        label=found.label,
+        seconds=found.seconds,
+        soft_label=found.soft_label,
+        losses=found.losses,
+        stopped=found.stopped,
+    )

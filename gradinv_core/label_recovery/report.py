@@ -52,7 +52,9 @@ def report(
     status = Status.UNIQUE if unique else Status.AMBIGUOUS
     structured = structure is not None and bool(search.modes)
     label_format = (
-        infer_format(answer.label.numpy(), best.uncertainty) if structured or window is Window.BIAS else "any"
+        infer_format(answer.label.numpy(), best.uncertainty)
+        if structured or window in (Window.BIAS, Window.LAYER_BELOW)
+        else "any"
     )
     return LabelRecovery(
         label=answer.label,
@@ -164,6 +166,7 @@ def _message(search: Search, status: Status, solver: str, window: Window, reject
     if status is Status.UNIQUE:
         return {
             Window.BIAS: "The bias gradient is the residual itself: label and feature follow without a search.",
+            Window.LAYER_BELOW: "The layer below the head fits one lambda only, whatever format the label has.",
             Window.LABEL_STRUCTURE: "Exactly one lambda makes the classes agree; all others are excluded.",
         }.get(window, "Only one narrow range of lambda keeps the label a probability vector.")
     prefix = ""

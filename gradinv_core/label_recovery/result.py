@@ -24,6 +24,7 @@ class Window(StrEnum):
     LABEL_STRUCTURE = "label structure"
     SIMPLEX = "simplex"
     BIAS = "bias"
+    LAYER_BELOW = "layer below"
     NONE = "none"
 
 
@@ -60,7 +61,7 @@ class LabelRecovery:
             infinity.
         candidates: best first; one per interval.
         window: where the answer came through.
-        solver: which solver answered: "closed_form", "scan", "bias", "swarm" or "lbfgs".
+        solver: which solver answered: "closed_form", "scan", "bias", "layer_below", "swarm" or "lbfgs".
         evaluations: how many lambdas were evaluated.
         seconds: wall time.
         noise: norm of what is not rank one in the gradient, relative to its norm.

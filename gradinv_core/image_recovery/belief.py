@@ -1,0 +1,82 @@
+"""What is believed of an activation: a value for every entry, and how sure the gradient makes us of it.
+
+A belief is a Gaussian in information form. Its precision matrix keeps how the errors hang together, so that what one
+layer leaves open in common (a brightness, say) does not look like independent noise to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["Belief"]
+
+_FLAT = 1e-30  # slopes below this hand nothing on
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A Gaussian belief.
+
+    Attributes:
+        mean: (n,) float64.
+        precision: inverse covariance: (n, n), or (n,) where the entries are independent. Zero: nothing is known.
+        std: (n,) standard deviation of each entry's own error.
+    """
+
+    mean: torch.Tensor
+    precision: torch.Tensor
+    std: torch.Tensor
+
+    @classmethod
+    def independent(cls, mean: torch.Tensor, std: torch.Tensor) -> Belief:
+        """Entries that err independently of each other."""
+        return cls(mean, std**-2.0, std)
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the entries are independent."""
+        return self.precision.ndim == 1
+
+    @property
+    def diagonal(self) -> torch.Tensor:
+        """(n,) precision of each entry with all others known."""
+        return self.precision if self.is_diagonal else self.precision.diagonal()
+
+    def with_common_factor(self, relative_std: float) -> Belief:
+        """The same belief, but for one unknown factor all entries share, known to ``relative_std``.
+
+        The covariance grows by ``relative_std**2 mean mean^T``; its inverse follows from Sherman and Morrison. ``std``
+        stays each entry's own: a common positive factor changes no sign, so it must not make a ReLU's outputs doubtful.
+        """
+        if relative_std == 0 or not bool(self.mean.any()):
+            return self
+        pull = self.apply(self.mean)
+        loss = torch.outer(pull, pull) / (relative_std**-2.0 + float(self.mean @ pull))
+        precision = torch.diag(self.precision) if self.is_diagonal else self.precision
+        return Belief(self.mean, precision - loss, self.std)
+
+    def before(self, value: torch.Tensor, slope: torch.Tensor) -> Belief:
+        """The belief about z, where this one is about f(z).
+
+        Args:
+            value: (n,) z.
+            slope: (n,) derivative of f there; 0 where f(z) says nothing of z.
+        """
+        scaled = slope**2 * self.precision if self.is_diagonal else slope[:, None] * self.precision * slope
+        return Belief(value, scaled, self.std / slope.abs().clamp(min=_FLAT))
+
+    def with_own_noise(self, std: torch.Tensor) -> Belief:
+        """The same belief after independent noise (n,) is added to every entry.
+
+        Exact for independent entries. Otherwise each row is weakened by as much as its own precision suffers, which
+        keeps the matrix positive, allows for entries of which nothing is known, and spares an inversion.
+        """
+        keep = (1 + std**2 * self.diagonal).rsqrt()
+        precision = keep**2 * self.precision if self.is_diagonal else keep[:, None] * self.precision * keep
+        return Belief(self.mean, precision, (self.std**2 + std**2).sqrt())
+
+    def apply(self, vector: torch.Tensor) -> torch.Tensor:
+        """Precision times a vector (n,)."""
+        return self.precision * vector if self.is_diagonal else self.precision @ vector

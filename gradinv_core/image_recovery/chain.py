@@ -1,0 +1,186 @@
+"""The network as a chain: leaf modules from the input to the head, with the shapes that pass between them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import nn
+
+from gradinv_core.errors import NoExactRouteError, ShapeError
+from gradinv_core.image_recovery.activations import ACTIVATIONS
+
+__all__ = ["Link", "check_shape", "leaves_before_head", "network_chain"]
+
+_SILENT = (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # nothing to invert in evaluation mode
+_WEIGHTED = (nn.Linear, nn.Conv2d)
+_KNOWN = (*_WEIGHTED, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm1d, *ACTIVATIONS)
+_SOFTPLUS_THRESHOLD = 16.0  # from here on it is a straight line to float32's precision, whatever PyTorch switches to
+
+
+@dataclass(frozen=True)
+class Link:
+    """One leaf module of the chain.
+
+    Attributes:
+        name: its name in the network, such as "4".
+        module: itself.
+        input_shape: what goes in, without the batch.
+        output_shape: what comes out.
+    """
+
+    name: str
+    module: nn.Module
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+
+def check_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+    """The image's shape, checked.
+
+    Raises:
+        ShapeError: it is not three positive whole numbers.
+    """
+    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) and not isinstance(input_shape, str) else ()
+    if len(sizes) != 3 or not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
+        raise ShapeError(f"input_shape: expected (channels, height, width), got {input_shape!r}.")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
+    """Take a sequential network apart.
+
+    Args:
+        model: a (possibly nested) ``nn.Sequential`` of Conv2d, Linear, AvgPool2d, Flatten, Dropout, batch norm and
+            element-wise activations, which ends in the linear layer that gives the logits.
+        input_shape: (channels, height, width) of the image.
+
+    Returns:
+        The links from the input to the head, those that change nothing left out.
+
+    Raises:
+        NoExactRouteError: anything else is in the network; the message names it.
+        ShapeError: images of this shape do not fit the network.
+    """
+    shape: tuple[int, ...] = check_shape(input_shape)
+    leaves = [(name, module) for name, module in _leaves(model, "") if not isinstance(module, nn.Identity)]
+    for name, module in leaves:
+        _check_module(name, module)
+        _check_options(name, module)
+    weighted = [(name, module) for name, module in leaves if isinstance(module, _WEIGHTED)]
+    for (_, first), (name, second) in itertools.combinations(weighted, 2):
+        if first.weight is second.weight:
+            raise NoExactRouteError(
+                f"no exact route to the image is known for this network: layer {name} shares its weights with "
+                f"another, so their gradients arrive added up. Label and feature are recovered all the same."
+            )
+    if not weighted or not isinstance(weighted[-1][1], nn.Linear):
+        raise NoExactRouteError("expected a network that ends in a linear layer, found no linear layer at its end.")
+    links: list[Link] = []
+    for name, module in leaves:
+        after = _output_shape(name, module, shape)
+        if isinstance(module, nn.Linear) and len(shape) != 1:
+            raise NoExactRouteError(
+                f"no exact route to the image is known for this network: linear layer {name} acts on the last axis of "
+                f"{shape}; expected one that follows nn.Flatten. Label and feature are recovered all the same."
+            )
+        if not links and not isinstance(module, (*_WEIGHTED, *_SILENT)):
+            raise NoExactRouteError(
+                f"no exact route to the image is known for this network yet: it begins with a {type(module).__name__}, "
+                f"expected a layer with weights. Label and feature are recovered all the same."
+            )
+        if not isinstance(module, _SILENT):
+            links.append(Link(name, module, shape, after))
+        shape = after
+    if not isinstance(links[-1].module, nn.Linear):
+        raise NoExactRouteError(
+            f"expected a network that ends in a linear layer, whose outputs are the logits; this one ends in "
+            f"{type(links[-1].module).__name__}."
+        )
+    return links
+
+
+def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module]]:
+    """Leaf modules that run right before the head, in order: those of the largest ``nn.Sequential`` around it.
+
+    Args:
+        model: any network.
+        head: name of its last linear layer.
+    """
+    parts = head.split(".")
+    for depth in range(len(parts)):
+        name = ".".join(parts[:depth])
+        module = model.get_submodule(name)
+        if isinstance(module, nn.Sequential):
+            leaves = _leaves(module, name)
+            return leaves[: [leaf for leaf, _ in leaves].index(head)]
+    return []
+
+
+def _check_module(name: str, module: nn.Module) -> None:
+    # A subclass may compute something else, so the very types alone are known.
+    if type(module) not in (*_KNOWN, *_SILENT):
+        raise NoExactRouteError(
+            f"no exact route to the image is known for this network yet: layer {name or 'input'} is a "
+            f"{type(module).__name__}. Label and feature are recovered all the same."
+        )
+    batch_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+    if batch_norm and (module.running_mean is None or module.running_var is None):
+        raise NoExactRouteError(
+            f"no exact route to the image is known for this network: batch norm {name} keeps no running statistics. "
+            f"Label and feature are recovered all the same."
+        )
+
+
+def _check_options(name: str, module: nn.Module) -> None:
+    """Settings under which a known layer does something else, or cannot be read backwards."""
+    trouble = ""
+    if isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
+        trouble = f"pads with {module.padding_mode} instead of zeros"
+    elif isinstance(module, nn.AvgPool2d) and module.ceil_mode:
+        trouble = "pools with ceil_mode"
+    elif isinstance(module, nn.LeakyReLU) and module.negative_slope <= 0:
+        trouble = f"has the negative slope {module.negative_slope:g}, expected one above 0"
+    elif isinstance(module, nn.ELU) and module.alpha <= 0:
+        trouble = f"has the alpha {module.alpha:g}, expected one above 0"
+    elif isinstance(module, nn.Softplus) and (module.beta <= 0 or module.threshold < _SOFTPLUS_THRESHOLD):
+        trouble = (
+            f"has beta {module.beta:g} and threshold {module.threshold:g}, expected them above 0 and at least "
+            f"{_SOFTPLUS_THRESHOLD:g}"
+        )
+    if trouble:
+        raise NoExactRouteError(
+            f"no exact route to the image is known for this network yet: layer {name} {trouble}. "
+            f"Label and feature are recovered all the same."
+        )
+
+
+def _leaves(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
+    """Leaf modules of nested sequentials, in order of execution."""
+    if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
+        return [(name, module)]
+    # Not named_children(): that leaves out the second use of a shared activation.
+    return [
+        leaf
+        for child, inner in module._modules.items()
+        if inner is not None
+        for leaf in _leaves(inner, f"{name}.{child}" if name else child)
+    ]
+
+
+def _output_shape(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape after a module, found without a number computed or a statistic touched."""
+    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+    plan = {key: value.detach().to("meta") for key, value in tensors}
+    kind = next((value.dtype for value in plan.values()), torch.float32)
+    try:
+        result = torch.func.functional_call(module, plan, (torch.empty((2, *shape), dtype=kind, device="meta"),))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ShapeError(
+            f"input_shape: expected an image the network can take; layer {name} cannot take {tuple(shape)}, "
+            f"{prod(shape):,} entries ({str(error).splitlines()[0]})."
+        ) from error
+    return tuple(result.shape[1:])

@@ -1,0 +1,163 @@
+"""Convex completion: where a layer's equations leave directions open, what is known without them closes most.
+
+Among all inputs that fit the equations, take the one of least total variation that respects every bound: pixels lie in
+[0, 1], a ReLU's output is not negative, and an inactive unit's pre-activation is not positive. The problem is convex;
+ADMM (Boyd et al. 2011, section 3) solves it in the coordinates of the open directions, so its matrix is small and is
+factored once. Total variation couples the colour channels (Bresson and Chan 2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+
+from gradinv_core.image_recovery.open_directions import OpenDirections
+
+__all__ = ["Bounds", "Completion", "complete"]
+
+_ITERATIONS = 2000
+_TOLERANCE = 1e-5  # of the image's scale: a step or a violation smaller than this ends the iteration
+_RELAXATION = 1.6  # over-relaxation, as Boyd et al. recommend
+_EDGE_SIZE = 0.04  # typical difference between neighbours, in units of the scale
+_THRESHOLD = 0.02  # edges that one ADMM step flattens, likewise: balances the two residuals
+_BAR_ROUNDS = 3  # of the error bars' fixed point
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is known of an input besides the layer's equations.
+
+    Attributes:
+        shape: (channels, height, width).
+        scale: its typical size: 1 for pixels.
+        low: smallest value.
+        high: largest value.
+        half_matrix: rows R with ``R x <= half_limit``; None for none.
+        half_limit: (rows,) their limits.
+    """
+
+    shape: tuple[int, ...]
+    scale: float
+    low: float
+    high: float
+    half_matrix: sparse.csr_array | None = None
+    half_limit: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The completed input.
+
+    Attributes:
+        value: (n,) within the bounds to the tolerance.
+        allowed: (n,) the copy that keeps the bounds exactly: its zeros are zeros.
+        std: (n,) error bars, from a Gaussian that is as wide as total variation allows.
+        smoothness: (n, n) sparse precision that total variation adds to the equations'.
+        convergence: the larger of primal and dual residual after every iteration, relative to the scale.
+    """
+
+    value: torch.Tensor
+    allowed: torch.Tensor
+    std: torch.Tensor
+    smoothness: sparse.csr_array
+    convergence: tuple[float, ...]
+
+
+def complete(directions: OpenDirections, bounds: Bounds) -> Completion:
+    """Minimise total variation plus misfit over the open directions, within the bounds."""
+    differences = _differences(bounds.shape)
+    size = len(directions.origin)
+    maps, limits = [sparse.csr_array(sparse.eye_array(size))], [torch.zeros(size, dtype=torch.float64)]
+    if bounds.half_matrix is not None and bounds.half_limit is not None:
+        maps.append(bounds.half_matrix)
+        limits.append(bounds.half_limit)
+    maps.append(differences)
+    limits.append(torch.zeros(differences.shape[0], dtype=torch.float64))
+    coordinates, allowed, convergence = _admm(directions, maps, torch.cat(limits), bounds)
+    value = directions.at(coordinates)
+    std, smoothness = _error_bars(directions, differences, value, bounds)
+    return Completion(value.clamp(bounds.low, bounds.high), allowed, std, smoothness, convergence)
+
+
+def _admm(
+    directions: OpenDirections, maps: list[sparse.csr_array], limits: torch.Tensor, bounds: Bounds
+) -> tuple[torch.Tensor, torch.Tensor, tuple[float, ...]]:
+    """Coordinates (k,) of the minimiser, its allowed copy (n,), and the residuals on the way."""
+    scale, size = bounds.scale, len(directions.origin)
+    weight = 1 / (_EDGE_SIZE * scale)  # of total variation: it is minus the logarithm of a Laplace prior
+    coupling = weight / (_THRESHOLD * scale)
+    stacked = sparse.csr_array(sparse.vstack(maps))
+    back = sparse.csr_array(stacked.T)
+    sizes = [rows.shape[0] for rows in maps]
+    system = directions.precision + coupling * directions.compress(sparse.csr_array(back @ stacked))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(system)) * coupling
+    start = torch.from_numpy(stacked @ directions.origin.numpy()) - limits
+    split, multiplier = start.clone(), torch.zeros_like(start)
+    norm = scale * size**0.5
+    convergence: list[float] = []
+    for _ in range(_ITERATIONS):
+        wanted = torch.from_numpy(back @ (split - multiplier - start).numpy())
+        coordinates = inverse @ directions.along(wanted)
+        reached = torch.from_numpy(stacked @ directions.at(coordinates).numpy()) - limits
+        relaxed = _RELAXATION * reached + (1 - _RELAXATION) * split
+        nearest = _project(relaxed + multiplier, sizes, bounds, weight / coupling)
+        multiplier += relaxed - nearest
+        moved, violated = float((nearest - split).norm()), float((reached - nearest).norm())
+        split = nearest
+        convergence.append(max(moved, violated) / norm)
+        if convergence[-1] < _TOLERANCE:
+            break
+    return coordinates, split[:size], tuple(convergence)
+
+
+def _project(point: torch.Tensor, sizes: list[int], bounds: Bounds, threshold: float) -> torch.Tensor:
+    """Nearest allowed point: bounds are clamped to, edges shrink by the threshold."""
+    parts = list(point.split(sizes))
+    parts[0] = parts[0].clamp(bounds.low, bounds.high)
+    if len(parts) == 3:
+        parts[1] = parts[1].clamp(max=0.0)
+    edges = parts[-1].reshape(2, bounds.shape[0], -1)
+    length = edges.square().sum((0, 1)).sqrt()
+    parts[-1] = (edges * (1 - threshold / length.clamp(min=1e-300)).clamp(min=0)).flatten()
+    return torch.cat(parts)
+
+
+def _differences(shape: tuple[int, ...]) -> sparse.csr_array:
+    """Differences to the right and the lower neighbour, (2 n, n), zero at the far edges."""
+    channels, height, width = shape
+
+    def along(size: int) -> sparse.csr_array:
+        step = sparse.diags_array([-np.ones(size), np.ones(size - 1)], offsets=[0, 1]).tolil()
+        step[size - 1, :] = 0
+        return sparse.csr_array(step)
+
+    rows = sparse.kron(sparse.eye_array(height), along(width))
+    columns = sparse.kron(along(height), sparse.eye_array(width))
+    every = sparse.eye_array(channels)
+    return sparse.csr_array(sparse.vstack([sparse.kron(every, rows), sparse.kron(every, columns)]))
+
+
+def _error_bars(
+    directions: OpenDirections, differences: sparse.csr_array, value: torch.Tensor, bounds: Bounds
+) -> tuple[torch.Tensor, sparse.csr_array]:
+    """Standard deviations (n,), and the precision that smoothness adds.
+
+    A Laplace prior is a mixture of Gaussians; the one that holds at an edge is as wide as the edge, its own uncertainty
+    included (variational Bayes: Babacan, Molina and Katsaggelos 2009). A fixed point of that width is the bar.
+    """
+    channels, edge = bounds.shape[0], _EDGE_SIZE * bounds.scale
+    square = torch.from_numpy(differences @ value.numpy()).square().reshape(2, channels, -1).sum((0, 1))
+    spread = torch.full_like(square, (0.1 * edge) ** 2)
+    floor = (1e-4 * edge) ** 2  # the last corner has no neighbours and so no edge
+    basis = torch.eye(len(value), dtype=torch.float64) if directions.basis is None else directions.basis
+    for _ in range(_BAR_ROUNDS):
+        each = (2 * channels / edge / (square + spread + floor).sqrt()).expand(2, channels, -1).flatten()
+        smoothness = sparse.csr_array(differences.T @ sparse.diags_array(each.numpy()) @ differences)
+        factor = torch.linalg.cholesky(directions.precision + directions.compress(smoothness))
+        root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
+        of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
+        spread = of_edges.reshape(2, channels, -1).sum((0, 1))
+    return root.square().sum(0).sqrt(), smoothness

@@ -1,0 +1,87 @@
+"""Large layers: the same equations, solved by conjugate gradients without ever forming their matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from gradinv_core.image_recovery.belief import Belief
+from gradinv_core.image_recovery.convolution import ConvolutionEquations, Solution, noise_scale
+
+__all__ = ["solve_iteratively"]
+
+_ITERATIONS = 1500
+_TOLERANCE = 1e-9  # relative residual at which the solution stands
+_PROBES = 16  # random signs from which the error bars are estimated, to about 1 / sqrt(2 * 16) each
+_BAR_ITERATIONS = 150
+_BAR_TOLERANCE = 1e-3
+
+Operator = Callable[[torch.Tensor], torch.Tensor]
+
+
+def solve_iteratively(equations: ConvolutionEquations) -> Solution:
+    """Conjugate gradients on the normal equations, preconditioned by their diagonal.
+
+    Memory is a few times the convolution's own sparse matrix. The error bars are estimates: the diagonal of the
+    inverse, probed with random signs (Bekas, Kokiopoulou and Saad 2007).
+    """
+    prior = equations.prior_precision
+    diagonal = _diagonal(equations) + prior
+
+    def apply(columns: torch.Tensor) -> torch.Tensor:
+        return torch.stack([_normal(equations, column) + prior * column for column in columns.T], dim=1)
+
+    start = equations.prior_mean
+    right = equations.pull(*equations.misfits(start))
+    x = start + _conjugate_gradients(apply, right[:, None], diagonal, _ITERATIONS, _TOLERANCE)[:, 0]
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, (len(x), _PROBES), generator=generator).double() * 2 - 1
+    probed = _conjugate_gradients(apply, signs, diagonal, _BAR_ITERATIONS, _BAR_TOLERANCE)
+    variance = (signs * probed).mean(1).clamp(min=0) + 1 / diagonal  # never surer than with all others known
+    # Too few equations leave at least so much open, which a probe that is cut short does not see.
+    open_variance = max(0, len(x) - equations.count) / prior
+    variance = variance + max(0.0, open_variance - float(variance.sum())) / len(x)
+    rank = len(x) - prior * float(variance.sum().clamp(max=len(x) / prior))
+    scale = noise_scale(equations, x, rank)
+    std = (variance * scale).sqrt()
+    return Solution(Belief.independent(x, std), round(rank), scale)
+
+
+def _normal(equations: ConvolutionEquations, vector: torch.Tensor) -> torch.Tensor:
+    """``(A^T P A + M^T W M) v``."""
+    groups, _, pixels = equations.blocks.shape
+    of_output = torch.from_numpy(equations.forward @ vector.numpy())
+    of_gradient = equations.blocks @ vector.reshape(groups, -1, pixels).transpose(1, 2)
+    return equations.pull(of_output, of_gradient)
+
+
+def _diagonal(equations: ConvolutionEquations) -> torch.Tensor:
+    """Diagonal of the normal matrix (n,), each output taken for itself."""
+    of_output = torch.from_numpy(equations.forward.power(2).T @ equations.believed.diagonal.numpy())
+    of_gradient = (equations.weights[..., None] * equations.blocks**2).sum(1)  # (groups, pixels)
+    return of_output + of_gradient.repeat_interleave(equations.gradient.shape[2], dim=0).flatten()
+
+
+def _conjugate_gradients(
+    apply: Operator, right: torch.Tensor, diagonal: torch.Tensor, iterations: int, tolerance: float
+) -> torch.Tensor:
+    """Solve for every column of ``right`` (n, k) at once."""
+    solution = torch.zeros_like(right)
+    residual = right.clone()
+    scaled = residual / diagonal[:, None]
+    direction = scaled.clone()
+    energy = (residual * scaled).sum(0)
+    goal = tolerance**2 * energy
+    for _ in range(iterations):
+        image = apply(direction)
+        step = energy / (direction * image).sum(0).clamp(min=1e-300)
+        solution += step * direction
+        residual -= step * image
+        scaled = residual / diagonal[:, None]
+        renewed = (residual * scaled).sum(0)
+        if bool((renewed <= goal).all()):
+            break
+        direction = scaled + (renewed / energy.clamp(min=1e-300)) * direction
+        energy = renewed
+    return solution

@@ -1,0 +1,108 @@
+"""The objective by automatic differentiation, for any network.
+
+With D a distance of gradients and v = dD/dg, the derivative of D by the image is that of the number <g, v> with v held
+fixed. So the graph ends at the gradient g: the distance itself and its derivative are written out in `distance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from gradinv_core.image_recovery.matching.distance import Distance
+from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
+from gradinv_core.image_recovery.matching.objective import Candidate, Slope
+from gradinv_core.image_recovery.matching.observed import ObservedGradient
+
+__all__ = ["AutogradRoute"]
+
+
+class AutogradRoute:
+    """Gradient distance and known-input terms of any network, by two passes of autograd."""
+
+    name = "autograd"
+
+    def __init__(
+        self,
+        twin: nn.Module,
+        observed: ObservedGradient,
+        label: torch.Tensor | None,
+        distance: Distance | None,
+        inputs: Sequence[KnownInput],
+    ) -> None:
+        """Prepare the twin.
+
+        Args:
+            twin: private copy of the network, as from `private_twin`.
+            observed: the gradient to match.
+            label: (C,) label; None when it is learned.
+            distance: of gradients; None to match the known inputs alone.
+            inputs: known inputs of layers that are used once per pass.
+        """
+        self._twin = twin
+        self._parameters = list(twin.parameters())
+        self._observed = observed
+        self._label = None if label is None else label.to(observed.direction)
+        self._distance = distance
+        self._inputs = tuple(inputs)
+        self._vector = torch.empty_like(observed.direction)  # the gradient, then the distance's derivative by it
+        self._seen: dict[str, torch.Tensor] = {}
+        for known in self._inputs:
+            twin.get_submodule(known.layer).register_forward_pre_hook(_Keeper(self._seen, known.layer))
+
+    def evaluate(self, candidate: Candidate) -> Slope:
+        """Loss and derivative at the candidate."""
+        with torch.enable_grad():
+            leaves = [candidate.image.detach().requires_grad_(True)]
+            if candidate.logits is not None:
+                leaves.append(candidate.logits.detach().requires_grad_(True))
+            outputs, directions, loss = self._terms(leaves)
+            live = [(output, way) for output, way in zip(outputs, directions, strict=True) if output.requires_grad]
+            if live:
+                slopes = torch.autograd.grad(
+                    [output for output, _ in live],
+                    leaves,
+                    [way for _, way in live],
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+            else:
+                slopes = tuple(torch.zeros_like(leaf) for leaf in leaves)
+        self._seen.clear()
+        return Slope(loss, slopes[0], slopes[1] if len(slopes) > 1 else None)
+
+    def _terms(self, leaves: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor], float]:
+        """Every quantity the loss depends on, the loss's derivative by it, and the loss."""
+        logits = self._twin(leaves[0][None])[0]
+        outputs: list[torch.Tensor] = []
+        directions: list[torch.Tensor] = []
+        loss = 0.0
+        for known in self._inputs:
+            seen = self._seen[known.layer]
+            value, direction = known.misfit(seen.detach())
+            loss += value
+            outputs.append(seen)
+            directions.append(direction)
+        if self._distance is not None:
+            label = Candidate(leaves[0], leaves[1] if len(leaves) > 1 else None).label(self._label)
+            entropy = -(label * torch.log_softmax(logits, 0)).sum()
+            gradients = torch.autograd.grad(
+                entropy, self._parameters, create_graph=True, allow_unused=True, materialize_grads=True
+            )
+            torch.cat([gradient.detach().reshape(-1) for gradient in gradients], out=self._vector)
+            loss += self._distance(self._vector, self._observed.direction, self._observed.size, self._vector)
+            outputs += gradients
+            directions += self._observed.split(self._vector)
+        return outputs, directions, loss
+
+
+class _Keeper:
+    """A hook that keeps a layer's input."""
+
+    def __init__(self, seen: dict[str, torch.Tensor], layer: str) -> None:
+        self._seen, self._layer = seen, layer
+
+    def __call__(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self._seen[self._layer] = inputs[0]

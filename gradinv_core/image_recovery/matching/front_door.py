@@ -1,0 +1,109 @@
+"""One front door to gradient matching: check, gather what is known, search from every start, keep the best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from gradinv_core.image_recovery.matching.autograd_route import AutogradRoute
+from gradinv_core.image_recovery.matching.distance import DISTANCE_FUNCTIONS
+from gradinv_core.image_recovery.matching.inner_inputs import known_inputs
+from gradinv_core.image_recovery.matching.label_source import gather_knowledge
+from gradinv_core.image_recovery.matching.objective import Objective, Route
+from gradinv_core.image_recovery.matching.observed import observe_gradient
+from gradinv_core.image_recovery.matching.options import MatchingOptions
+from gradinv_core.image_recovery.matching.restarts import Starts, search
+from gradinv_core.image_recovery.matching.result import MatchResult
+from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
+from gradinv_core.image_recovery.matching.twin import check_input_shape, private_twin, trial_run
+from gradinv_core.image_recovery.result import OnStep, Stop
+
+__all__ = ["match_gradients"]
+
+
+def match_gradients(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    input_shape: Sequence[int],
+    options: MatchingOptions | None = None,
+    *,
+    label: torch.Tensor | None = None,
+    feature: torch.Tensor | None = None,
+    start: torch.Tensor | None = None,
+    on_step: OnStep | None = None,
+    stop: Stop | None = None,
+    seed: int | None = None,
+) -> MatchResult:
+    """Search for the image whose gradient is the observed one.
+
+    The model is left as it was, whatever its mode and whether or not its parameters are frozen. On a CPU the same
+    seed gives the same image to the last bit.
+
+    Args:
+        model: the network, with the weights the client used.
+        gradients: ``{parameter name: gradient}`` of one sample.
+        input_shape: (channels, height, width) of the image.
+        options: of the search; None for the paper's.
+        label: (C,) soft label; which one is meant, ``options.label_mode`` says. None in mode "recovered" recovers it.
+        feature: (d,) recovered last-layer feature; None recovers it if ``options.terms`` asks for it.
+        start: (channels, height, width) where the first restart begins; None for uniform noise, like all others.
+        on_step: called with each `Step` as soon as it is known.
+        stop: asked at every iteration; True ends the search, and the best image so far is returned.
+        seed: of the starting images; None draws one.
+
+    Returns:
+        The best image, and the way there.
+
+    Raises:
+        OptionError: a gradient or the label is missing, or the network has no layer the options need.
+        ShapeError: a gradient, the label, the feature or the start has the wrong shape, or the network cannot take
+            images of ``input_shape``.
+        NonFiniteError: NaN or infinity in what was handed in, or in the loss from the first step of every restart on.
+        NoExactRouteError: the gradient is zero.
+        LabelError: the label does not sum to 1.
+    """
+    started = time.perf_counter()
+    options = MatchingOptions() if options is None else options
+    with torch.inference_mode(False), torch.no_grad():
+        shape = check_input_shape(input_shape)
+        twin = private_twin(model)
+        observed = observe_gradient(twin, gradients)
+        trial = trial_run(twin, shape)
+        knowledge = gather_knowledge(twin, gradients, options, label, feature, trial.classes)
+        inputs = known_inputs(
+            twin,
+            gradients,
+            trial.inputs,
+            options.feature_weight,
+            feature=knowledge.feature,
+            inner=options.inner_inputs,
+        )
+        distance = DISTANCE_FUNCTIONS[options.distance] if "g" in options.terms else None
+        chain = None if distance is None else chain_of(twin, shape)
+        route: Route
+        if chain is None or distance is None:
+            route = AutogradRoute(twin, observed, knowledge.label, distance, inputs)
+        else:
+            route = SequentialRoute(chain, observed, knowledge.label, distance, inputs)
+        learned = trial.classes if knowledge.label is None else None
+        starts = Starts(shape, learned, observed.direction, start, seed)
+        objective = Objective(route, options.total_variation)
+        record = search(objective, starts, options, on_step, stop or (lambda: False))
+        best = record.best
+    return MatchResult(
+        image=best.image.double().cpu(),
+        soft_label=best.label(knowledge.label).double().cpu(),
+        losses=tuple(record.playback.losses),
+        steps=tuple(record.playback.steps),
+        stopped=record.stopped,
+        loss=record.playback.best_loss,
+        restart=record.restart,
+        inner_layers=tuple(known.layer for known in inputs if not known.is_feature),
+        route=route.name,
+        label=knowledge.recovery,
+        note=record.note,
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,109 @@
+"""Inputs of inner layers that are known before the search begins, and how far an image is from them.
+
+A fully connected layer with a bias has the weight gradient ``G = delta x^T`` and the bias gradient ``delta``, so its
+input is ``x = G^T delta / |delta|^2``: exact, whatever stands below it, pooling included (Geiping et al. 2020,
+proposition 3.1; all rows are used here, which averages noise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gradinv_core.errors import OptionError
+from gradinv_core.networks import find_head
+
+__all__ = ["KnownInput", "known_inputs"]
+
+_INNER_SHARE = 0.1  # of the feature's weight: measured, 0.03 to 0.3 serve alike; 1 drowns the gradient
+_LARGEST_MISFIT = 0.1  # of G = delta x^T, relative: above it the layer saw more than one input, or mostly noise
+
+
+@dataclass(frozen=True)
+class KnownInput:
+    """One layer's input, to be matched by the search.
+
+    Attributes:
+        layer: the layer's name in the network.
+        value: (n,) its input, on the network's device and in its number type; not zero.
+        weight: of its term ``weight * |x - value|^2 / |value|^2``.
+        is_feature: whether it is the last-layer feature, recovered rather than read off a bias gradient.
+    """
+
+    layer: str
+    value: torch.Tensor
+    weight: float
+    is_feature: bool = False
+
+    def misfit(self, seen: torch.Tensor) -> tuple[float, torch.Tensor]:
+        """The term for an input ``seen`` of any shape with n entries, and its derivative in that shape."""
+        factor = self.weight / float(torch.dot(self.value, self.value))
+        difference = seen.reshape(-1) - self.value
+        return factor * float(torch.dot(difference, difference)), difference.mul_(2 * factor).view_as(seen)
+
+
+def known_inputs(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    sizes: Mapping[str, int],
+    weight: float,
+    *,
+    feature: torch.Tensor | None,
+    inner: bool,
+) -> tuple[KnownInput, ...]:
+    """The terms of the search besides the gradient.
+
+    Args:
+        model: the network.
+        gradients: ``{parameter name: gradient}``, complete and checked.
+        sizes: for every fully connected layer used once, the number of entries of its input.
+        weight: of the feature's term; an inner input's has a tenth of it.
+        feature: (d,) recovered last-layer feature, or None to leave it out.
+        inner: whether to read exact inputs off the layers that have a bias.
+
+    Returns:
+        The head's input first if there is one, then the others in the network's order.
+
+    Raises:
+        OptionError: the feature is to be matched, and the last layer does not see just one.
+    """
+    if weight == 0:
+        return ()
+    reference = next(model.parameters())
+    found = []
+    if feature is not None:
+        head = find_head(model)
+        if sizes.get(head) != len(feature):
+            raise OptionError(
+                f"terms: expected a last layer that is used once on one feature vector to match the feature, got layer "
+                f'{head} used otherwise; choose terms "g".'
+            )
+        found.append(KnownInput(head, feature.to(reference), weight, is_feature=True))
+    if inner:
+        layers = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        for name, layer in layers[:-1]:  # the last one's input is the feature, which `terms` speaks of
+            if layer.bias is None or sizes.get(name) != layer.in_features:
+                continue
+            value = _exact_input(gradients[f"{name}.weight"], gradients[f"{name}.bias"])
+            if value is not None:
+                found.append(KnownInput(name, value.to(reference), _INNER_SHARE * weight))
+    return tuple(found)
+
+
+def _exact_input(weight_grad: torch.Tensor, bias_grad: torch.Tensor) -> torch.Tensor | None:
+    """Input (n,) in float64, or None where the two gradients do not determine it."""
+    delta = bias_grad.detach().double()
+    peak = float(delta.abs().max())
+    if peak == 0:
+        return None
+    delta = delta / peak
+    gradient = weight_grad.detach().double() / peak
+    value = gradient.T @ delta / (delta @ delta)
+    size = float(torch.linalg.vector_norm(gradient))
+    misfit = float(torch.linalg.vector_norm(gradient - torch.outer(delta, value)))
+    if not value.any() or misfit > _LARGEST_MISFIT * size:
+        return None
+    return value

@@ -1,0 +1,87 @@
+"""The loss a search descends, and its derivative: gradient distance, known inputs, total variation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from gradinv_core.errors import OptionError
+from gradinv_core.image_recovery.matching.distance import total_variation
+
+__all__ = ["Candidate", "Loss", "Objective", "Route", "Slope"]
+
+
+@dataclass
+class Candidate:
+    """Where the search stands.
+
+    Attributes:
+        image: (channels, height, width).
+        logits: (C,) of the label when it is learned, ``label = softmax(logits)``; otherwise None.
+    """
+
+    image: torch.Tensor
+    logits: torch.Tensor | None = None
+
+    def label(self, fixed: torch.Tensor | None) -> torch.Tensor:
+        """The label (C,): the fixed one, or the one learned so far if there is none.
+
+        Raises:
+            OptionError: there is neither.
+        """
+        if fixed is not None:
+            return fixed
+        if self.logits is None:
+            raise OptionError("label: expected a fixed label or logits to learn it with, got neither.")
+        return torch.softmax(self.logits, 0)
+
+    def clone(self) -> Candidate:
+        """A copy that owns its memory."""
+        return Candidate(self.image.clone(), None if self.logits is None else self.logits.clone())
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A loss and its derivative.
+
+    Attributes:
+        loss: NaN or infinite where the network overflows or has no gradient.
+        image: derivative by the image, in its shape.
+        logits: derivative by the label's logits; None when the label is not learned.
+    """
+
+    loss: float
+    image: torch.Tensor
+    logits: torch.Tensor | None = None
+
+
+class Route(Protocol):
+    """A way to compute the gradient distance plus the known-input terms, with derivative."""
+
+    name: str
+
+    def evaluate(self, candidate: Candidate) -> Slope:
+        """Loss and derivative there; the candidate is left as it is."""
+
+
+class Objective:
+    """The whole loss: what the route computes, plus the total-variation prior."""
+
+    def __init__(self, route: Route, total_variation_weight: float) -> None:
+        self.route = route
+        self.weight = total_variation_weight
+
+    @torch.no_grad()
+    def __call__(self, candidate: Candidate) -> Slope:
+        """Loss and derivative there."""
+        slope = self.route.evaluate(candidate)
+        if self.weight == 0:
+            return slope
+        roughness, direction = total_variation(candidate.image)
+        return Slope(slope.loss + self.weight * roughness, slope.image.add(direction, alpha=self.weight), slope.logits)
+
+
+Loss = Callable[[Candidate], Slope]

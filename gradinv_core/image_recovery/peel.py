@@ -1,0 +1,159 @@
+"""Peel a network layer by layer, from the last-layer feature down to the pixels (our derivation).
+
+Each layer hands two things down: a belief about its input, and the loss gradient that arrives there. What stands
+between two layers is read backwards; a convolution or linear layer is solved for its input with both. Errors travel
+along, so that the image comes with an error bar for every pixel.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import nn
+
+from gradinv_core.arrays import unit_roundoff
+from gradinv_core.errors import NoExactRouteError, RankError
+from gradinv_core.image_recovery.activations import output_range
+from gradinv_core.image_recovery.belief import Belief
+from gradinv_core.image_recovery.chain import Link
+from gradinv_core.image_recovery.layer_solver import Solved, solve_layer
+from gradinv_core.image_recovery.read_back import Arriving, guess_matters, read_back
+from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
+
+__all__ = ["Peeled", "peel"]
+
+_ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
+_REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what was handed down
+_POOLING_ROUNDS = 6  # of solving a pooled layer and reading its activation around the solution
+
+
+@dataclass(frozen=True)
+class Peeled:
+    """The way from the feature to the pixels.
+
+    Attributes:
+        steps: from the feature down; the last shows the image unless the walk was stopped.
+        layers: what each solved layer gave.
+        stopped: whether it was stopped on the way.
+    """
+
+    steps: tuple[Step, ...]
+    layers: tuple[LayerRecovery, ...]
+    stopped: bool
+
+
+def peel(
+    links: list[Link],
+    gradients: Mapping[str, torch.Tensor],
+    feature: Belief,
+    residual: torch.Tensor,
+    noise_std: float,
+    on_step: OnStep | None = None,
+    stop: Stop | None = None,
+) -> Peeled:
+    """Walk from the head to the pixels.
+
+    Args:
+        links: of the network, as from `network_chain`.
+        gradients: ``{parameter name: gradient}``.
+        feature: belief about the last-layer feature (d,).
+        residual: (C,) recovered ``a = p - y``.
+        noise_std: of the noise that was added to each gradient entry, 0 for none.
+        on_step: called with each step as it is known.
+        stop: asked between layers.
+
+    Raises:
+        NoExactRouteError: no gradient reaches a layer.
+        RankError: a layer's gradient contradicts what was handed down.
+        OptionError, ShapeError, NonFiniteError: a gradient is missing, has the wrong shape or is not finite.
+    """
+    head = links[-1]
+    arriving = _leave_head(head, feature, residual)
+    steps = [_step("Last-layer feature", feature, head)]
+    found: list[LayerRecovery] = []
+    if on_step is not None:
+        on_step(steps[-1])
+    bottom = len(links) - 1
+    while bottom > 0:
+        if stop is not None and stop():
+            return Peeled(tuple(steps), tuple(found), True)
+        started = time.perf_counter()
+        top = bottom
+        bottom = max(index for index in range(top) if _has_weights(links[index]))
+        link = links[bottom]
+        solved = _solve(links[: bottom + 1], links[bottom + 1 : top], arriving, gradients, noise_std)
+        arriving = solved.arriving
+        found.append(_report(link, solved, time.perf_counter() - started))
+        if solved.misfit > _REFUSE:
+            raise RankError(
+                f"gradient {link.name}.weight: expected the product of the recovered output gradient and one input, "
+                f"got one that differs from it by {solved.misfit:.0%}; the label may be ambiguous, or the gradient not "
+                f"of one sample."
+            )
+        steps.append(_step(f"Input of layer {link.name}" if bottom else "Image", arriving.belief, link))
+        if on_step is not None:
+            on_step(steps[-1])
+    return Peeled(tuple(steps), tuple(found), False)
+
+
+def _has_weights(link: Link) -> bool:
+    return isinstance(link.module, nn.Linear | nn.Conv2d)
+
+
+def _leave_head(head: Link, feature: Belief, residual: torch.Tensor) -> Arriving:
+    weight = head.module.weight.detach().double().cpu()  # type: ignore[operator]
+    delta = weight.T @ residual
+    rounding = unit_roundoff(head.module.weight)  # type: ignore[arg-type]
+    return Arriving(feature, delta, _ROUNDINGS * rounding * (delta.abs() + 0.1 * delta.square().mean().sqrt()))
+
+
+def _solve(
+    below: list[Link],
+    between: list[Link],
+    arriving: Arriving,
+    gradients: Mapping[str, torch.Tensor],
+    noise_std: float,
+) -> Solved:
+    """Read back what stands above the last link of ``below``, then solve that link for its input."""
+    link = below[-1]
+    limits = output_range(below[-2].module if len(below) > 1 else None)
+    rounding = unit_roundoff(gradients[f"{link.name}.weight"]) if f"{link.name}.weight" in gradients else 0.0
+    guess = None
+    for _ in range(_POOLING_ROUNDS if guess_matters(between) else 1):
+        at_output = read_back(between, arriving, rounding, guess)
+        if not bool(at_output.delta.any()):
+            raise NoExactRouteError(
+                f"layer {link.name}: expected at least one active unit, found none, so no gradient reaches the layer "
+                f"below it."
+            )
+        solved = solve_layer(link, at_output, gradients, noise_std, limits, is_image=len(below) == 1)
+        guess = solved.output
+    return solved
+
+
+def _step(title: str, belief: Belief, link: Link) -> Step:
+    shape = link.input_shape if prod(link.input_shape) == len(belief.mean) else (len(belief.mean),)
+    return Step(title, belief.mean.reshape(shape), belief.std.reshape(shape), link.name)
+
+
+def _report(link: Link, solved: Solved, seconds: float) -> LayerRecovery:
+    value, std = solved.arriving.belief.mean, solved.arriving.belief.std
+    size = float(value.square().mean().sqrt())
+    inputs, outputs = (" x ".join(map(str, shape)) for shape in (link.input_shape, link.output_shape))
+    what = "fully connected" if isinstance(link.module, nn.Linear) else "convolution"
+    return LayerRecovery(
+        name=link.name,
+        kind=f"{what}, {inputs} to {outputs}",
+        unknowns=len(value),
+        equations=solved.equations,
+        rank=solved.rank,
+        residual=solved.misfit,
+        error=float(std.square().mean().sqrt()) / size if size > 0 else 0.0,
+        seconds=seconds,
+        completed=solved.completed,
+        convergence=solved.convergence,
+    )
