@@ -1,7 +1,7 @@
 """Keep the page's address and its widgets in step.
 
 Opening an address fills the widgets; changing a widget rewrites the address; going back in the browser fills them
-again. The widgets' values live in the session under `widget_key`.
+again. The widgets' values live in the session under `widget_key` and `search_key`.
 """
 
 from collections.abc import Callable
@@ -10,18 +10,37 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.state import Scenario, from_query, to_query
+from dashboard.search_state import SearchSettings, search_from_query, search_to_query
+from dashboard.state import VERSION, Scenario, from_query, to_query
 
-__all__ = ["adopt", "current_scenario", "publish", "set_value", "value_of", "widget_key"]
+__all__ = [
+    "adopt",
+    "current_scenario",
+    "current_search",
+    "publish",
+    "republish",
+    "search_key",
+    "set_search",
+    "set_value",
+    "value_of",
+    "widget_key",
+]
 
 _WRITTEN = "address written"
 _SHOWN = "scenario shown"
 _SENTENCES = "address sentences"
 
+Shown = tuple[Scenario, SearchSettings]
+
 
 def widget_key(field: str) -> str:
     """Session key of the widget that holds a field of the scenario."""
     return f"scenario_{field}"
+
+
+def search_key(field: str) -> str:
+    """Session key of the widget that holds a field of the search's settings."""
+    return f"search_{field}"
 
 
 def value_of(field: str) -> Any:
@@ -34,9 +53,19 @@ def set_value(field: str, value: Any) -> None:
     st.session_state[widget_key(field)] = value
 
 
+def set_search(field: str, value: Any) -> None:
+    """Change a field of the search's settings; call it before its widget is drawn, or from a callback."""
+    st.session_state[search_key(field)] = value
+
+
 def current_scenario() -> Scenario:
     """The scenario the widgets describe."""
     return Scenario(**{field.name: value_of(field.name) for field in fields(Scenario)})
+
+
+def current_search() -> SearchSettings:
+    """The settings of the search the widgets describe."""
+    return SearchSettings(**{field.name: st.session_state[search_key(field.name)] for field in fields(SearchSettings)})
 
 
 def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
@@ -53,24 +82,51 @@ def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
     """
     query = st.query_params.to_dict()
     started = _SHOWN in st.session_state
-    changed = started and current_scenario() != st.session_state[_SHOWN]
+    changed = started and _current() != st.session_state[_SHOWN]
     if changed:
         st.session_state[_SENTENCES] = []
+        _forget_the_run_of_another()
     if changed or (started and query == st.session_state[_WRITTEN]):
-        scenario = current_scenario()
+        scenario, search = _current()
     else:
-        scenario, st.session_state[_SENTENCES] = from_query(query, stages)
+        scenario, sentences = from_query(query, stages)
+        search, more = search_from_query(query)
+        st.session_state[_SENTENCES] = sentences + more
     # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
     for field in fields(Scenario):
         set_value(field.name, getattr(scenario, field.name))
+    for field in fields(SearchSettings):
+        set_search(field.name, getattr(search, field.name))
     return list(st.session_state[_SENTENCES])
 
 
 def publish() -> Scenario:
     """Write what the widgets describe into the address; call it after they are drawn."""
-    scenario = current_scenario()
-    query = to_query(scenario)
+    scenario, search = _current()
+    query = to_query(scenario) | search_to_query(search)
+    if query:
+        query["v"] = str(VERSION)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
-    st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, scenario
+    st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, (scenario, search)
     return scenario
+
+
+def republish() -> SearchSettings:
+    """Write a change of the search's settings into the address, where only its part of the page is drawn again."""
+    if _current() != st.session_state[_SHOWN]:
+        _forget_the_run_of_another()
+        publish()
+    return current_search()
+
+
+def _current() -> Shown:
+    return current_scenario(), current_search()
+
+
+def _forget_the_run_of_another() -> None:
+    """A run belongs to its scenario and its settings: where those change, the address no longer asks for one."""
+    scenario, search = _current()
+    before, settings = st.session_state[_SHOWN]
+    if search.run == settings.run and (scenario, search.resting) != (before, settings.resting):
+        set_search("run", "no")

@@ -1,30 +1,38 @@
 """What the page remembers between redraws. Nothing here is ever modified after it was made."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 import torch
 
 from dashboard import pipeline
+from dashboard.components import Curve, Frame
 from dashboard.pictures import picture_source
 from dashboard.state import UNTRAINED, Scenario
 from gradinv_core.checkpoints import CHECKPOINT_CLASSES, available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
 from gradinv_core.networks import NETWORKS
 
 __all__ = [
+    "Film",
+    "Stage",
     "class_count",
     "client_step",
     "dataset",
-    "image_attack",
+    "film",
     "label_attack",
     "network_stages",
+    "stage",
     "stage_title",
     "thumbnails",
 ]
+
+Film = tuple[list[Frame], list[Curve]]
 
 _THUMBNAIL = 48
 _opened: dict[tuple[str, int], ImageDataset] = {}
@@ -100,8 +108,56 @@ def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | Non
     return pipeline.attack_label(_network_of(scenario, classes), gradients)
 
 
-@st.cache_resource(max_entries=16, show_spinner="The server rebuilds the picture …", hash_funcs=_by_content)
-def image_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> ImageRecovery:
-    """The image the server rebuilds in a scenario."""
-    gradients = client_step(scenario, classes, own_image).gradients
-    return pipeline.attack_image(_network_of(scenario, classes), gradients)
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _layer_budget(
+    name: str,  # noqa: ARG001 - these three say what the architecture is
+    classes: int,  # noqa: ARG001
+    head_bias: bool,  # noqa: ARG001
+    _network: pipeline.PublicNetwork,
+) -> tuple[LayerBudget, ...]:
+    return layer_budget(_network.model, (3, _network.image_size, _network.image_size))
+
+
+# Filled by a background job, whose visitors watch it work: no spinner. Two visitors of one scenario share the work.
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_by_content)
+def _image_attack(
+    scenario: Scenario,  # noqa: ARG001 - these three are the key
+    classes: int,  # noqa: ARG001
+    own_image: torch.Tensor | None,  # noqa: ARG001
+    _attack: Callable[[], ImageRecovery],
+) -> ImageRecovery:
+    return _attack()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the attacks on one scenario's picture play on.
+
+    Attributes:
+        key: of the scenario, the visitor's own picture included.
+        network: what both sides know.
+        remember: runs the exact attack, or returns what it found before in this scenario.
+        budget: counts each layer's unknowns and equations, from the picture to the head.
+    """
+
+    key: Hashable
+    network: pipeline.PublicNetwork
+    remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
+    budget: Callable[[], tuple[LayerBudget, ...]]
+
+
+def stage(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> Stage:
+    """The stage of a scenario."""
+    network = _network_of(scenario, classes)
+    return Stage(
+        key=(scenario, classes, None if own_image is None else _digest(own_image)),
+        network=network,
+        remember=lambda attack: _image_attack(scenario, classes, own_image, attack),
+        budget=lambda: _layer_budget(scenario.network, classes, scenario.head_bias, network),
+    )
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001 - the arguments are the key
+    """Pictures and curves of a job's result, drawn once."""
+    return _build()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-__all__ = ["enlarge", "layer_picture", "picture_source"]
+__all__ = ["deviation_picture", "enlarge", "layer_picture", "picture_source", "value_limits"]
 
 
 def enlarge(image: torch.Tensor, side: int = 320) -> Image.Image:
@@ -27,23 +27,53 @@ def picture_source(image: torch.Tensor) -> str:
     return _encode(enlarge(image, side=1))
 
 
-def layer_picture(values: torch.Tensor) -> str:
+def layer_picture(values: torch.Tensor, limits: tuple[float, float] | None = None) -> str:
     """Whatever a layer held, as a `data:` address.
 
     Args:
         values: (3, h, w) is taken for an image; (channels, h, w) becomes a mosaic of grey tiles; (d,) a near-square
-            grey sheet. Grey runs from the smallest to the largest value.
+            grey sheet.
+        limits: values drawn black and white, to make two pictures comparable; the smallest and the largest value of
+            this one without.
     """
-    values = values.detach().double().cpu()
-    if values.ndim == 4 and values.shape[0] == 1:
-        values = values[0]
+    values = _unbatched(values)
     if values.ndim == 3 and values.shape[0] == 3:
         return picture_source(values)
-    sheet = _mosaic(values) if values.ndim == 3 else _sheet(values.flatten())
-    finite = sheet[~sheet.isnan()]
-    low, high = finite.min(), finite.max()
-    grey = (sheet - low) / (high - low) if high > low else torch.zeros_like(sheet)
+    sheet = _flat_sheet(values)
+    low, high = value_limits(values) if limits is None else limits
+    grey = ((sheet - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(sheet)
     return picture_source(grey.nan_to_num(1.0).expand(3, -1, -1))
+
+
+def value_limits(values: torch.Tensor) -> tuple[float, float]:
+    """The smallest and the largest value, for `layer_picture`."""
+    return float(values.min()), float(values.max())
+
+
+def deviation_picture(std: torch.Tensor, largest: float, paper: str, ink: str) -> str:
+    """Error bars as a tint, as a `data:` address: the paper's colour is certain, the ink's colour least so.
+
+    Args:
+        std: standard deviations, (3, h, w) of an image's pixels (the largest of the channels is drawn), or of a layer
+            as in `layer_picture`.
+        largest: the deviation drawn in full ink.
+        paper: `#rrggbb`.
+        ink: `#rrggbb`.
+    """
+    values = _unbatched(std)
+    sheet = values.amax(0) if values.ndim == 3 and values.shape[0] == 3 else _flat_sheet(values)
+    share = (sheet / largest).clamp(0, 1).nan_to_num(0.0) if largest > 0 else torch.zeros_like(sheet)
+    ends = [torch.tensor(list(bytes.fromhex(colour[1:])), dtype=torch.float64) / 255 for colour in (paper, ink)]
+    return picture_source(ends[0][:, None, None] + share * (ends[1] - ends[0])[:, None, None])
+
+
+def _unbatched(values: torch.Tensor) -> torch.Tensor:
+    values = values.detach().double().cpu()
+    return values[0] if values.ndim == 4 and values.shape[0] == 1 else values
+
+
+def _flat_sheet(values: torch.Tensor) -> torch.Tensor:
+    return _mosaic(values) if values.ndim == 3 else _sheet(values.flatten())
 
 
 def _sheet(values: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,13 @@
 """A scenario becomes the client's step, then the server's attack. Between the two stands the wall.
 
-`attack_label` and `attack_image` play the server: they get the public network and the gradients, nothing else, so
-nothing they return can come from the client's secret. `play_client` is the only place where the secret exists; figures
-compare with it.
+`attack_label`, `attack_image` and `search_image` play the server: they get the public network and the gradients,
+nothing else, so nothing they return can come from the client's secret. Only `search_image` also takes a label, for what
+a server that knew it could do. `play_client` is the only place where the secret exists; figures compare with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,7 @@ from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.client import Truth, capture_gradients, client_truth
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.head import ObservedHead, observe_heads
-from gradinv_core.image_recovery import ImageRecovery, reconstruct_image
+from gradinv_core.image_recovery import ImageRecovery, OnStep, Stop, reconstruct_image
 from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_recovery.baselines import idlg_label
 from gradinv_core.networks import NETWORKS, build_network, observe_head
@@ -33,6 +35,7 @@ __all__ = [
     "attack_label",
     "build_public_network",
     "play_client",
+    "search_image",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -170,11 +173,58 @@ def attack_label(network: PublicNetwork, gradients: Gradients) -> LabelAttack:
     )
 
 
-def attack_image(network: PublicNetwork, gradients: Gradients) -> ImageRecovery:
-    """The server's second half: the image, from the gradients of all layers.
+def attack_image(
+    network: PublicNetwork, gradients: Gradients, on_step: OnStep | None = None, stop: Stop | None = None
+) -> ImageRecovery:
+    """The server's second half: the image, from the gradients of all layers, by linear algebra.
+
+    Args:
+        network: the public network.
+        gradients: what left the device.
+        on_step: called with every layer's input as soon as it is known.
+        stop: asked between the steps.
 
     Raises:
         NoExactRouteError: no exact route is known for this architecture.
     """
     shape = (3, network.image_size, network.image_size)
-    return reconstruct_image(network.model, gradients, shape)
+    return reconstruct_image(network.model, gradients, shape, method="analytic", on_step=on_step, stop=stop)
+
+
+def search_image(
+    network: PublicNetwork,
+    gradients: Gradients,
+    options: Mapping[str, Any],
+    *,
+    label: torch.Tensor | None = None,
+    start: torch.Tensor | None = None,
+    on_step: OnStep | None = None,
+    stop: Stop | None = None,
+    seed: int = 0,
+) -> ImageRecovery:
+    """The server's other way to the image: search for the one whose gradient is the observed one.
+
+    Args:
+        network: the public network.
+        gradients: what left the device.
+        options: of the search, fields of `MatchingOptions`.
+        label: (C,) label to compute gradients with, where `options` ask for a recovered or a given one; a recovered one
+            is looked for here if None.
+        start: (3, h, w) picture to start from, None for noise.
+        on_step: called with every snapshot.
+        stop: asked in every iteration; the best so far is handed back.
+        seed: of the noise.
+    """
+    shape = (3, network.image_size, network.image_size)
+    return reconstruct_image(
+        network.model,
+        gradients,
+        shape,
+        method="matching",
+        label=label,
+        start=start,
+        on_step=on_step,
+        stop=stop,
+        seed=seed,
+        **options,
+    )

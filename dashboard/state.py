@@ -1,19 +1,18 @@
 """A scenario is everything the Lab shows, and it fits into the page's address.
 
-Whatever comes from an address is checked again: a value that makes no sense becomes the default, and a sentence says
-so. Defaults are left out, so the address stays short; `v` says which version of the page wrote it.
+Whatever comes from an address is checked again (`dashboard.query`): a value that makes no sense becomes the default,
+and a sentence says so. Defaults are left out, so the address stays short; `v` says which version of the page wrote it.
 
 Why not Streamlit's own binding of widgets to the address: it drops a bad value without a word, writes display texts
 rather than stable names, and forgets the values of sliders that are hidden for a while. `dashboard.address` moves
 scenarios between address and widgets.
 """
 
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from dashboard.query import Reader, one_of, read_value, share, whole, write_value, yes_or_no
 from dashboard.shares import DEFAULT_SHARES, read_shares
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.datasets import DATASETS
@@ -104,7 +103,7 @@ def to_query(scenario: Scenario) -> dict[str, str]:
     for field in fields(Scenario):
         value = getattr(scenario, field.name)
         if value != field.default:
-            query[_ADDRESS_NAMES[field.name]] = _write(value)
+            query[_ADDRESS_NAMES[field.name]] = write_value(value)
     return query | {"v": str(VERSION)} if query else {}
 
 
@@ -123,67 +122,15 @@ def from_query(query: Mapping[str, str], stages: Callable[[str], tuple[str, ...]
     if version is not None and version != str(VERSION):
         sentences.append("This address comes from another version of the page, so parts of it may be missing here.")
     values: dict[str, Any] = {}
-    network = Scenario.network
     for field in fields(Scenario):
-        text = query.get(_ADDRESS_NAMES[field.name])
-        if text is None:
-            continue
-        read = _one_of((UNTRAINED, *stages(network))) if field.name == "stage" else _READERS[field.name]
-        try:
-            values[field.name] = read(text)
-        except ValueError as error:
-            shown = "the picture's own" if field.name == "target" else field.default
-            sentences.append(
-                f"The address asks for {_ADDRESS_NAMES[field.name]} “{_harmless(text)}”, but {error}; "
-                f"the page shows {_write(shown)} instead."
-            )
-        if field.name == "network":
-            network = values.get("network", Scenario.network)
+        stage = field.name == "stage"
+        network = values.get("network", Scenario.network)
+        read = one_of((UNTRAINED, *stages(network))) if stage else _READERS[field.name]
+        shown = "the picture's own" if field.name == "target" else field.default
+        value = read_value(query, _ADDRESS_NAMES[field.name], read, shown, sentences)
+        if value is not None:
+            values[field.name] = value
     return Scenario(**values), sentences
-
-
-def _write(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _harmless(text: str) -> str:
-    """A stranger's text, short and free of anything Markdown would act upon."""
-    return re.sub(r"[^\w .,+-]", "·", text)[:40]
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"it can only be {', '.join(dict.fromkeys(choices))}")
-        return text
-
-    return read
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        # int() also takes "1_0" and other scripts' digits; an address never holds those.
-        if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= highest:
-            raise ValueError(f"it must be a whole number from {lowest:,} to {highest:,}")
-        return int(text)
-
-    return read
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 <= value <= 1.0:
-        raise ValueError("it must be a number from 0 to 1")
-    return value
-
-
-def _yes_or_no(text: str) -> bool:
-    return _one_of(("yes", "no"))(text) == "yes"
 
 
 def _shares(text: str) -> str:
@@ -192,24 +139,24 @@ def _shares(text: str) -> str:
 
 
 def _classes(text: str) -> int:
-    value = _whole(0, LARGEST_CLASS_COUNT)(text)
+    value = whole(0, LARGEST_CLASS_COUNT)(text)
     if value == 1:
         raise ValueError("one class is nothing to choose from")
     return value
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "dataset": _one_of(DATASET_CHOICES),
-    "image": _whole(0, _LARGEST_INDEX),
-    "network": _one_of(tuple(NETWORKS)),
+_READERS: Mapping[str, Reader] = {
+    "dataset": one_of(DATASET_CHOICES),
+    "image": whole(0, _LARGEST_INDEX),
+    "network": one_of(tuple(NETWORKS)),
     "classes": _classes,
-    "head_bias": _yes_or_no,
-    "initialisation": _one_of(tuple(INITIALISATIONS)),
-    "augmentation": _one_of(AUGMENTATION_CHOICES),
-    "epsilon": _share,
-    "ratio": _share,
-    "partner": _whole(0, _LARGEST_INDEX),
-    "target": _whole(0, LARGEST_CLASS_COUNT - 1),
+    "head_bias": yes_or_no,
+    "initialisation": one_of(tuple(INITIALISATIONS)),
+    "augmentation": one_of(AUGMENTATION_CHOICES),
+    "epsilon": share,
+    "ratio": share,
+    "partner": whole(0, _LARGEST_INDEX),
+    "target": whole(0, LARGEST_CLASS_COUNT - 1),
     "shares": _shares,
-    "seed": _whole(0, _LARGEST_SEED),
+    "seed": whole(0, _LARGEST_SEED),
 }

@@ -3,7 +3,7 @@
 The launcher calls `warm_up` before the server starts. Nothing here talks to the page.
 """
 
-from dashboard.figures import feature_plot, gradient_heatmap, label_bars, probability_bars
+from dashboard.figures import StripLayer, feature_plot, gradient_heatmap, label_bars, layer_strip, probability_bars
 from dashboard.landscape import label_range
 from dashboard.pictures import enlarge, layer_picture, picture_source
 from dashboard.pipeline import attack_image, attack_label, build_public_network, play_client
@@ -34,6 +34,7 @@ def warm_up() -> None:
         gradient_heatmap(attack.weight_grad),
         label_bars(found, label, allowed=(allowed.low, allowed.high)),
         feature_plot(attack.recovery.feature, client.truth.feature),
+        layer_strip([StripLayer("1", "fully connected", 1, 1, "exact", 1)]),
     )
     for figure in figures:
         figure.to_json()

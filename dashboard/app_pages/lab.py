@@ -30,7 +30,7 @@ def show_story(choice: Choice) -> None:
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
-    image.show(view, lambda: cache.image_attack(scenario, classes, own_image))
+    image.show(view, cache.stage(scenario, classes, own_image))
 
 
 def complain(sentences: list[str]) -> None:

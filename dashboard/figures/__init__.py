@@ -1,8 +1,18 @@
 """Pure functions from arrays to Plotly figures, one figure per file. They know nothing of the page that shows them."""
 
+from dashboard.figures.convergence import convergence
 from dashboard.figures.feature_plot import feature_plot
 from dashboard.figures.gradient_heatmap import gradient_heatmap
 from dashboard.figures.label_bars import label_bars
+from dashboard.figures.layer_strip import StripLayer, layer_strip
 from dashboard.figures.probability_bars import probability_bars
 
-__all__ = ["feature_plot", "gradient_heatmap", "label_bars", "probability_bars"]
+__all__ = [
+    "StripLayer",
+    "convergence",
+    "feature_plot",
+    "gradient_heatmap",
+    "label_bars",
+    "layer_strip",
+    "probability_bars",
+]

@@ -1,91 +1,84 @@
-"""Step 6: the picture itself, and how it was rebuilt."""
+"""Step 6, the theatre: the picture is rebuilt in the background while the class watches, exactly or by search."""
 
-from collections.abc import Callable
+import time
 
 import streamlit as st
-import torch
+from torch import nn
 
-from dashboard.components import Frame, frame_player
-from dashboard.number_text import plain, tex
-from dashboard.pictures import enlarge, layer_picture
-from dashboard.sections.view import LabView, finding, formulas, mathematics, number, numbers, step
-from gradinv_core.errors import NoExactRouteError
-from gradinv_core.image_recovery import ImageRecovery
-from gradinv_core.metrics import cosine_similarity, psnr, ssim
+from dashboard.attacks import exact_work
+from dashboard.cache import Stage
+from dashboard.components import frame_player
+from dashboard.frames import layer_frames
+from dashboard.jobs import Job, JobState
+from dashboard.pipeline import PublicNetwork
+from dashboard.sections import exact, search, strip
+from dashboard.sections.view import LabView, finding, formulas, mathematics, step
+from dashboard.session import session_jobs
+from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
 
+_SLOT = "exact"
+_PATIENCE = 0.4  # seconds: most pictures are there by then, and nothing has to change on the page afterwards
 _SENTENCE = "From the feature, the server tries to walk back through the layers to the pixels."
 _EXPLANATION = "Each layer's gradient is a product, too: of what went into the layer, and of what it did to the loss."
-_SAME_PICTURE = 0.9999  # cosine similarity from which two pictures differ in brightness alone
 
 
-def show(view: LabView, recover: Callable[[], ImageRecovery]) -> None:
-    """Draw the step.
-
-    Args:
-        view: the solved scenario.
-        recover: runs the server's image attack; may raise `NoExactRouteError`.
-    """
-    step(
-        6,
-        "The picture",
-        "From the feature, the server tries to walk back through the layers to the pixels.",
-        _EXPLANATION,
-    )
-    try:
-        recovery = recover()
-    except NoExactRouteError as error:
-        sentence = str(error)
-        st.info(sentence[:1].upper() + sentence[1:], icon=":material/block:")
-        return
-    true = view.client.sample.image
-    shown = recovery.image if view.settled else _within_range(recovery.image)
-    decibels, similarity = psnr(shown, true), ssim(shown, true)
-    same = cosine_similarity(recovery.image.flatten(), true.flatten()) >= _SAME_PICTURE
-    finding("The picture leaks; only its brightness is open" if same and not view.settled else _quality(decibels))
-    left, right = st.columns(2, gap="large")
-    left.image(enlarge(true, 480), caption="What the client had.", width="stretch")
-    right.image(enlarge(shown, 480), caption="What the server rebuilt from the gradient.", width="stretch")
-    with numbers():
-        number(
-            "PSNR", f"{plain(decibels, 3)} dB", "Peak signal-to-noise ratio; from 40 dB on the eye sees no difference."
-        )
-        number("SSIM", f"{similarity:.4f}", "Structural similarity: 1 for identical pictures.")
-        number("Method", recovery.method, recovery.reason)
-    frames = _frames(recovery, shown)
-    if len(frames) > 1:
-        frame_player(frames, key="player", title="Layer by layer, from the feature to the picture")
+def show(view: LabView, stage: Stage) -> None:
+    """Draw the step."""
+    step(6, "The picture", _SENTENCE, _EXPLANATION)
+    job = _exact_job(view, stage)
+    recovery: ImageRecovery | None = None
+    if job.state is JobState.RUNNING:
+        _watch(job, _weighted_layers(stage.network), view.dark)
+    elif job.state is JobState.FAILED:
+        st.info(job.error, icon=":material/block:")
+        strip.show_budget(stage.budget(), view.dark)
+    else:
+        recovery = job.result
+    if recovery is not None:
+        exact.show(view, stage, job.number, recovery)
+    search.show(view, stage, recovery, impossible=job.state is JobState.FAILED)
     with mathematics():
         formulas(
             r"\frac{\partial L}{\partial W_\ell} = \delta_\ell\, h_{\ell-1}^{\top}",
             r"h_{\ell-1} = \frac{1}{\lVert \delta_\ell \rVert^2} "
             r"\left(\frac{\partial L}{\partial W_\ell}\right)^{\!\top} \delta_\ell",
         )
-        largest = float((shown.double() - true.double()).abs().max())
-        formulas(rf"\text{{PSNR}} = {tex(decibels)}\ \text{{dB}}", rf"\max |\hat x - x| = {tex(largest, 3)}")
+        if recovery is not None:
+            exact.show_formulas(view, recovery)
+        search.show_formulas()
 
 
-def _quality(decibels: float) -> str:
-    if decibels >= 40:
-        return "Recovered: the eye sees no difference"
-    if decibels >= 20:
-        return "Recognisable"
-    return "Not recovered"
+def _exact_job(view: LabView, stage: Stage) -> Job[Step, ImageRecovery]:
+    """The job of this scenario, started if need be, and given a moment to finish."""
+    jobs = session_jobs()
+    job = jobs.get(_SLOT, stage.key)
+    if job is None or job.state is JobState.STOPPED:
+        job = jobs.start(_SLOT, stage.key, exact_work(stage.network, view.client.gradients, stage.remember))
+    job.wait(_PATIENCE)
+    return job
 
 
-def _within_range(image: torch.Tensor) -> torch.Tensor:
-    """The image (3, h, w), darkened until its brightest pixel is white: no picture is brighter, the server knows."""
-    return image / image.max().clamp(min=1.0)
+@st.fragment(run_every=0.5)
+def _watch(job: Job[Step, ImageRecovery], layers: int, dark: bool) -> None:
+    """What the attack has found so far, of so many layers; draws the whole page again when it is over."""
+    if job.state is not JobState.RUNNING:
+        st.rerun()
+    reports, seconds = job.reports, time.monotonic() - job.began
+    finding("The server is at work")
+    st.progress(min(len(reports) / (layers + 1), 1.0), text=f"{_so_far(reports)}, {seconds:.0f} s")
+    if reports:
+        # Without the truth: this is what the server itself gets to see.
+        frame_player(layer_frames(reports[-1:], [None], dark=dark), key="exact live", live=True)
 
 
-def _frames(recovery: ImageRecovery, shown: torch.Tensor) -> list[Frame]:
-    """The way back, ending in the picture as it is shown."""
-    *before, last = recovery.steps
-    pictures = [*((layer.value, layer.title) for layer in before), (shown, last.title)]
-    return [Frame(layer_picture(value), title, _size(value)) for value, title in pictures]
+def _weighted_layers(network: PublicNetwork) -> int:
+    """How many layers the way back leads through."""
+    return sum(isinstance(layer, nn.Linear | nn.Conv2d) for layer in network.model.modules())
 
 
-def _size(value: torch.Tensor) -> str:
-    shape = " × ".join(str(side) for side in value.shape)
-    return f"{value.numel():,} numbers ({shape})." if value.ndim > 1 else f"{value.numel():,} numbers."
+def _so_far(reports: tuple[Step, ...]) -> str:
+    if not reports:
+        return "Solving for the first layer"
+    return f"Found: {reports[-1].title[:1].lower()}{reports[-1].title[1:]}"

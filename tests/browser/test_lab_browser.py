@@ -51,9 +51,9 @@ def upload(page, name: str, data: bytes) -> None:
 
 def test_the_first_view_shows_the_whole_story_solved(open_page):
     page = open_page()
-    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page.locator(".js-plotly-plot")).to_have_count(5)
     expect(page.get_by_test_id("scrubber-title")).to_have_text(re.compile("One λ fits: −"))
-    expect(page.get_by_test_id("stMetricValue")).to_have_count(12)
+    expect(page.get_by_test_id("stMetricValue")).to_have_count(13)
     assert decibels(page) > 100
     # The player starts on the last frame and does not move by itself.
     expect(page.get_by_test_id("frame-count")).to_have_text("3 / 3")

@@ -1,10 +1,12 @@
 """The Lab from the script's side, without a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from dashboard.sections import image
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 
@@ -15,17 +17,40 @@ def run(page: AppTest) -> AppTest:
     return page
 
 
+@pytest.fixture(autouse=True)
+def patient_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the page wait for a small network's picture even on a machine that is cold or busy."""
+    monkeypatch.setattr(image, "_PATIENCE", 3.0)
+
+
 @pytest.fixture
-def lab() -> Callable[..., AppTest]:
-    """Open the Lab at an address."""
+def lab() -> Iterator[Callable[..., AppTest]]:
+    """Open the Lab at an address; its background jobs end with the test."""
+    pages: list[AppTest] = []
 
     def open_lab(**query: str) -> AppTest:
         page = AppTest.from_file(APP, default_timeout=60)
+        pages.append(page)
         for name, value in query.items():
             page.query_params[name] = value
         return run(page)
 
-    return open_lab
+    yield open_lab
+    for page in pages:
+        if "background jobs" in page.session_state:
+            page.session_state["background jobs"].stop_all()
+
+
+@pytest.fixture
+def rebuilt() -> Callable[[AppTest], AppTest]:
+    """Function that waits until a page's picture is rebuilt, or cannot be, and draws what follows."""
+
+    def wait(page: AppTest) -> AppTest:
+        for job in page.session_state["background jobs"]._slots["exact"].values():
+            assert job.wait(60)
+        return run(page)
+
+    return wait
 
 
 @pytest.fixture

@@ -1,0 +1,37 @@
+"""What every layer of the client's network really got to see: the truth beside the server's feature maps."""
+
+import copy
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+__all__ = ["true_inputs"]
+
+
+def true_inputs(model: nn.Module, image: torch.Tensor, names: Collection[str]) -> dict[str, torch.Tensor]:
+    """Inputs of some layers during the client's forward pass.
+
+    Args:
+        model: the network; it is left as it is.
+        image: (3, h, w) the client's picture.
+        names: of the layers.
+
+    Returns:
+        ``{layer name: its input}`` in float64, without the batch's axis; names that are no layer are left out.
+    """
+    # A copy of the modules that shares their weights: hooks on a cached network would be seen by other visitors.
+    shared: dict[int, object] = {id(part): part for part in (*model.parameters(), *model.buffers())}
+    twin = copy.deepcopy(model, shared).eval()
+    seen: dict[str, torch.Tensor] = {}
+
+    def remember(name: str, value: torch.Tensor) -> None:
+        seen.setdefault(name, value.detach()[0].double().cpu())
+
+    for name, module in twin.named_modules():
+        if name in names:
+            module.register_forward_pre_hook(lambda _, inputs, name=name: remember(name, inputs[0]))
+    first = next(model.parameters())
+    with torch.no_grad():
+        twin(image.to(first)[None])
+    return seen

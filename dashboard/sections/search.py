@@ -1,0 +1,179 @@
+"""Gradient matching: the slow way that works for any network, run in the background and watched."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import streamlit as st
+
+from dashboard.address import current_search, republish, set_search
+from dashboard.attacks import Search, comparison_work, search_work
+from dashboard.cache import Stage
+from dashboard.controls.search import choose_search
+from dashboard.jobs import Job, JobState
+from dashboard.search_state import SearchSettings
+from dashboard.sections import comparison, search_film
+from dashboard.sections.view import LabView, formulas
+from dashboard.session import session_jobs
+from gradinv_core.image_recovery import ImageRecovery, Step
+
+__all__ = ["show", "show_formulas"]
+
+_SLOT = "search"
+_PATIENCE = 0.35  # seconds that a stopped search gets to hand over its best picture
+_SENTENCE = (
+    "The usual attack guesses: it starts from noise and changes the pixels until the picture's own gradient looks like "
+    "the one that was sent. It works for any network, but it takes long and rarely gets the picture exactly."
+)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a job searches for.
+
+    Attributes:
+        kind: "one" or "comparison".
+        search: all it needs.
+    """
+
+    kind: str
+    search: Search
+
+
+def show(view: LabView, stage: Stage, recovery: ImageRecovery | None, *, impossible: bool) -> None:
+    """Draw the panel.
+
+    Args:
+        view: the solved scenario.
+        stage: it plays on.
+        recovery: what the exact route found, None where there is nothing yet.
+        impossible: whether the exact route has come to nothing: the panel is then open.
+    """
+    st.space("small")
+    known = session_jobs().get(_SLOT, stage.key) is not None or current_search().run != "no"
+    with st.expander("Gradient matching, the usual attack", expanded=impossible or known, key="matching"):
+        _panel(view, stage, recovery, waiting=recovery is None and not impossible)
+
+
+@st.fragment
+def _panel(view: LabView, stage: Stage, recovery: ImageRecovery | None, *, waiting: bool) -> None:
+    """Controls, buttons and what came of them; a click here leaves the rest of the page alone."""
+    settings = republish()
+    st.markdown(_SENTENCE)
+    place = st.container()
+    job = _wanted_job(view, stage, settings, recovery, waiting)
+    running = job is not None and job.state is JobState.RUNNING
+    with place:
+        choose_search(disabled=running, rebuilt=waiting or recovery is not None)
+        _buttons(stage, job)
+    if job is None:
+        if settings.run != "no":
+            st.caption("The search starts as soon as the picture it starts from is rebuilt.")
+        return
+    if running:
+        _watch(view, job)
+        return
+    if job.state is JobState.STOPPED:
+        job.wait(_PATIENCE)
+    if job.error:
+        st.warning(job.error, icon=":material/block:")
+    elif job.about.kind == "one":
+        search_film.show(view, job, job.about.search)
+    else:
+        comparison.show(view, job)
+
+
+@st.fragment(run_every=0.5)
+def _watch(view: LabView, job: Job) -> None:
+    """The newest picture, twice a second; draws the page again when the search is over."""
+    if job.state is not JobState.RUNNING:
+        st.rerun()
+    if job.about.kind == "one":
+        search_film.watch(view, job, job.about.search)
+    else:
+        comparison.watch(view, job, job.about.search)
+
+
+def _wanted_job(
+    view: LabView, stage: Stage, settings: SearchSettings, recovery: ImageRecovery | None, waiting: bool
+) -> Job | None:
+    """The search of this scenario; the address may ask for one that has not begun."""
+    jobs = session_jobs()
+    job = jobs.get(_SLOT, stage.key)
+    wanted = settings.run, settings.resting
+    if settings.run == "no" or (job is not None and (job.about.kind, job.about.search.settings) == wanted):
+        return job
+    if settings.start == "exact" and waiting:
+        return None
+    search = Search(
+        network=stage.network,
+        gradients=view.client.gradients,
+        settings=settings.resting,
+        seed=view.scenario.seed,
+        known_label=view.client.sample.label,
+        found_label=None if recovery is None else recovery.soft_label,
+        start=recovery.image if recovery is not None and settings.start == "exact" else None,
+    )
+    return _start(stage, _About(settings.run, search))
+
+
+def _start(stage: Stage, about: _About) -> Job:
+    work = search_work(about.search) if about.kind == "one" else comparison_work(about.search)
+    return session_jobs().start(_SLOT, stage.key, work, about)
+
+
+def _buttons(stage: Stage, job: Job | None) -> None:
+    running = job is not None and job.state is JobState.RUNNING
+    with st.container(horizontal=True, gap="small"):
+        if job is not None and running:
+            st.button("Stop", key="stop", type="primary", icon=":material/stop:", on_click=job.stop)
+            return
+        begin = partial(_begin, stage)
+        st.button("Start", key="start", type="primary", icon=":material/play_arrow:", on_click=begin, args=("one",))
+        if job is not None and job.about.kind == "one" and not job.error:
+            st.button(
+                "Go on",
+                key="go on",
+                icon=":material/resume:",
+                on_click=_go_on,
+                args=(stage, job),
+                help="From the best picture so far, in smaller steps.",
+            )
+        st.button(
+            "Compare four labels",
+            key="compare",
+            icon=":material/view_column:",
+            on_click=begin,
+            args=("comparison",),
+            help="The same search from the same noise, four times: with the recovered label, the true one, iDLG's "
+            "single class, and a label that is learned along with the picture.",
+        )
+
+
+def _begin(stage: Stage, kind: str) -> None:
+    """Ask for a run; the address asks for it, too."""
+    session_jobs().forget(_SLOT, stage.key)
+    set_search("run", kind)
+
+
+def _go_on(stage: Stage, job: Job) -> None:
+    """Search on from the best picture."""
+    steps = search_film.steps_of(job)
+    if not steps:
+        return
+    best = search_film.best_of(steps)
+    earlier = _in_order(steps)
+    _start(stage, _About("one", replace(job.about.search, start=best.value, earlier=earlier)))
+
+
+def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Without the best picture at the end, where that repeats an earlier iteration."""
+    iterations = [step.iteration or 0 for step in steps]
+    return steps[:-1] if len(steps) > 1 and iterations[-1] < iterations[-2] else steps
+
+
+def show_formulas() -> None:
+    """What the search minimises."""
+    formulas(
+        r"\hat x = \arg\min_x\ 1 - \frac{\langle \nabla L(x, y),\, g \rangle}"
+        r"{\lVert \nabla L(x, y) \rVert\, \lVert g \rVert} + \alpha\, \mathrm{TV}(x)"
+    )

@@ -1,0 +1,186 @@
+"""The reconstruction theatre in a real browser: a search is started, watched, stopped, resumed and played back."""
+
+import re
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+ENDLESS = "?network=lenet_tanh&iterations=20000"
+SHORT = "?network=lenet_tanh&iterations=100&run=one"
+STOP_MILLISECONDS = 500
+
+CLICK_AND_WAIT = """([click, wait]) => new Promise(done => {
+  const find = words => [...document.querySelectorAll('[data-testid=stMain] button')]
+    .find(button => button.innerText.trim().endsWith(words));
+  const began = performance.now();
+  const look = () => { if (find(wait)) { watcher.disconnect(); done(performance.now() - began); } };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document.body, { childList: true, subtree: true, characterData: true });
+  find(click).click();
+})"""
+
+
+def panel(page):
+    return page.get_by_test_id("stExpander").filter(has_text="Gradient matching, the usual attack")
+
+
+def open_panel(page):
+    """The search's part of the page, whether or not it was open."""
+    box = panel(page)
+    if not box.get_by_test_id("stExpanderDetails").is_visible():
+        box.locator("summary").click()
+    box.get_by_role("button", name="Start", exact=True).wait_for()
+    return box
+
+
+def seen(box) -> tuple[str, str]:
+    """The picture a search shows now, and its progress in words."""
+    return (
+        box.get_by_test_id("frame-image").get_attribute("src"),
+        box.get_by_test_id("stProgress").inner_text(),
+    )
+
+
+def finished(box) -> None:
+    expect(box.get_by_test_id("player-title")).to_have_text(re.compile("^Finished after"), timeout=60_000)
+
+
+def curve(box, name: str) -> str:
+    return box.locator(f"[data-curve={name}] output").inner_text()
+
+
+def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_page, settle):
+    page = open_page(ENDLESS)
+    box = open_panel(page)
+    box.get_by_role("button", name="Start", exact=True).click()
+    expect(box.get_by_role("button", name="Stop")).to_be_visible()
+    box.get_by_test_id("frame-image").wait_for()
+    first = seen(box)
+    expect(box.get_by_test_id("frame-image")).not_to_have_attribute("src", first[0])
+    expect(box.get_by_test_id("stProgress")).not_to_have_text(first[1])
+    assert "of 20,000, loss" in seen(box)[1]
+    page.wait_for_url("**run=one**")
+
+    # Something else on the page changes: the search does not care.
+    page.get_by_role("radio", name="upload").click()
+    page.get_by_test_id("stFileUploader").wait_for()
+    expect(box.get_by_role("button", name="Stop")).to_be_visible()
+    page.get_by_role("radio", name="dataset", exact=True).click()
+
+    expect(box.get_by_role("button", name="Stop")).to_be_visible()
+    settle(page)
+    assert page.evaluate(CLICK_AND_WAIT, ["Stop", "Start"]) < STOP_MILLISECONDS
+    expect(box.get_by_test_id("player-title")).to_have_text(re.compile("^Stopped after [0-9,]+ iterations"))
+    expect(box.get_by_test_id("stProgress")).to_have_count(0)
+    assert box.get_by_role("button", name="Go on").is_enabled()
+    address = page.url[page.url.index("?") :]
+    page.close()
+
+    again = open_page(address)
+    box = panel(again)
+    expect(box.get_by_role("button", name="Stop")).to_be_visible()
+    box.get_by_test_id("frame-image").wait_for()
+    assert "of 20,000" in seen(box)[1]
+    again.evaluate(CLICK_AND_WAIT, ["Stop", "Start"])
+
+
+def test_go_on_begins_where_the_search_was_stopped(open_page):
+    page = open_page(ENDLESS + "&run=one")
+    box = panel(page)
+    box.get_by_test_id("frame-image").wait_for()
+    page.evaluate(CLICK_AND_WAIT, ["Stop", "Start"])
+    title = box.get_by_test_id("player-title")
+    expect(title).to_have_text(re.compile("^Stopped after"))
+    done = int(re.search(r"after ([0-9,]+) iterations", title.inner_text()).group(1).replace(",", ""))
+    box.get_by_role("button", name="Go on").click()
+    progress = box.get_by_test_id("stProgress").filter(has_text="of 20,000, loss")
+    progress.wait_for()
+    reached = int(re.search(r"Iteration ([0-9,]+) of", progress.inner_text()).group(1).replace(",", ""))
+    assert reached >= done
+    page.evaluate(CLICK_AND_WAIT, ["Stop", "Start"])
+
+
+def test_a_finished_search_is_played_back_by_keyboard_and_its_curves_follow(open_page):
+    page = open_page(SHORT)
+    box = panel(page)
+    finished(box)
+    picture, slider = box.get_by_test_id("frame-image"), box.get_by_test_id("frame-slider")
+    last = int(picture.get_attribute("data-frame"))
+    assert last > 10
+    end = picture.get_attribute("src"), curve(box, "loss"), curve(box, "PSNR")
+    sent = len(page.sent)
+    slider.focus()
+    page.keyboard.press("Home")
+    assert picture.get_attribute("data-frame") == "0"
+    start = picture.get_attribute("src"), curve(box, "loss"), curve(box, "PSNR")
+    assert all(before != after for before, after in zip(start, end, strict=True))
+    assert float(start[2].split()[0]) < float(end[2].split()[0])
+    page.keyboard.press("ArrowRight")
+    assert picture.get_attribute("data-frame") == "1"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    play = box.get_by_test_id("frame-play")
+    expect(play).to_have_attribute("aria-label", "Pause")
+    expect(picture).not_to_have_attribute("data-frame", "0")
+    page.keyboard.press("Space")
+    expect(play).to_have_attribute("aria-label", "Play")
+    page.keyboard.press("End")
+    assert picture.get_attribute("data-frame") == str(last)
+    # From the buttons, too; and no key asked the server.
+    play.focus()
+    page.keyboard.press("ArrowLeft")
+    assert picture.get_attribute("data-frame") == str(last - 1)
+    assert len(page.sent) == sent
+
+
+def test_a_click_on_a_curve_goes_to_that_moment(open_page):
+    page = open_page(SHORT)
+    box = panel(page)
+    finished(box)
+    plot = box.locator("[data-curve=loss] .plot")
+    plot.scroll_into_view_if_needed()
+    size = plot.bounding_box()
+    plot.click(position={"x": size["width"] / 2, "y": size["height"] / 2})
+    middle, last = (
+        int(box.get_by_test_id("frame-image").get_attribute("data-frame")),
+        int(box.get_by_test_id("frame-slider").get_attribute("max")),
+    )
+    assert abs(middle / last - 0.5) < 0.1
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_four_labels_stand_side_by_side(open_page, width, scheme):
+    page = open_page("?network=lenet_tanh&label=mixup&iterations=100&run=comparison", width=width, scheme=scheme)
+    row = page.get_by_role("group", name="the same search with four labels")
+    heading = page.get_by_role("heading", name=re.compile("^The recovered label"))
+    heading.wait_for(timeout=60_000)
+    expect(row.locator("img")).to_have_count(5)
+    assert all(picture.bounding_box()["width"] > 80 for picture in row.locator("img").all())
+    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    page.wait_for_url("**run=comparison**")
+
+
+def test_an_exact_picture_is_rebuilt_while_the_page_is_there_and_its_layers_are_played_back(open_page):
+    page = open_page("?network=lenet_sigmoid&label=mixup%2Bsmoothing&seed=3")
+    # The rest of the story does not wait for the picture.
+    assert page.get_by_test_id("stMetric").filter(has_text="Largest error").is_visible()
+    metric = page.get_by_test_id("stMetric").filter(has_text="PSNR").first
+    metric.wait_for(timeout=60_000)
+    assert float(metric.get_by_test_id("stMetricValue").inner_text().split()[0]) > 80
+    expect(page.get_by_role("heading", name="All 4 layers leak exactly")).to_be_visible()
+    row = page.get_by_role("group", name="the client's picture and the server's")
+    expect(row.locator("img")).to_have_count(3)
+    player = page.get_by_test_id("frame-player")
+    expect(player.get_by_test_id("frame-count")).to_have_text("4 / 4")
+    pictures = [player.get_by_test_id(name) for name in ("frame-image", "frame-truth", "frame-deviation")]
+    shown = []
+    player.get_by_test_id("frame-slider").focus()
+    for _ in range(4):
+        assert all(picture.is_visible() for picture in pictures)
+        shown.append(tuple(picture.get_attribute("src") for picture in pictures))
+        page.keyboard.press("ArrowLeft")
+    assert len(set(shown)) == 4
+    expect(player.get_by_test_id("frame-title")).to_have_text(re.compile("feature", re.IGNORECASE))
