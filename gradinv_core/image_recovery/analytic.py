@@ -25,7 +25,7 @@ __all__ = ["peel_image"]
 _REFUSE = 0.5  # relative misfit at which a label and feature plainly do not belong to the gradient
 _SIGMAS = 1.96  # half a confidence interval of 95 %
 _ROUNDING_FLOOR = 1e-2  # of the root mean square: no entry is known better than this times the unit roundoff
-_ROUNDING_RESIDUAL = 1e-6  # a head's relative residual below this is rounding, not added noise
+_ROUNDING_RESIDUAL = 2e-7  # a head's relative residual below this is rounding, not added noise
 
 
 def peel_image(

@@ -87,7 +87,7 @@ def _admm(
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[float, ...]]:
     """Coordinates (k,) of the minimiser, its allowed copy (n,), and the residuals on the way."""
     scale, size = bounds.scale, len(directions.origin)
-    weight = 1 / (_EDGE_SIZE * scale)  # of total variation: it is minus the logarithm of a Laplace prior
+    weight = 2 * bounds.shape[0] / (_EDGE_SIZE * scale)  # of a Laplace prior whose edges have that mean length
     coupling = weight / (_THRESHOLD * scale)
     stacked = sparse.csr_array(sparse.vstack(maps))
     back = sparse.csr_array(stacked.T)

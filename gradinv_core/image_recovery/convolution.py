@@ -18,21 +18,18 @@ import scipy.sparse as sparse
 import torch
 from torch import nn
 
-from gradinv_core.arrays import Array, unit_roundoff
+from gradinv_core.arrays import unit_roundoff
 from gradinv_core.image_recovery.activations import Range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.convolution_matrix import correlation_blocks, output_matrix
 from gradinv_core.image_recovery.read_back import Arriving
 
-__all__ = ["SUM_ROUNDINGS", "ConvolutionEquations", "Solution", "convolution_equations", "noise_scale", "solve_dense"]
+__all__ = ["SUM_ROUNDINGS", "ConvolutionEquations", "convolution_equations"]
 
 SUM_ROUNDINGS = 1 / 6
 """A float32 sum of n products errs by about sqrt(n) times this many units of its typical size."""
 
-_REFINEMENTS = 2  # of the normal equations' solution: they square the condition number, the residuals do not
-_SMALLEST_PRIOR = 1e-14  # of the largest diagonal entry: below, Cholesky would meet rounding only
 _ROUNDINGS = 0.5  # float32 sums of a weight gradient err by about this many units of their root sum of squares
-_FEWEST_CHECKS = 20  # surplus equations below which the noise is not re-estimated from the misfit
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,10 @@ class ConvolutionEquations:
     prior_precision: float
 
     @property
-    def count(self) -> int:
+    def counts(self) -> tuple[int, int]:
         """Equations that carry information: of outputs believed in, and of rows that a gradient reaches."""
-        rows = (self.blocks != 0).any(2).sum() * self.gradient.shape[2]
-        return int((self.believed.diagonal > 0).sum()) + int(rows)
+        rows = int((self.blocks != 0).any(2).sum()) * self.gradient.shape[2]
+        return int((self.believed.diagonal > 0).sum()), rows
 
     def misfits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What x (inputs,) leaves unexplained of the output (outputs,) and of the gradient, shaped like it."""
@@ -76,12 +73,11 @@ class ConvolutionEquations:
         back = torch.from_numpy(self.forward.T @ self.believed.apply(of_output).numpy())
         return back + (self.blocks.transpose(1, 2) @ (self.weights[..., None] * of_gradient)).transpose(1, 2).flatten()
 
-    def chi_square(self, x: torch.Tensor) -> float:
-        """Weighted misfit of both systems; its expectation is the number of surplus equations."""
+    def chi_squares(self, x: torch.Tensor) -> tuple[float, float]:
+        """Weighted misfits of both systems; their expectations are the numbers of surplus equations."""
         of_output, of_gradient = self.misfits(x)
-        return float(of_output @ self.believed.apply(of_output)) + float(
-            (self.weights[..., None] * of_gradient**2).sum()
-        )
+        gradient = float((self.weights[..., None] * of_gradient**2).sum())
+        return float(of_output @ self.believed.apply(of_output)), gradient
 
     def relative_misfit(self, x: torch.Tensor) -> float:
         """``|dL/dW - M x| / |dL/dW|``."""
@@ -104,21 +100,6 @@ def _beyond(misfit: torch.Tensor, data: torch.Tensor, allowed: float) -> float:
     """Relative size of a misfit that is more than three standard deviations of noise allow."""
     total = float(data.square().sum())
     return (max(0.0, float(misfit.square().sum()) - 9 * allowed) / total) ** 0.5 if total > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Solution:
-    """The input of a layer.
-
-    Attributes:
-        belief: about it.
-        rank: how many of its entries the equations determine better than the prior does.
-        scale: variance of the noise, relative to what was assumed.
-    """
-
-    belief: Belief
-    rank: int
-    scale: float
 
 
 def convolution_equations(
@@ -171,58 +152,10 @@ def convolution_equations(
     )
 
 
-def _typical_size(believed: Belief, target: torch.Tensor, row_size: float) -> float:
+def _typical_size(believed: Belief, output: torch.Tensor, row_size: float) -> float:
     """Size of inputs that would make outputs of the observed size."""
     known = believed.diagonal
     if not bool(known.any()):
         return 1.0
-    loudness = float((known * target**2).sum() / known.sum()) ** 0.5
+    loudness = float((known * output**2).sum() / known.sum()) ** 0.5
     return loudness / max(row_size, 1e-30) + 1e-12
-
-
-def normal_matrix(equations: ConvolutionEquations) -> torch.Tensor:
-    """``A^T P A + M^T W M``, (inputs, inputs), without the prior."""
-    back = sparse.csr_array(equations.forward.T)
-    believed = equations.believed
-    if believed.is_diagonal:
-        matrix = torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
-    else:
-        half: Array = back @ believed.precision.numpy()
-        matrix = torch.from_numpy(back @ np.ascontiguousarray(half.T))
-    groups, _, pixels = equations.blocks.shape
-    channels = equations.gradient.shape[2]
-    for group in range(groups):
-        block = equations.blocks[group]
-        added = block.T @ (equations.weights[group][:, None] * block)
-        for channel in range(channels):
-            start = (group * channels + channel) * pixels
-            matrix[start : start + pixels, start : start + pixels] += added
-    return matrix
-
-
-def solve_dense(equations: ConvolutionEquations) -> Solution:
-    """Solve by Cholesky's factorisation: exact error bars, memory of the square of the unknowns.
-
-    The surplus equations check the noise that was assumed: where they fit worse (or better) than it says, all error
-    bars grow (or shrink) by the same factor.
-    """
-    matrix = normal_matrix(equations)
-    prior = max(equations.prior_precision, _SMALLEST_PRIOR * float(matrix.diagonal().max()))
-    matrix.diagonal().add_(prior)
-    factor = torch.linalg.cholesky(matrix)
-    x = equations.prior_mean
-    for _ in range(1 + _REFINEMENTS):
-        gradient = equations.pull(*equations.misfits(x)) - prior * (x - equations.prior_mean)
-        x = x + torch.cholesky_solve(gradient[:, None], factor)[:, 0]
-    variance = torch.cholesky_inverse(factor).diagonal()
-    rank = len(x) - prior * float(variance.sum())
-    scale = noise_scale(equations, x, rank)
-    belief = Belief(x, matrix / scale, (variance * scale).sqrt())
-    return Solution(belief, round(rank), scale)
-
-
-def noise_scale(equations: ConvolutionEquations, x: torch.Tensor, rank: float) -> float:
-    """Variance of the noise, relative to what was assumed, as the surplus equations show it."""
-    surplus = equations.count - rank
-    scale = equations.chi_square(x) / max(surplus, _FEWEST_CHECKS)
-    return max(scale, 1e-6 if surplus > _FEWEST_CHECKS else 1.0)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 
 from gradinv_core.image_recovery.belief import Belief
-from gradinv_core.image_recovery.convolution import ConvolutionEquations, Solution, noise_scale
+from gradinv_core.image_recovery.convolution import ConvolutionEquations
+from gradinv_core.image_recovery.solution import Solution, noise_scale
 
 __all__ = ["solve_iteratively"]
 
@@ -40,12 +41,12 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     probed = _conjugate_gradients(apply, signs, diagonal, _BAR_ITERATIONS, _BAR_TOLERANCE)
     variance = (signs * probed).mean(1).clamp(min=0) + 1 / diagonal  # never surer than with all others known
     # Too few equations leave at least so much open, which a probe that is cut short does not see.
-    open_variance = max(0, len(x) - equations.count) / prior
+    open_variance = max(0, len(x) - sum(equations.counts)) / prior
     variance = variance + max(0.0, open_variance - float(variance.sum())) / len(x)
     rank = len(x) - prior * float(variance.sum().clamp(max=len(x) / prior))
     scale = noise_scale(equations, x, rank)
     std = (variance * scale).sqrt()
-    return Solution(Belief.independent(x, std), round(rank), scale)
+    return Solution(equations, Belief.independent(x, std), round(rank))
 
 
 def _normal(equations: ConvolutionEquations, vector: torch.Tensor) -> torch.Tensor:

@@ -18,22 +18,23 @@ from gradinv_core.image_recovery.completion import Bounds, Completion, complete
 from gradinv_core.image_recovery.convolution import (
     SUM_ROUNDINGS,
     ConvolutionEquations,
-    Solution,
     convolution_equations,
-    solve_dense,
 )
+from gradinv_core.image_recovery.dense import solve_dense
 from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.iterative import solve_iteratively
 from gradinv_core.image_recovery.nonnegative import settle_zeros
 from gradinv_core.image_recovery.open_directions import find_open_directions
 from gradinv_core.image_recovery.read_back import Arriving
+from gradinv_core.image_recovery.solution import Solution
 
 __all__ = ["DENSE_LIMIT", "Solved", "gradient_of", "solve_layer"]
 
 DENSE_LIMIT = 4096
 """Unknowns up to which a layer is solved by factorisation; 4,096 squared float64 entries weigh 134 MB."""
 
-_WORTH_COMPLETING = 1e-3  # error, relative to the input's size, from which bounds and smoothness are called upon
+_WORTH_CLOSING = 1e-3  # error, relative to the input's size, from which bounds and smoothness close open directions ...
+_WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
 _CONTRADICTION = 3.0  # misfit, times this, of a completed input is the share of it that is taken for wrong
 _UNSETTLED = 1e-2  # relative error of the gradient from which units of unknown state dominate it ...
 _HEAVY_TAILS = 3.0  # ... and error bars grow: a wrong unit is no Gaussian error
@@ -106,15 +107,17 @@ def solve_layer(
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
-    belief, completion = solution.belief, None
+    equations, belief, completion = solution.equations, solution.belief, None
     bounded = is_image or limits.low == 0.0
-    if dense and bounded and float(belief.std.square().mean().sqrt()) > _WORTH_COMPLETING * _size(belief, is_image):
-        belief, completion = _complete(link, layer, equations, solution, arriving, limits, is_image)
+    size = _size(belief, is_image)  # 0 below a layer that is dead: nothing there to complete
+    worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
+    if dense and bounded and size > 0 and float(belief.std.square().mean().sqrt()) > worth * size:
+        belief, completion = _complete(link, layer, solution, arriving, limits, is_image)
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
     return Solved(
         arriving=below,
         output=torch.from_numpy(equations.forward @ belief.mean.numpy()) + _bias(layer, equations),
-        equations=equations.count,
+        equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
         completed=completion is not None,
@@ -136,14 +139,14 @@ def _bias(layer: nn.Conv2d, equations: ConvolutionEquations) -> torch.Tensor:
 def _complete(
     link: Link,
     layer: nn.Conv2d,
-    equations: ConvolutionEquations,
     solution: Solution,
     arriving: Arriving,
     limits: Range,
     is_image: bool,
 ) -> tuple[Belief, Completion]:
     """Close what the equations leave open, and say how sure that makes us."""
-    belief, size = solution.belief, _size(solution.belief, is_image)
+    equations, belief = solution.equations, solution.belief
+    size = _size(belief, is_image)
     half_matrix, half_limit = None, None
     if is_image and arriving.silent is not None and bool(arriving.silent.any()):
         rows = torch.nonzero(arriving.silent)[:, 0]

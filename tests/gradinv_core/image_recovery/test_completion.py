@@ -94,11 +94,18 @@ def test_a_row_of_pixels_is_a_linear_programme():
     value = complete(OpenDirections(origin, None, torch.diag(diagonal)), bounds).value.numpy()
 
     steps = np.diff(np.eye(size), axis=0)
-    never = np.vstack([np.hstack([sign * steps, -np.eye(size - 1)]) for sign in (1, -1)] + [np.hstack([rows, np.zeros((1, size - 1))])])
+    never = np.vstack(
+        [np.hstack([sign * steps, -np.eye(size - 1)]) for sign in (1, -1)]
+        + [np.hstack([rows, np.zeros((1, size - 1))])]
+    )
     fixed = np.zeros((len(known), 2 * size - 1))
     fixed[range(len(known)), list(known)] = 1
     best = linprog(
-        np.r_[np.zeros(size), np.ones(size - 1)], never, np.r_[np.zeros(2 * size - 2), -0.95], fixed, list(known.values()),
+        np.r_[np.zeros(size), np.ones(size - 1)],
+        never,
+        np.r_[np.zeros(2 * size - 2), -0.95],
+        fixed,
+        list(known.values()),
         [(0, 1)] * size + [(0, None)] * (size - 1),
     )
     assert np.abs(np.diff(value)).sum() == pytest.approx(best.fun, abs=2e-3)

@@ -32,9 +32,7 @@ def test_the_open_subspace_is_found_whole():
     torch.testing.assert_close(directions.basis.T @ directions.basis, torch.eye(OPEN, dtype=torch.float64))
     projected = directions.basis @ directions.basis.T @ vectors[:, :OPEN]
     torch.testing.assert_close(projected, vectors[:, :OPEN], rtol=0, atol=1e-6)
-    torch.testing.assert_close(
-        directions.precision.diagonal().sort().values, precisions()[:OPEN], rtol=1e-4, atol=0
-    )
+    torch.testing.assert_close(directions.precision.diagonal().sort().values, precisions()[:OPEN], rtol=1e-4, atol=0)
     assert torch.equal(directions.precision, torch.diag(directions.precision.diagonal()))
 
 
@@ -68,7 +66,9 @@ def test_coordinates_and_matrices_go_there_and_back(open_):
     coordinates = torch.randn(basis.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(directions.at(coordinates), belief.mean + basis @ coordinates)
     torch.testing.assert_close(directions.along(basis @ coordinates), coordinates)
-    matrix = sparse.csr_array(sparse.diags_array([[2.0] * SIZE, [1.0] * (SIZE - 1), [1.0] * (SIZE - 1)], offsets=[0, 1, -1]))
+    matrix = sparse.csr_array(
+        sparse.diags_array([[2.0] * SIZE, [1.0] * (SIZE - 1), [1.0] * (SIZE - 1)], offsets=[0, 1, -1])
+    )
     dense = torch.from_numpy(matrix.toarray())
     torch.testing.assert_close(directions.compress(matrix), basis.T @ dense @ basis)
 

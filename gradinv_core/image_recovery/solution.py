@@ -1,0 +1,43 @@
+"""What solving a layer's equations gives, and how the equations that are left over check the noise assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gradinv_core.image_recovery.belief import Belief
+from gradinv_core.image_recovery.convolution import ConvolutionEquations
+
+__all__ = ["FEWEST_CHECKS", "Solution", "noise_scale"]
+
+FEWEST_CHECKS = 20
+"""Surplus equations below which the noise is not re-estimated from the misfit."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The input of a layer.
+
+    Attributes:
+        equations: those that were solved, with their noise as it turned out to be.
+        belief: about the input.
+        rank: how many of its entries the equations determine better than the prior does.
+    """
+
+    equations: ConvolutionEquations
+    belief: Belief
+    rank: int
+
+
+def noise_scale(equations: ConvolutionEquations, x: torch.Tensor, rank: float) -> float:
+    """Variance of the noise, relative to what was assumed, as the surplus equations show it.
+
+    Args:
+        equations: both systems.
+        x: (inputs,) their solution.
+        rank: unknowns they determine.
+    """
+    surplus = sum(equations.counts) - rank
+    scale = sum(equations.chi_squares(x)) / max(surplus, FEWEST_CHECKS)
+    return max(scale, 1e-6 if surplus > FEWEST_CHECKS else 1.0)
