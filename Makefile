@@ -17,10 +17,13 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks --benchmark-enable --benchmark-only -q
 
-# Success rates on gradients of real networks, and the exact solver against the paper's searches. Minutes.
+# Success rates on gradients of real networks, the exact solver against the paper's searches, and recovered images,
+# layer by layer against gradient matching. The images take most of an hour; name parts to run some of them, as in
+# OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/study_image_recovery.py noise
 study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_label_recovery.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/compare_searches.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

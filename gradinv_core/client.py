@@ -6,7 +6,6 @@ metrics read it, attacks never import this module.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +16,7 @@ from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
 from gradinv_core.images import check_image
 from gradinv_core.labels import check_soft_label
 from gradinv_core.networks import find_head
+from gradinv_core.twin import private_twin
 
 __all__ = ["Truth", "capture_gradients", "client_truth"]
 
@@ -63,7 +63,7 @@ def capture_gradients(model: nn.Module, image: torch.Tensor, soft_label: ArrayLi
         NonFiniteError: NaN or infinity in the image, the label, the logits or the gradient.
         LabelError: the label is not on the probability simplex.
     """
-    batch, twin = _as_input(model, image), _private_twin(model)
+    batch, twin = _as_input(model, image), private_twin(model)
     parameters = dict(twin.named_parameters())
     with torch.enable_grad():
         logits = _forward(twin, batch)
@@ -92,7 +92,7 @@ def client_truth(model: nn.Module, image: torch.Tensor, soft_label: ArrayLike) -
         OptionError: the network has no fully connected layer.
         ShapeError, NonFiniteError, LabelError: as in `capture_gradients`.
     """
-    batch, twin = _as_input(model, image), _private_twin(model)
+    batch, twin = _as_input(model, image), private_twin(model)
     seen: list[torch.Tensor] = []
     twin.get_submodule(find_head(twin)).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
@@ -119,16 +119,6 @@ def _as_input(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
     if first is None:
         raise OptionError(f"network: expected one with parameters, got {type(model).__name__} without any.")
     return checked.to(first)[None]
-
-
-def _private_twin(model: nn.Module) -> nn.Module:
-    """Copy of the modules that shares the memory of every weight, in evaluation mode, with gradients switched on.
-
-    The caller's model may be shared between threads, frozen or in training mode; the twin leaves all of that alone.
-    """
-    shared: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
-    shared |= {id(parameter): nn.Parameter(parameter.detach()) for parameter in model.parameters()}
-    return copy.deepcopy(model, shared).eval()
 
 
 def _forward(twin: nn.Module, batch: torch.Tensor) -> torch.Tensor:

@@ -33,15 +33,12 @@ class NetworkSpec:
         title: for people.
         description: one sentence.
         image_size: side of the square images it expects, in pixels.
-        exact_image: whether the image follows from the gradient by linear algebra alone: every activation is
-            invertible, or every layer fully connected. The others need priors or gradient matching.
     """
 
     name: str
     title: str
     description: str
     image_size: int
-    exact_image: bool
 
 
 def _fully_connected(classes: int, head_bias: bool, widths: tuple[int, ...]) -> nn.Sequential:
@@ -74,41 +71,39 @@ _Builder = Callable[[int, bool], nn.Module]
 
 _CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
     (
-        NetworkSpec("fcn4", "Fully connected, 4 layers", "The paper's network for exact images.", 64, True),
+        NetworkSpec("fcn4", "Fully connected, 4 layers", "The paper's network for exact images.", 64),
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 64 * 64, 4096, 1024, 256)),
     ),
     (
-        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; untrained, or trained on digits.", 32, True),
+        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; untrained, or trained on digits.", 32),
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 32 * 32, 64, 48)),
     ),
     (
-        NetworkSpec(
-            "lenet_sigmoid", "LeNet, sigmoid", "The classic target; untrained, or trained on digits.", 32, True
-        ),
+        NetworkSpec("lenet_sigmoid", "LeNet, sigmoid", "The classic target; untrained, or trained on digits.", 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.Sigmoid),
     ),
     (
-        NetworkSpec("lenet_tanh", "LeNet, tanh", "Invertible activation with both signs.", 32, True),
+        NetworkSpec("lenet_tanh", "LeNet, tanh", "Invertible activation with both signs.", 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.Tanh),
     ),
     (
-        NetworkSpec("lenet_leaky_relu", "LeNet, leaky ReLU", "Invertible, but with a kink.", 32, True),
+        NetworkSpec("lenet_leaky_relu", "LeNet, leaky ReLU", "Invertible, but with a kink.", 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.LeakyReLU),
     ),
     (
-        NetworkSpec("lenet_relu", "LeNet, ReLU", "Half of the signs are lost: no exact route.", 32, False),
+        NetworkSpec("lenet_relu", "LeNet, ReLU", "Half of the signs are lost; bounds and smoothness help out.", 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.ReLU),
     ),
     (
-        NetworkSpec("alexnet", "AlexNet", "Large fully connected layers after pooling.", 224, False),
+        NetworkSpec("alexnet", "AlexNet", "Large fully connected layers after pooling.", 224),
         lambda classes, head_bias: _torchvision(classes, head_bias, "alexnet"),
     ),
     (
-        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64, False),
+        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64),
         lambda classes, head_bias: _torchvision(classes, head_bias, "resnet18"),
     ),
     (
-        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64, False),
+        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64),
         lambda classes, head_bias: _torchvision(classes, head_bias, "resnet50"),
     ),
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from gradinv_core.errors import ShapeError
 from gradinv_core.image_recovery.chain import check_shape
-from gradinv_core.image_recovery.matching.twin import private_twin
+from gradinv_core.twin import private_twin
 
 __all__ = ["LayerBudget", "layer_budget"]
 

@@ -46,7 +46,7 @@ def check_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
     """
     sizes = tuple(input_shape) if isinstance(input_shape, Sequence) and not isinstance(input_shape, str) else ()
     if len(sizes) != 3 or not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
-        raise ShapeError(f"input_shape: expected (channels, height, width), got {input_shape!r}.")
+        raise ShapeError(f"input_shape: expected (channels, height, width), all above 0, got {input_shape!r}.")
     return sizes[0], sizes[1], sizes[2]
 
 

@@ -36,7 +36,7 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
     """
     of_output, of_gradient = _of_output(equations), _of_gradient(equations)
     tolerated = _TOLERATED
-    for _ in range(_BALANCINGS):
+    for remaining in reversed(range(_BALANCINGS)):
         matrix = of_output + of_gradient
         prior = max(equations.prior_precision, _SMALLEST_PRIOR * float(matrix.diagonal().max()))
         matrix.diagonal().add_(prior)
@@ -48,7 +48,7 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
         covariance = torch.cholesky_inverse(factor)
         rank = len(x) - prior * float(covariance.diagonal().sum())
         ratio = _imbalance(equations, x, rank, float((covariance * of_gradient).sum()))
-        if 1 / tolerated < ratio < tolerated:
+        if 1 / tolerated < ratio < tolerated or not remaining:
             break
         tolerated = _BALANCED
         equations = replace(equations, weights=equations.weights / ratio)

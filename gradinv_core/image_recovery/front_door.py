@@ -46,7 +46,7 @@ def reconstruct_image(
         gradients: ``{parameter name: gradient}`` of one sample, as from `capture_gradients`.
         input_shape: (channels, height, width) of the image.
         method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
-            "auto": the first where the network allows it, the second elsewhere.
+            "auto": the first where the network allows it, the second elsewhere and where a label is handed in alone.
         label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
             alone; the analytic route wants the feature with it.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
@@ -73,7 +73,8 @@ def reconstruct_image(
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
     check_shape(input_shape)
     why_not = ""
-    if method != "matching":
+    label_alone = label is not None and feature is None
+    if method == "analytic" or (method == "auto" and not label_alone):
         try:
             recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop)
             return replace(recovery, seconds=time.perf_counter() - started)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -38,6 +38,7 @@ _WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
 _CONTRADICTION = 3.0  # misfit, times this, of a completed input is the share of it that is taken for wrong
 _UNSETTLED = 1e-2  # relative error of the gradient from which units of unknown state dominate it ...
 _HEAVY_TAILS = 3.0  # ... and error bars grow: a wrong unit is no Gaussian error
+_SHARED_ROUNDINGS = 8.0  # units of rounding that p - y, hence every gradient, errs by as a whole
 _SMALLEST_OPEN = 1e-6  # standard deviation, likewise, of directions a completion may move along
 
 
@@ -108,6 +109,9 @@ def solve_layer(
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
     equations, belief, completion = solution.equations, solution.belief, None
+    if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows
+        belief = _with_shared_rounding(belief, _SHARED_ROUNDINGS * unit_roundoff(gradient))
+        solution = replace(solution, belief=belief)
     bounded = is_image or limits.low == 0.0
     size = _size(belief, is_image)  # 0 below a layer that is dead: nothing there to complete
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
@@ -123,6 +127,11 @@ def solve_layer(
         completed=completion is not None,
         convergence=() if completion is None else completion.convergence,
     )
+
+
+def _with_shared_rounding(belief: Belief, relative_std: float) -> Belief:
+    shared = belief.with_common_factor(relative_std)
+    return replace(shared, std=(belief.std**2 + (relative_std * belief.mean) ** 2).sqrt())
 
 
 def _size(belief: Belief, is_image: bool) -> float:

@@ -28,7 +28,8 @@ __all__ = ["Peeled", "peel"]
 
 _ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
 _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what was handed down
-_POOLING_ROUNDS = 6  # of solving a pooled layer and reading its activation around the solution
+_POOLING_ROUNDS = 20  # of solving a pooled layer and reading its activation around the solution ...
+_POOLING_SETTLED = 1e-7  # ... until the output moves by less than this share
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,10 @@ def _solve(
                 f"below it."
             )
         solved = solve_layer(link, at_output, gradients, noise_std, limits, is_image=len(below) == 1)
+        moved = float("inf") if guess is None else float((solved.output - guess).norm())
         guess = solved.output
+        if moved < _POOLING_SETTLED * float(guess.norm()):
+            break
     return solved
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 
 from gradinv_core import ImageRecovery, capture_gradients, reconstruct_image
-from gradinv_core.augmentation import AugmentedSample, Augmentation, augment
+from gradinv_core.augmentation import Augmentation, AugmentedSample, augment
 from gradinv_core.checkpoints import UNTRAINED, available_stages, describe_stage, load_checkpoint
 from gradinv_core.datasets import load_dataset
 from gradinv_core.label_recovery import Status
@@ -179,14 +178,14 @@ def noisy(gradients: dict[str, torch.Tensor], level: float, seed: int) -> Iterat
 
 def study_resnet() -> None:
     """Whether the recovered label costs gradient matching anything against the true one."""
-    print(f"\nresnet18 at 32 x 32, {RESNET_ITERATIONS} steps   label recovered     label given      difference  seconds")
+    print(
+        f"\nresnet18 at 32 x 32, {RESNET_ITERATIONS} steps   label recovered     label given      difference  seconds"
+    )
     differences = []
     for index in range(RESNET_IMAGES):
         model, client = build_network("resnet18", CLASSES, seed=index), sample(index)
         recovered = matching(model, client, index, iterations=RESNET_ITERATIONS)
-        given = matching(
-            model, client, index, iterations=RESNET_ITERATIONS, label_mode="given", label=client.label
-        )
+        given = matching(model, client, index, iterations=RESNET_ITERATIONS, label_mode="given", label=client.label)
         differences.append(recovered.decibels - given.decibels)
         print(
             f"image {index:<33} {recovered.decibels:12.2f} dB {given.decibels:12.2f} dB {differences[-1]:12.2f} dB "

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.matching.autograd_route import AutogradRoute
 from gradinv_core.image_recovery.matching.distance import DISTANCE_FUNCTIONS
 from gradinv_core.image_recovery.matching.inner_inputs import known_inputs
@@ -18,8 +19,9 @@ from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.image_recovery.matching.restarts import Starts, search
 from gradinv_core.image_recovery.matching.result import MatchResult
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
-from gradinv_core.image_recovery.matching.twin import check_input_shape, private_twin, trial_run
+from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
+from gradinv_core.twin import private_twin
 
 __all__ = ["match_gradients"]
 
@@ -68,7 +70,7 @@ def match_gradients(
     started = time.perf_counter()
     options = MatchingOptions() if options is None else options
     with torch.inference_mode(False), torch.no_grad():
-        shape = check_input_shape(input_shape)
+        shape = check_shape(input_shape)
         twin = private_twin(model)
         observed = observe_gradient(twin, gradients)
         trial = trial_run(twin, shape)

@@ -146,7 +146,7 @@ def test_images_that_do_not_fit_are_refused():
 
 @pytest.mark.parametrize("shape", [192, "rgb", (3, 8), (3, 8, 8, 1), (3.0, 8.0, 8.0), (3, 0, 8), (True, 8, 8), None])
 def test_a_shape_is_three_whole_numbers(shape):
-    with pytest.raises(ShapeError, match=r"input_shape: expected \(channels, height, width\), got"):
+    with pytest.raises(ShapeError, match=r"input_shape: expected \(channels, height, width\), all above 0, got"):
         check_shape(shape)
 
 

@@ -27,7 +27,7 @@ def cost(x, directions, bounds):
     """What the completion promises to minimise, over all n coordinates."""
     apart = x - directions.origin.numpy()
     misfit = apart @ directions.precision.numpy() @ apart / 2
-    return misfit + edges(x.reshape(bounds.shape)).sum() / (EDGE * bounds.scale)
+    return misfit + edges(x.reshape(bounds.shape)).sum() * 2 * bounds.shape[0] / (EDGE * bounds.scale)
 
 
 def reference(directions, bounds):
@@ -37,7 +37,7 @@ def reference(directions, bounds):
 
     def rounded(x, corner):
         lengths = np.sqrt(edges(x.reshape(bounds.shape)) ** 2 + corner**2)
-        return (x - origin) @ precision @ (x - origin) / 2 + lengths.sum() / (EDGE * bounds.scale)
+        return (x - origin) @ precision @ (x - origin) / 2 + lengths.sum() * 2 * bounds.shape[0] / (EDGE * bounds.scale)
 
     limits = []
     if bounds.half_matrix is not None:

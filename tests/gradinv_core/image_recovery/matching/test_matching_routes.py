@@ -13,8 +13,8 @@ from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
 from gradinv_core.image_recovery.matching.objective import Candidate, Objective
 from gradinv_core.image_recovery.matching.observed import observe_gradient
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
-from gradinv_core.image_recovery.matching.twin import private_twin
 from gradinv_core.networks import build_network
+from gradinv_core.twin import private_twin
 
 LABEL = mixup_label(1, 3, 5, 0.65, 0.1)
 SHAPE = (2, 9, 7)

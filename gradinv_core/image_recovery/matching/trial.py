@@ -1,44 +1,15 @@
-"""A private copy of the network for the search, and one trial run through it."""
+"""One trial run through the network: what it answers, and what its fully connected layers get to see."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
+from gradinv_core.errors import NonFiniteError, ShapeError
 
-__all__ = ["Trial", "check_input_shape", "private_twin", "trial_run"]
-
-
-def private_twin(model: nn.Module) -> nn.Module:
-    """Copy of the modules that shares the memory of every weight, in evaluation mode, with gradients switched on.
-
-    The caller's model may be shared between threads, frozen or in training mode; the twin leaves all of that alone.
-
-    Raises:
-        OptionError: the model has no parameters.
-    """
-    if next(model.parameters(), None) is None:
-        raise OptionError(f"network: expected one with parameters, got {type(model).__name__} without any.")
-    shared: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
-    shared |= {id(parameter): nn.Parameter(parameter.detach()) for parameter in model.parameters()}
-    return copy.deepcopy(model, shared).eval()
-
-
-def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
-    """The image's (channels, height, width) as a tuple.
-
-    Raises:
-        ShapeError: not three whole numbers above 0.
-    """
-    sizes = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
-    if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ShapeError(f"input_shape: expected (channels, height, width), all above 0, got {input_shape!r}.")
-    return sizes[0], sizes[1], sizes[2]
+__all__ = ["Trial", "trial_run"]
 
 
 @dataclass(frozen=True)
