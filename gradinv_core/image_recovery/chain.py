@@ -123,9 +123,10 @@ def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module
 def _check_module(name: str, module: nn.Module) -> None:
     # A subclass may compute something else, so the very types alone are known.
     if type(module) not in (*_KNOWN, *_SILENT):
+        found = f"layer {name} is a {type(module).__name__}" if name else f"{type(module).__name__} is no plain chain"
         raise NoExactRouteError(
-            f"no exact route to the image is known for this network yet: layer {name or 'input'} is a "
-            f"{type(module).__name__}. Label and feature are recovered all the same."
+            f"no exact route to the image is known for this network yet: {found}. Label and feature are recovered all "
+            f"the same."
         )
     batch_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
     if batch_norm and (module.running_mean is None or module.running_var is None):

@@ -23,6 +23,7 @@ _TOLERANCE = 1e-5  # of the image's scale: a step or a violation smaller than th
 _RELAXATION = 1.6  # over-relaxation, as Boyd et al. recommend
 _EDGE_SIZE = 0.04  # typical difference between neighbours, in units of the scale
 _THRESHOLD = 0.02  # edges that one ADMM step flattens, likewise: balances the two residuals
+_MEAN_FIELD = 1.25  # how much too narrow such bars are, measured on 20 LeNets: the fixed point leaves correlations out
 _BAR_ROUNDS = 3  # of the error bars' fixed point
 
 
@@ -160,4 +161,4 @@ def _error_bars(
         root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
         of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
         spread = of_edges.reshape(2, channels, -1).sum((0, 1))
-    return root.square().sum(0).sqrt(), smoothness
+    return _MEAN_FIELD * root.square().sum(0).sqrt(), smoothness

@@ -130,7 +130,7 @@ def test_the_last_layer_must_give_the_logits():
         chain(nn.Flatten())
     with pytest.raises(NoExactRouteError, match=r"expected a network that ends in a linear layer.* ends in Softplus"):
         chain(nn.Flatten(), head(192), nn.Softplus())
-    with pytest.raises(NoExactRouteError, match="layer input is a Bilinear"):
+    with pytest.raises(NoExactRouteError, match="Bilinear is no plain chain"):
         network_chain(nn.Bilinear(3, 3, 3), SHAPE)
 
 
