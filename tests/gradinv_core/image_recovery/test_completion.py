@@ -168,7 +168,8 @@ def test_smoothness_is_what_the_bars_follow_from():
     assert torch.linalg.eigvalsh(smoothness).min() > -1e-9
     assert float(smoothness.sum(1).abs().max()) < 1e-9 * float(smoothness.diagonal().max())  # a flat picture is free
     covariance = torch.linalg.inv(directions.precision + smoothness)
-    torch.testing.assert_close(completion.std, covariance.diagonal().sqrt())
+    wider = 1.25  # the factor by which such bars were measured to be too narrow
+    torch.testing.assert_close(completion.std, wider * covariance.diagonal().sqrt())
 
 
 def test_both_bases_lead_to_the_same_picture():

@@ -134,7 +134,7 @@ def test_unusable_requests_are_one_clear_error(chain, picture):
         reconstruct_image(chain, gradients, SHAPE, label=LABEL, feature=torch.ones(431))
     with pytest.raises(RankError, match="a pair that does not multiply to the gradient of the last layer"):
         reconstruct_image(chain, gradients, SHAPE, label=LABEL, feature=torch.ones(432))
-    with pytest.raises(ShapeError, match=r"input_shape: expected \(channels, height, width\), all above 0, got \(3, 12\)"):
+    with pytest.raises(ShapeError, match=r"expected \(channels, height, width\), all above 0, got \(3, 12\)"):
         reconstruct_image(chain, gradients, (3, 12))
     with pytest.raises(ShapeError, match=r"expected an image the network can take; layer 3 cannot take \(588,\)"):
         reconstruct_image(chain, gradients, (3, 14, 14))
