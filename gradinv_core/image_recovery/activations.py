@@ -12,9 +12,9 @@ from torch import nn
 __all__ = ["ACTIVATIONS", "PIXELS", "Inverted", "Range", "invert", "output_range"]
 
 _EDGE = 1e-12  # how close to its bound an output may come before its inverse would be infinite
-_ACTIVE_SIGMAS = 10.0  # a ReLU output this far above its noise counts as active ...
-_RARE = 1e-4  # share of units that lie too near the kink to tell, below which none is expected
+_ACTIVE_SIGMAS = (10.0, 3.0, 1.0, 0.0)  # a ReLU output this far above its noise is active; the next if none is
 _ACTIVE_SHARE = 1e-6  # ... if it is also this large beside the others: zeros err with heavy tails
+_RARE = 1e-4  # share of units that lie too near the kink to tell, below which none is expected
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,13 @@ def _relu(output: torch.Tensor, std: torch.Tensor) -> Inverted:
     ten times ``std`` is beside the typical output. Where that is less than one unit in ten thousand, none is expected.
     """
     typical = output.square().mean().sqrt().clamp(min=1e-300)
-    active = (output > _ACTIVE_SIGMAS * std) & (output > _ACTIVE_SHARE * typical)
-    margin = (
-        torch.where(output > 0, _ACTIVE_SIGMAS, 1.0) * std
-    )  # a completion's zeros are surer than what came out small
+    active = torch.zeros_like(output, dtype=torch.bool)
+    for sigmas in _ACTIVE_SIGMAS:
+        active = (output > sigmas * std) & (output > _ACTIVE_SHARE * typical)
+        if bool(active.any()):
+            break
+    # A completion's zeros are surer than what came out small.
+    margin = torch.where(output > 0, _ACTIVE_SIGMAS[0], 1.0) * std
     chance = (margin / typical).clamp(max=0.5)
     doubt = torch.where(active | (chance < _RARE), 0.0, chance.sqrt())
     return Inverted(output, active.to(output), torch.zeros_like(output), doubt)

@@ -26,6 +26,7 @@ _REFUSE = 0.5  # relative misfit at which a label and feature plainly do not bel
 _SIGMAS = 1.96  # half a confidence interval of 95 %
 _ROUNDING_FLOOR = 1e-2  # of the root mean square: no entry is known better than this times the unit roundoff
 _ROUNDING_RESIDUAL = 2e-7  # a head's relative residual below this is rounding, not added noise
+_STOPPED = "Layer by layer, by linear algebra; stopped before the image was reached."
 
 
 def peel_image(
@@ -64,7 +65,7 @@ def peel_image(
     return ImageRecovery(
         image=last.value.reshape(shape) if reached else torch.full(shape, 0.5, dtype=torch.float64),
         method="analytic",
-        reason=_reason(peeled.layers),
+        reason=_reason(peeled.layers) if reached else _STOPPED,
         steps=(*peeled.steps[:-1], _as_image(last, shape)) if reached else peeled.steps,
         layers=peeled.layers,
         label=answer,

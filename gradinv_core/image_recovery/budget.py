@@ -45,6 +45,7 @@ def layer_budget(model: nn.Module, input_shape: Sequence[int]) -> tuple[LayerBud
 
     Raises:
         ShapeError: the network cannot take such an image.
+        OptionError: it has no parameters.
     """
     shape = check_shape(input_shape)
     with torch.inference_mode(False), torch.no_grad():
@@ -53,10 +54,10 @@ def layer_budget(model: nn.Module, input_shape: Sequence[int]) -> tuple[LayerBud
         for name, module in twin.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
                 module.register_forward_hook(_recorder(name, found))
-        first = next(model.parameters(), torch.zeros(1))
+        first = next(model.parameters())
         try:
             twin(torch.zeros((1, *shape), dtype=first.dtype, device=first.device))
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             raise ShapeError(
                 f"input_shape: expected an image the network can take, got {shape} ({str(error).splitlines()[0]})."
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ __all__ = ["Link", "check_shape", "leaves_before_head", "network_chain"]
 _SILENT = (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # nothing to invert in evaluation mode
 _WEIGHTED = (nn.Linear, nn.Conv2d)
 _KNOWN = (*_WEIGHTED, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm1d, *ACTIVATIONS)
+_LARGEST_POOLED = 16384  # entries whose averages alone are known hang together: their precision weighs 2.1 GB here
 _SOFTPLUS_THRESHOLD = 16.0  # from here on it is a straight line to float32's precision, whatever PyTorch switches to
 
 
@@ -62,7 +64,7 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
         The links from the input to the head, those that change nothing left out.
 
     Raises:
-        NoExactRouteError: anything else is in the network; the message names it.
+        NoExactRouteError: anything else is in the network, or a pooling layer too large; the message names it.
         ShapeError: images of this shape do not fit the network.
     """
     shape: tuple[int, ...] = check_shape(input_shape)
@@ -87,6 +89,11 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
                 f"no exact route to the image is known for this network: linear layer {name} acts on the last axis of "
                 f"{shape}; expected one that follows nn.Flatten. Label and feature are recovered all the same."
             )
+        if isinstance(module, nn.AvgPool2d) and prod(shape) > _LARGEST_POOLED:
+            raise NoExactRouteError(
+                f"no exact route to the image fits into memory for this network: layer {name} pools {prod(shape):,} "
+                f"entries, expected at most {_LARGEST_POOLED:,}. Label and feature are recovered all the same."
+            )
         if not links and not isinstance(module, (*_WEIGHTED, *_SILENT)):
             raise NoExactRouteError(
                 f"no exact route to the image is known for this network yet: it begins with a {type(module).__name__}, "
@@ -109,6 +116,9 @@ def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module
     Args:
         model: any network.
         head: name of its last linear layer.
+
+    Returns:
+        (name, module) of each; none where no plain ``nn.Sequential`` leads to the head.
     """
     parts = head.split(".")
     for depth in range(len(parts)):
@@ -116,7 +126,9 @@ def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module
         module = model.get_submodule(name)
         if isinstance(module, nn.Sequential):
             leaves = _leaves(module, name)
-            return leaves[: [leaf for leaf, _ in leaves].index(head)]
+            names = [leaf for leaf, _ in leaves]
+            if head in names:
+                return leaves[: names.index(head)]
     return []
 
 
@@ -166,19 +178,20 @@ def _leaves(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
     # Not named_children(): that leaves out the second use of a shared activation.
     return [
         leaf
-        for child, inner in module._modules.items()
-        if inner is not None
+        for child, inner in module.named_modules(remove_duplicate=False)
+        if child and "." not in child
         for leaf in _leaves(inner, f"{name}.{child}" if name else child)
     ]
 
 
 def _output_shape(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape after a module, found without a number computed or a statistic touched."""
-    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
-    plan = {key: value.detach().to("meta") for key, value in tensors}
-    kind = next((value.dtype for value in plan.values()), torch.float32)
+    # A copy: `functional_call` would put its tensors into the caller's module while another thread may be using it.
+    plan: dict[int, object] = {id(value): value.detach().to("meta") for value in module.buffers()}
+    plan |= {id(value): nn.Parameter(value.detach().to("meta"), False) for value in module.parameters()}
+    kind = next((value.dtype for value in module.parameters()), torch.float32)
     try:
-        result = torch.func.functional_call(module, plan, (torch.empty((2, *shape), dtype=kind, device="meta"),))
+        result = copy.deepcopy(module, plan).eval()(torch.empty((2, *shape), dtype=kind, device="meta"))
     except (RuntimeError, ValueError, IndexError) as error:
         raise ShapeError(
             f"input_shape: expected an image the network can take; layer {name} cannot take {tuple(shape)}, "

@@ -161,4 +161,5 @@ def _error_bars(
         root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
         of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
         spread = of_edges.reshape(2, channels, -1).sum((0, 1))
-    return _MEAN_FIELD * root.square().sum(0).sqrt(), smoothness
+    std = (_MEAN_FIELD**2 * root.square().sum(0) + directions.closed_std**2).sqrt()
+    return std, smoothness

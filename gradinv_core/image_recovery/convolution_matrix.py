@@ -21,9 +21,8 @@ def tap_positions(layer: nn.Conv2d | nn.AvgPool2d, input_shape: tuple[int, ...])
     """
     height, width = input_shape[1:]
     pixels = torch.arange(1, height * width + 1, dtype=torch.float64).reshape(1, 1, height, width)
-    pair = nn.modules.utils._pair
-    kernel, stride = pair(layer.kernel_size), pair(layer.stride)
-    dilation = pair(layer.dilation) if isinstance(layer, nn.Conv2d) else (1, 1)
+    kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
+    dilation = _pair(layer.dilation) if isinstance(layer, nn.Conv2d) else (1, 1)
     if layer.padding == "same":  # as PyTorch does it: the odd row and column go to the end
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         pixels = functional.pad(
@@ -31,8 +30,13 @@ def tap_positions(layer: nn.Conv2d | nn.AvgPool2d, input_shape: tuple[int, ...])
         )
         padding = (0, 0)
     else:
-        padding = (0, 0) if layer.padding == "valid" else pair(layer.padding)
+        padding = (0, 0) if isinstance(layer.padding, str) else _pair(layer.padding)
     return functional.unfold(pixels, kernel, dilation, padding, stride)[0].numpy().round().astype(np.int64) - 1
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    """Vertical and horizontal: pooling keeps one number where both are the same."""
+    return (size, size) if isinstance(size, int) else (size[0], size[-1])
 
 
 def output_matrix(layer: nn.Conv2d, input_shape: tuple[int, ...]) -> sparse.csr_array:

@@ -40,6 +40,7 @@ _LONGEST_STEP = 2.0  # in log lambda
 _SETTLED = 1e-12  # relative step at which a start has arrived
 _SLACK = 1e-6  # of the largest entry: a feature this far outside its range is rounding
 _FLOOR = 1e-2
+_SHARP = 3e-5  # relative width of the head's own answer below which nothing is gained by asking further
 _SAME = 1e-5  # relative distance of two roots that are one
 _GOOD = 30.0  # misfit per degree of freedom that roughly known rounding still explains
 _BLIND = 0.1  # relative standard deviation from which a root says nothing
@@ -116,8 +117,8 @@ class _Evidence:
 def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> LabelRecovery:
     """Recover label and feature from the gradients of the whole network.
 
-    The head is asked first. Where it leaves more than one lambda, as for one-hot predictions and for labels without
-    structure, the layer below it is asked too; ``window`` says which of them decided.
+    The head is asked first. Where it leaves more than a sliver of lambda, as for one-hot predictions and for labels
+    without structure, the layer below it is asked too; ``window`` says which of them decided.
 
     Args:
         model: the network, with the weights the client used. The layer below the head is found where it stands in the
@@ -133,7 +134,8 @@ def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tenso
     """
     view = observe_head(model, gradients)
     answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
-    if answer.status is not Status.AMBIGUOUS:
+    sure = answer.status is Status.UNIQUE
+    if answer.status is Status.VANISHED or (sure and _width(answer) < _SHARP):
         return answer
     head = observe_heads(view.weight, view.weight_grad[None], view.bias)
     evidence = _gather(model, gradients, head, view.weight_grad)
@@ -141,10 +143,17 @@ def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tenso
         return answer
     modes, evaluations = _roots(evidence)
     modes = [mode for mode in modes if _is_label(head, mode)]
-    if not modes:
+    if sure:  # then the layer below may sharpen what the head knows, and nothing else
+        modes = [mode for mode in modes if abs(mode.scale / answer.scale - 1) < 2 * _width(answer)]
+    if not modes or (sure and (len(modes) > 1 or modes[0].high - modes[0].low > _width(answer) * abs(answer.scale))):
         return answer
     search = Search(tuple(modes), complete=True, evaluations=answer.evaluations + evaluations)
     return report(head, search, None, "layer_below", Window.LAYER_BELOW)
+
+
+def _width(answer: LabelRecovery) -> float:
+    """Relative width of the range of lambda that the head leaves."""
+    return sum(high - low for low, high in answer.intervals) / abs(answer.scale)
 
 
 def _gather(
@@ -155,7 +164,7 @@ def _gather(
     for name, module in reversed(leaves_before_head(model, find_head(model))):
         if isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm1d | nn.BatchNorm2d):
             return _of_layer(name, module, activation, gradients, head, weight_grad)
-        if isinstance(module, ACTIVATIONS) and activation is None:
+        if type(module) in ACTIVATIONS and activation is None:  # a subclass may compute something else
             activation = module
         elif not isinstance(module, nn.Flatten | nn.Dropout | nn.Identity):
             return None

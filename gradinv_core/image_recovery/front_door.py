@@ -108,7 +108,13 @@ def _analytic(
             raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
         if not answer.feature.any():
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
-    return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop)
+    try:
+        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop)
+    except torch.linalg.LinAlgError as error:
+        raise NoExactRouteError(
+            "the equations of this network are too badly conditioned to be solved in float64; gradient matching "
+            "(method='matching') needs none."
+        ) from error
 
 
 def _matching(

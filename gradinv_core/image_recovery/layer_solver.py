@@ -69,11 +69,14 @@ def gradient_of(gradients: Mapping[str, torch.Tensor], name: str, shape: torch.S
     """One entry of the gradients, checked.
 
     Raises:
-        OptionError, ShapeError, NonFiniteError: it is missing, has another shape, or is not finite.
+        OptionError, ShapeError, NonFiniteError: it is missing, no tensor or of another shape, or not finite.
     """
     if name not in gradients:
         raise OptionError(f"gradients: expected an entry {name}, got {', '.join(gradients) or 'none'}.")
-    gradient = gradients[name].detach()
+    gradient = gradients[name]
+    if not isinstance(gradient, torch.Tensor):
+        raise ShapeError(f"gradient {name}: expected a torch tensor, got {type(gradient).__name__}.")
+    gradient = gradient.detach()
     if gradient.shape != shape:
         raise ShapeError(f"gradient {name}: expected shape {tuple(shape)}, got {tuple(gradient.shape)}.")
     if not torch.isfinite(gradient.sum()) and not torch.isfinite(gradient).all():
@@ -109,14 +112,14 @@ def solve_layer(
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
     equations, belief, completion = solution.equations, solution.belief, None
-    if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows
-        belief = _with_shared_rounding(belief, _SHARED_ROUNDINGS * unit_roundoff(gradient))
-        solution = replace(solution, belief=belief)
     bounded = is_image or limits.low == 0.0
     size = _size(belief, is_image)  # 0 below a layer that is dead: nothing there to complete
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
     if dense and bounded and size > 0 and float(belief.std.square().mean().sqrt()) > worth * size:
         belief, completion = _complete(link, layer, solution, arriving, limits, is_image)
+    if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows.
+        # Only now: smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
+        belief = _with_shared_rounding(belief, _SHARED_ROUNDINGS * unit_roundoff(gradient))
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
     return Solved(
         arriving=below,
@@ -189,18 +192,19 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
 def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
     gradient = gradient_of(gradients, f"{link.name}.weight", layer.weight.shape)
     value, std, misfit = previous_input(gradient, arriving.delta)
-    weight = layer.weight.detach()
-    delta = weight.double().cpu().T @ arriving.delta
+    weight = layer.weight.detach().double().cpu()
+    delta = weight.T @ arriving.delta
     blurred = float(arriving.delta_std.square().sum().sqrt()) / max(float(arriving.delta.norm()), 1e-300)
     rounding = unit_roundoff(gradient)
     delta_std = (blurred + rounding) * delta.abs() + rounding * delta.square().mean().sqrt()
     typical = float(value.square().mean().sqrt())
     entry_std = (std**2 + (rounding * (value.abs() + typical) / 2) ** 2).sqrt()
-    belief = Belief.independent(value, entry_std.clamp(min=1e-30))
+    shared = _SHARED_ROUNDINGS * rounding * value.abs()
+    belief = Belief.independent(value, (entry_std**2 + shared**2).sqrt().clamp(min=1e-30))
     bias = 0.0 if layer.bias is None else layer.bias.detach().double().cpu()
     return Solved(
         arriving=Arriving(belief, delta, delta_std),
-        output=weight.double().cpu() @ value + bias,
+        output=weight @ value + bias,
         equations=layer.in_features * int((arriving.delta != 0).sum()),
         rank=layer.in_features,
         misfit=misfit,

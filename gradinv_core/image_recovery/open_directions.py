@@ -13,6 +13,7 @@ __all__ = ["OpenDirections", "find_open_directions"]
 
 _SPARE = 32  # directions tried beyond those that the rank says are open
 _SWEEPS = 1  # of subspace iteration: open and closed directions differ by orders of magnitude
+_NEGLIGIBLE = 1e-2  # share of the variance that may stay with directions left out
 _FULL = 0.5  # share of open directions from which working with all of them is as cheap
 
 
@@ -24,11 +25,13 @@ class OpenDirections:
         origin: (n,) the belief's mean.
         basis: (n, k) directions; None for all n of them, one per entry.
         precision: (k, k) precision along them; the weak prior's where nothing else is known.
+        closed_std: (n,) standard deviation that the directions left out account for.
     """
 
     origin: torch.Tensor
     basis: torch.Tensor | None
     precision: torch.Tensor
+    closed_std: torch.Tensor | float = 0.0
 
     def at(self, coordinates: torch.Tensor) -> torch.Tensor:
         """The input (n,) at coordinates (k,)."""
@@ -67,4 +70,9 @@ def find_open_directions(belief: Belief, rank: int, smallest_std: float) -> Open
     covariance = basis.T @ torch.cholesky_solve(basis, factor)
     variances, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
     is_open = variances > smallest_std**2
-    return OpenDirections(belief.mean, basis @ vectors[:, is_open], torch.diag(1 / variances[is_open]))
+    basis, variances = basis @ vectors[:, is_open], variances[is_open]
+    closed = (belief.std**2 - (basis**2 * variances).sum(1)).clamp(min=0)
+    if bool(is_open.any()) and float(closed.sum()) > _NEGLIGIBLE * float(variances.sum()):
+        # No gap parts open from closed: noise leaves every direction open a little, and all of them must move.
+        return OpenDirections(belief.mean, None, belief.precision)
+    return OpenDirections(belief.mean, basis, torch.diag(1 / variances), closed.sqrt())

@@ -70,7 +70,8 @@ def _run(link: Link, value: torch.Tensor) -> torch.Tensor:
     if isinstance(link.module, nn.BatchNorm1d | nn.BatchNorm2d):
         scale, shift = _batch_norm_line(link.module, link.input_shape)
         return scale * value + shift
-    result: torch.Tensor = link.module(value.reshape(1, *link.input_shape))
+    # A copy: an activation may work in place.
+    result: torch.Tensor = link.module(value.reshape(1, *link.input_shape).clone())
     return result.flatten()
 
 

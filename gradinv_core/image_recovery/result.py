@@ -92,8 +92,9 @@ class ImageRecovery:
     """A recovered image.
 
     Attributes:
-        image: (channels, height, width) float64, in the network's own pixel scale, not clipped.
-        std: standard deviation of every pixel, in the shape of ``image``; None where the route knows none.
+        image: (channels, height, width) float64, in [0, 1] where bounds had to help, not clipped elsewhere.
+        std: standard deviation of every pixel, in the shape of ``image``; None where the route knows none. Where a
+            completion had to choose, it trusts that pictures are smooth.
         method: the route taken: "analytic" or "matching".
         reason: why this route, in one sentence.
         steps: what to play back, feature first, image last.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradinv_core.errors import ShapeError
+from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.image_recovery import layer_budget
 from gradinv_core.networks import build_network
 
@@ -33,3 +33,8 @@ def test_images_that_do_not_fit_are_refused():
         layer_budget(build_network("lenet_relu", 10), (3, 8, 8))
     with pytest.raises(ShapeError, match="input_shape: expected"):
         layer_budget(build_network("lenet_relu", 10), (3, 8))
+
+
+def test_a_network_without_parameters_is_refused():
+    with pytest.raises(OptionError, match="expected one with parameters, got Flatten"):
+        layer_budget(torch.nn.Flatten(), (3, 8, 8))

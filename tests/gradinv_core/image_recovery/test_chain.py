@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradinv_core.errors import NoExactRouteError, ShapeError
-from gradinv_core.image_recovery.chain import check_shape, network_chain
+from gradinv_core.image_recovery.chain import check_shape, leaves_before_head, network_chain
 
 SHAPE = (3, 8, 8)
 
@@ -152,3 +152,35 @@ def test_a_shape_is_three_whole_numbers(shape):
 
 def test_a_shape_may_be_any_sequence():
     assert check_shape([3, 8, 8]) == check_shape(torch.Size(SHAPE)) == SHAPE
+
+
+def test_pooling_beyond_memory_is_refused():
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4096, 10))
+    assert len(network_chain(model, (3, 32, 32))) == 3
+    model[-1] = nn.Linear(4352, 10)
+    with pytest.raises(NoExactRouteError, match=r"fits into memory .* layer 1 pools 17,408 entries, expected at most"):
+        network_chain(model, (3, 32, 34))
+
+
+def test_shapes_are_found_without_touching_the_callers_module():
+    """Another thread may be using it, so it must not even hold other weights for a moment."""
+    model, seen = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), head(108)), []
+    weight = model[0].weight
+    model[1].register_forward_pre_hook(lambda *_: seen.append(model[1].weight.device.type))
+    network_chain(model.train(), SHAPE)
+    assert set(seen) == {"cpu"}
+    assert model[0].weight is weight
+    assert int(model[1].num_batches_tracked) == 0
+
+
+class Reversed(nn.Sequential):
+    """Not what its modules say."""
+
+    def forward(self, value):
+        return super().forward(value.flip(1))
+
+
+def test_no_leaves_are_named_where_the_way_to_the_head_is_unknown():
+    assert leaves_before_head(Reversed(nn.Sigmoid(), head()), "1") == []
+    assert leaves_before_head(nn.Sequential(nn.Sigmoid(), Reversed(nn.Tanh(), head())), "1.1") == []
+    assert [name for name, _ in leaves_before_head(nn.Sequential(nn.Sigmoid(), head()), "1")] == ["0"]

@@ -147,3 +147,26 @@ def test_networks_it_cannot_look_into_get_the_heads_answer():
     gradients = capture_gradients(incomplete, photograph(), dirichlet(0))
     del gradients["4.bias"]
     assert recover_from_gradients(incomplete, gradients).status is Status.AMBIGUOUS
+
+
+class Doubled(nn.Sigmoid):
+    """Computes something else than its parent."""
+
+    def forward(self, value):
+        return 2 * super().forward(value)
+
+
+class Plain(nn.Sequential):
+    def forward(self, value):
+        return super().forward(value)
+
+
+@pytest.mark.parametrize("kind", ["activation", "container"])
+def test_a_subclass_says_nothing_and_breaks_nothing(kind):
+    model = build_network("lenet_sigmoid", 10, seed=0)
+    if kind == "activation":
+        model[5] = Doubled()
+    else:
+        model = Plain(*model)
+    answer = recover_from_gradients(model, capture_gradients(model, photograph(), dirichlet(0)))
+    assert answer.status is Status.AMBIGUOUS

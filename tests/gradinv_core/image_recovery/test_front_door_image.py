@@ -114,6 +114,7 @@ def test_a_stop_leaves_a_grey_picture_and_the_steps_so_far(chain, picture):
         chain, capture_gradients(chain, picture(), LABEL), SHAPE, on_step=told.append, stop=lambda: True
     )
     assert recovery.stopped
+    assert "stopped before the image was reached" in recovery.reason
     assert torch.equal(recovery.image, torch.full(SHAPE, 0.5, dtype=torch.float64))
     assert recovery.std is None
     assert [step.title for step in told] == [step.title for step in recovery.steps] == ["Last-layer feature"]
@@ -158,3 +159,15 @@ def test_nobody_elses_randomness_is_used(chain, residual, picture):
         assert all(torch.equal(gradients[name], value) for name, value in copies.items())
         assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_equations_that_cannot_be_factored_are_one_clear_error(network, picture, monkeypatch):
+    model = network(nn.Flatten(), nn.Linear(432, 64), nn.Sigmoid(), nn.Linear(64, 10, bias=False))
+    gradients = capture_gradients(model, picture(), LABEL)
+
+    def fail(*_):
+        raise torch.linalg.LinAlgError("not positive-definite")
+
+    monkeypatch.setattr("gradinv_core.image_recovery.front_door.peel_image", fail)
+    with pytest.raises(NoExactRouteError, match="too badly conditioned to be solved in float64; gradient matching"):
+        reconstruct_image(model, gradients, (3, 12, 12), method="analytic")

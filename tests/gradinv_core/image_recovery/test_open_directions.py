@@ -17,7 +17,8 @@ def rotated(precisions, seed=0):
     vectors, _ = torch.linalg.qr(torch.randn(len(precisions), len(precisions), generator=generator).double())
     matrix = vectors @ torch.diag(precisions) @ vectors.T
     mean = torch.rand(len(precisions), generator=generator).double()
-    return Belief(mean, (matrix + matrix.T) / 2, torch.ones(len(precisions)).double()), vectors
+    std = (vectors**2 / precisions).sum(1).sqrt()
+    return Belief(mean, (matrix + matrix.T) / 2, std), vectors
 
 
 def precisions(open_=OPEN, size=SIZE):
@@ -49,6 +50,19 @@ def test_where_most_is_open_all_of_it_is_used():
     assert directions.precision is belief.precision
     point = torch.arange(SIZE, dtype=torch.float64)
     assert torch.equal(directions.along(directions.at(point) - directions.origin), point)
+
+
+def test_where_no_gap_parts_open_from_closed_all_directions_move():
+    belief, _ = rotated(torch.logspace(1, 5, SIZE, dtype=torch.float64))
+    assert find_open_directions(belief, SIZE - 5, 1e-3).basis is None
+
+
+def test_what_stays_behind_is_accounted_for():
+    belief, vectors = rotated(precisions())
+    directions = find_open_directions(belief, SIZE - OPEN, smallest_std=1e-3)
+    closed = (vectors[:, OPEN:] ** 2 / precisions()[OPEN:]).sum(1).sqrt()
+    open_std = float(precisions()[0]) ** -0.5
+    torch.testing.assert_close(directions.closed_std, closed, rtol=0, atol=1e-3 * open_std)
 
 
 def test_where_nothing_is_open_nothing_moves():

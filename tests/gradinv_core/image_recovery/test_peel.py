@@ -309,3 +309,21 @@ def test_a_dead_layer_ends_the_way(network, picture):
         model[0].bias.fill_(-10.0)  # no unit of the first layer is active; the second lives from its bias
     with pytest.raises(NoExactRouteError, match="layer 0: expected at least one active unit, found none"):
         peeled(model, picture())
+
+
+@pytest.mark.parametrize(("kind", "least"), [(torch.bfloat16, 55), (torch.float16, 70)], ids=str)
+def test_gradients_in_16_bits_keep_their_contrast(network, picture, kind, least):
+    """The rounding all entries share is no direction for smoothness to close."""
+    model, image = network(*lenet_like(nn.Tanh)), picture()
+    gradients = {name: value.to(kind) for name, value in capture_gradients(model, image, LABEL).items()}
+    recovery = reconstruct_image(model, gradients, SHAPE, method="analytic")
+    assert psnr(recovery.image, image) > least
+    assert inside(recovery, image) > 0.9
+
+
+@pytest.mark.parametrize("entry", [None, [[0.0]]], ids=["none", "list"])
+def test_a_gradient_that_is_no_tensor_is_refused(network, picture, entry):
+    model, image = network(*lenet_like(nn.Tanh)), picture()
+    gradients = capture_gradients(model, image, LABEL) | {"2.weight": entry}
+    with pytest.raises(ShapeError, match=r"gradient 2\.weight: expected a torch tensor, got (NoneType|list)"):
+        reconstruct_image(model, gradients, SHAPE, method="analytic")

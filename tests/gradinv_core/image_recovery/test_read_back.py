@@ -190,3 +190,11 @@ def test_nothing_is_changed_on_the_way():
     assert torch.equal(first.belief.mean, second.belief.mean)
     assert all(torch.equal(*pair) for pair in zip((before, after, delta), copies, strict=True))
     assert all(torch.equal(value, state[name]) for name, value in modules[1].state_dict().items())
+
+
+def test_an_activation_that_works_in_place_leaves_the_guess_alone():
+    links = links_between(nn.ReLU(inplace=True), nn.AvgPool2d(2))
+    guess = torch.linspace(-1, 1, 48, dtype=torch.float64)
+    kept = guess.clone()
+    read_back(links, arriving_at(torch.ones(12).double(), torch.ones(12).double()), 1e-7, guess)
+    assert torch.equal(guess, kept)
