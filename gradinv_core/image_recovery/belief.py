@@ -53,9 +53,9 @@ class Belief:
         if relative_std == 0 or not bool(self.mean.any()):
             return self
         pull = self.apply(self.mean)
-        loss = torch.outer(pull, pull) / (relative_std**-2.0 + float(self.mean @ pull))
         precision = torch.diag(self.precision) if self.is_diagonal else self.precision
-        return Belief(self.mean, precision - loss, self.std)
+        share = -1 / (relative_std**-2.0 + float(self.mean @ pull))
+        return Belief(self.mean, torch.addr(precision, pull, pull, alpha=share), self.std)
 
     def before(self, value: torch.Tensor, slope: torch.Tensor) -> Belief:
         """The belief about z, where this one is about f(z).

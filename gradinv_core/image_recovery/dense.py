@@ -15,7 +15,7 @@ from gradinv_core.image_recovery.solution import FEWEST_CHECKS, Solution, noise_
 
 __all__ = ["normal_matrix", "solve_dense"]
 
-_REFINEMENTS = 2  # of the normal equations' solution: they square the condition number, the residuals do not
+_REFINEMENTS = 1  # of the normal equations' solution: they square the condition number, the residuals do not
 _SMALLEST_PRIOR = 1e-14  # of the largest diagonal entry: below, Cholesky would meet rounding only
 _BALANCINGS = 4
 _TOLERATED = 10.0  # ratio of the two systems' noise variances, to what was assumed, that is left alone ...
@@ -24,7 +24,7 @@ _BALANCED = 2.0  # ... and that is worth no further round
 
 def normal_matrix(equations: ConvolutionEquations) -> torch.Tensor:
     """``A^T P A + M^T W M``, (inputs, inputs), without the prior."""
-    return _of_output(equations) + _of_gradient(equations)
+    return _assemble(_of_output(equations), _of_gradient(equations), 1.0)
 
 
 def solve_dense(equations: ConvolutionEquations) -> Solution:
@@ -35,9 +35,9 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
     both have in common makes all error bars grow or shrink.
     """
     of_output, of_gradient = _of_output(equations), _of_gradient(equations)
-    tolerated = _TOLERATED
+    tolerated, share = _TOLERATED, 1.0
     for remaining in reversed(range(_BALANCINGS)):
-        matrix = of_output + of_gradient
+        matrix = _assemble(of_output, of_gradient, share)
         prior = max(equations.prior_precision, _SMALLEST_PRIOR * float(matrix.diagonal().max()))
         matrix.diagonal().add_(prior)
         factor = torch.linalg.cholesky(matrix)
@@ -47,12 +47,13 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
             x = x + torch.cholesky_solve(gradient[:, None], factor)[:, 0]
         covariance = torch.cholesky_inverse(factor)
         rank = len(x) - prior * float(covariance.diagonal().sum())
-        ratio = _imbalance(equations, x, rank, float((covariance * of_gradient).sum()))
+        spent = share * sum(float((covariance[here, here] * block).sum()) for here, block in of_gradient)
+        ratio = _imbalance(equations, x, rank, spent)
         if 1 / tolerated < ratio < tolerated or not remaining:
             break
         tolerated = _BALANCED
         equations = replace(equations, weights=equations.weights / ratio)
-        of_gradient /= ratio
+        share /= ratio
     scale = noise_scale(equations, x, rank)
     matrix /= scale
     return Solution(equations, Belief(x, matrix, (covariance.diagonal() * scale).sqrt()), round(rank))
@@ -84,14 +85,21 @@ def _of_output(equations: ConvolutionEquations) -> torch.Tensor:
     return torch.from_numpy(back @ np.ascontiguousarray(half.T))
 
 
-def _of_gradient(equations: ConvolutionEquations) -> torch.Tensor:
+def _of_gradient(equations: ConvolutionEquations) -> list[tuple[slice, torch.Tensor]]:
+    """Diagonal blocks ``M^T W M``, one per input channel: no channel's pixels meet another's there."""
     groups, _, pixels = equations.blocks.shape
     channels = equations.gradient.shape[2]
-    matrix = torch.zeros((equations.forward.shape[1],) * 2, dtype=torch.float64)
+    blocks: list[tuple[slice, torch.Tensor]] = []
     for group in range(groups):
-        block = equations.blocks[group]
-        part = block.T @ (equations.weights[group][:, None] * block)
-        for channel in range(channels):
-            start = (group * channels + channel) * pixels
-            matrix[start : start + pixels, start : start + pixels] = part
+        rows = equations.blocks[group]
+        block = rows.T @ (equations.weights[group][:, None] * rows)
+        starts = range(group * channels * pixels, (group + 1) * channels * pixels, pixels)
+        blocks += [(slice(start, start + pixels), block) for start in starts]
+    return blocks
+
+
+def _assemble(of_output: torch.Tensor, of_gradient: list[tuple[slice, torch.Tensor]], share: float) -> torch.Tensor:
+    matrix = of_output.clone()
+    for here, block in of_gradient:
+        matrix[here, here].add_(block, alpha=share)
     return matrix
