@@ -1,10 +1,11 @@
 """What every layer of the client's network really got to see: the truth beside the server's feature maps."""
 
-import copy
 from collections.abc import Collection
 
 import torch
 from torch import nn
+
+from gradinv_core.twin import private_twin
 
 __all__ = ["true_inputs"]
 
@@ -20,9 +21,7 @@ def true_inputs(model: nn.Module, image: torch.Tensor, names: Collection[str]) -
     Returns:
         ``{layer name: its input}`` in float64, without the batch's axis; names that are no layer are left out.
     """
-    # A copy of the modules that shares their weights: hooks on a cached network would be seen by other visitors.
-    shared: dict[int, object] = {id(part): part for part in (*model.parameters(), *model.buffers())}
-    twin = copy.deepcopy(model, shared).eval()
+    twin = private_twin(model)  # hooks on a cached network would be seen by other visitors
     seen: dict[str, torch.Tensor] = {}
 
     def remember(name: str, value: torch.Tensor) -> None:

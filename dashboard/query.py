@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
-__all__ = ["Reader", "number", "one_of", "read_value", "share", "whole", "write_value", "yes_or_no"]
+__all__ = ["Reader", "number", "one_of", "read_value", "share", "whole", "write_fields", "write_value", "yes_or_no"]
 
 Reader = Callable[[str], Any]
 """Turns a text into a value, or raises a `ValueError` whose message goes on after "but"."""
@@ -16,6 +17,20 @@ def write_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_fields(settings: Any, names: Mapping[str, str]) -> dict[str, str]:
+    """Query parameters of a dataclass: only the fields that differ from their default.
+
+    Args:
+        settings: the dataclass.
+        names: field -> parameter name.
+    """
+    return {
+        names[field.name]: write_value(getattr(settings, field.name))
+        for field in fields(settings)
+        if getattr(settings, field.name) != field.default
+    }
 
 
 def read_value(query: Mapping[str, str], name: str, read: Reader, shown: Any, sentences: list[str]) -> Any:

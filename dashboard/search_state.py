@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from dashboard.query import Reader, number, one_of, read_value, whole, write_value
+from dashboard.query import Reader, number, one_of, read_value, whole, write_fields
 
 __all__ = [
     "DISTANCE_CHOICES",
@@ -83,11 +83,7 @@ _READERS: Mapping[str, Reader] = {
 
 def search_to_query(settings: SearchSettings) -> dict[str, str]:
     """Query parameters of the settings: only what differs from the default."""
-    return {
-        _ADDRESS_NAMES[field.name]: write_value(getattr(settings, field.name))
-        for field in fields(SearchSettings)
-        if getattr(settings, field.name) != field.default
-    }
+    return write_fields(settings, _ADDRESS_NAMES)
 
 
 def search_from_query(query: Mapping[str, str]) -> tuple[SearchSettings, list[str]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dashboard.query import Reader, one_of, read_value, share, whole, write_value, yes_or_no
+from dashboard.query import Reader, one_of, read_value, share, whole, write_fields, yes_or_no
 from dashboard.shares import DEFAULT_SHARES, read_shares
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.datasets import DATASETS
@@ -99,11 +99,7 @@ _ADDRESS_NAMES = {
 
 def to_query(scenario: Scenario) -> dict[str, str]:
     """Query parameters of a scenario: only what differs from the default, and the version. Empty for the default."""
-    query = {}
-    for field in fields(Scenario):
-        value = getattr(scenario, field.name)
-        if value != field.default:
-            query[_ADDRESS_NAMES[field.name]] = write_value(value)
+    query = write_fields(scenario, _ADDRESS_NAMES)
     return query | {"v": str(VERSION)} if query else {}
 
 

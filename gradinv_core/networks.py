@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from gradinv_core.errors import ClassCountError, OptionError, ShapeError
+from gradinv_core.errors import ClassCountError, OptionError
+from gradinv_core.gradient_entries import check_gradient
 from gradinv_core.torchvision_access import import_torchvision
 
 __all__ = ["INITIALISATIONS", "NETWORKS", "HeadView", "NetworkSpec", "build_network", "find_head", "observe_head"]
@@ -227,11 +228,4 @@ def _observe(
     parameter: torch.Tensor, name: str, gradients: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     gradient = gradients.get(name)
-    if gradient is not None and not isinstance(gradient, torch.Tensor):
-        raise ShapeError(f"gradient {name}: expected a torch tensor, got {type(gradient).__name__}.")
-    if gradient is not None and tuple(gradient.shape) != tuple(parameter.shape):
-        raise ShapeError(
-            f"gradient {name}: expected shape {tuple(parameter.shape)}, got {tuple(gradient.shape)}; "
-            f"gradient and network must belong together."
-        )
-    return parameter.detach(), None if gradient is None else gradient.detach()
+    return parameter.detach(), None if gradient is None else check_gradient(gradient, name, parameter.shape)

@@ -1,16 +1,12 @@
 """The six knobs of gradient matching, drawn where the search is watched."""
 
+from collections.abc import Mapping
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.address import current_search, search_key, set_search
-from dashboard.search_state import (
-    DISTANCE_CHOICES,
-    ITERATION_CHOICES,
-    LABEL_CHOICES,
-    OPTIMIZER_CHOICES,
-    START_CHOICES,
-    SearchSettings,
-)
+from dashboard.search_state import ITERATION_CHOICES, SearchSettings
 
 __all__ = ["LABEL_TITLES", "OPTIMIZER_TITLES", "choose_search"]
 
@@ -39,14 +35,18 @@ def choose_search(*, disabled: bool, rebuilt: bool) -> SearchSettings:
     before = current_search()
     if not rebuilt and before.start == "exact" and not disabled:
         set_search("start", "noise")
+
+    def menu(column: DeltaGenerator, title: str, field: str, titles: Mapping[str, str], explanation: str) -> None:
+        key, words = search_key(field), titles.__getitem__
+        column.selectbox(title, list(titles), key=key, format_func=words, disabled=disabled, help=explanation)
+
     first, second, third = st.columns(3)
-    first.selectbox(
+    menu(
+        first,
         "Label",
-        LABEL_CHOICES,
-        key=search_key("label"),
-        format_func=LABEL_TITLES.__getitem__,
-        disabled=disabled,
-        help="The search compares gradients, and a gradient needs a label. The server recovered one above. Earlier "
+        "label",
+        LABEL_TITLES,
+        "The search compares gradients, and a gradient needs a label. The server recovered one above. Earlier "
         "attacks guess a single class (iDLG), or search for the label along with the picture (DLG). A real server does "
         "not know the true one; it shows how much a perfect label would help.",
     )
@@ -57,21 +57,19 @@ def choose_search(*, disabled: bool, rebuilt: bool) -> SearchSettings:
         disabled=disabled,
         help="Small steps of the search. Each costs about two training steps of the network; the paper takes 4,800.",
     )
-    third.selectbox(
+    menu(
+        third,
         "Start from",
-        START_CHOICES if rebuilt or disabled else START_CHOICES[:1],
-        key=search_key("start"),
-        format_func=_START_TITLES.__getitem__,
-        disabled=disabled,
-        help="Random pixels, or the picture that the exact route rebuilt, to polish it.",
+        "start",
+        _START_TITLES if rebuilt or disabled else {"noise": _START_TITLES["noise"]},
+        "Random pixels, or the picture that the exact route rebuilt, to polish it.",
     )
-    first.selectbox(
+    menu(
+        first,
         "Optimizer",
-        OPTIMIZER_CHOICES,
-        key=search_key("optimizer"),
-        format_func=OPTIMIZER_TITLES.__getitem__,
-        disabled=disabled,
-        help="The rule by which the pixels take a step. Adam adapts each pixel's step; on signs, it looks at "
+        "optimizer",
+        OPTIMIZER_TITLES,
+        "The rule by which the pixels take a step. Adam adapts each pixel's step; on signs, it looks at "
         "directions only, as the paper does. L-BFGS learns the curvature.",
     )
     second.select_slider(
@@ -83,12 +81,11 @@ def choose_search(*, disabled: bool, rebuilt: bool) -> SearchSettings:
         "paints everything flat.",
         format_func=lambda weight: f"{weight:g}" if weight else "none",
     )
-    third.selectbox(
+    menu(
+        third,
         "Distance",
-        DISTANCE_CHOICES,
-        key=search_key("distance"),
-        format_func=_DISTANCE_TITLES.__getitem__,
-        disabled=disabled,
-        help="How two gradients are compared: by the angle between them, or by the length of their difference.",
+        "distance",
+        _DISTANCE_TITLES,
+        "How two gradients are compared: by the angle between them, or by the length of their difference.",
     )
     return current_search()

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.figures import StripLayer, convergence, layer_strip
 from dashboard.pipeline import PublicNetwork
 from dashboard.sections.view import LabView, chart
-from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.image_recovery import ImageRecovery, Leak
 from gradinv_core.image_recovery.budget import LayerBudget
 from gradinv_core.label_recovery import Status
 from gradinv_core.networks import find_head
@@ -28,7 +28,6 @@ _COMPLETED = (
     "Where equations run out, bounds help: pixels lie between 0 and 1, a silent ReLU had a negative input, and "
     "neighbouring pixels are alike. Fitting all of that at once is a convex problem, solved round by round."
 )
-_ALMOST = 0.5  # share of the unknowns from which equations count as nearly enough
 
 
 def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> None:
@@ -89,19 +88,13 @@ def show_budget(layers: tuple[LayerBudget, ...], dark: bool) -> None:
             f"{layer.kind}, {' x '.join(map(str, layer.input_shape))}",
             layer.unknowns,
             layer.output_equations + layer.gradient_equations,
-            _verdict(layer.output_equations + layer.gradient_equations, layer.unknowns),
+            str(Leak.of(layer.output_equations + layer.gradient_equations, layer.unknowns)),
         )
         for layer in layers
     ]
     if rows:
         chart(layer_strip(rows, dark=dark), "layers", _EXPLANATION)
         st.caption(_COUNTED)
-
-
-def _verdict(equations: int, unknowns: int) -> str:
-    if equations >= unknowns:
-        return "exact"
-    return "almost" if equations >= _ALMOST * unknowns else "not"
 
 
 def _table(rows: list[StripLayer], seconds: list[float]) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from gradinv_core.errors import NoExactRouteError, ShapeError
 from gradinv_core.image_recovery.activations import ACTIVATIONS
 
-__all__ = ["Link", "check_shape", "leaves_before_head", "network_chain"]
+__all__ = ["Link", "check_shape", "leaf_modules", "leaves_before_head", "network_chain"]
 
 _SILENT = (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # nothing to invert in evaluation mode
 _WEIGHTED = (nn.Linear, nn.Conv2d)
@@ -68,7 +68,7 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
         ShapeError: images of this shape do not fit the network.
     """
     shape: tuple[int, ...] = check_shape(input_shape)
-    leaves = [(name, module) for name, module in _leaves(model, "") if not isinstance(module, nn.Identity)]
+    leaves = [(name, module) for name, module in leaf_modules(model) if not isinstance(module, nn.Identity)]
     for name, module in leaves:
         _check_module(name, module)
         _check_options(name, module)
@@ -125,7 +125,7 @@ def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module
         name = ".".join(parts[:depth])
         module = model.get_submodule(name)
         if isinstance(module, nn.Sequential):
-            leaves = _leaves(module, name)
+            leaves = leaf_modules(module, name)
             names = [leaf for leaf, _ in leaves]
             if head in names:
                 return leaves[: names.index(head)]
@@ -171,8 +171,13 @@ def _check_options(name: str, module: nn.Module) -> None:
         )
 
 
-def _leaves(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
-    """Leaf modules of nested sequentials, in order of execution."""
+def leaf_modules(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
+    """Leaf modules of nested sequentials with their names, in order of execution, repeated ones as often as they stand.
+
+    Args:
+        module: any network; one that is no ``nn.Sequential`` is its own only leaf.
+        name: of the module in the network.
+    """
     if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
         return [(name, module)]
     # Not named_children(): that leaves out the second use of a shared activation.
@@ -180,7 +185,7 @@ def _leaves(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
         leaf
         for child, inner in module.named_modules(remove_duplicate=False)
         if child and "." not in child
-        for leaf in _leaves(inner, f"{name}.{child}" if name else child)
+        for leaf in leaf_modules(inner, f"{name}.{child}" if name else child)
     ]
 
 

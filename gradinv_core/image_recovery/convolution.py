@@ -21,7 +21,7 @@ from torch import nn
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.image_recovery.activations import Range
 from gradinv_core.image_recovery.belief import Belief
-from gradinv_core.image_recovery.convolution_matrix import correlation_blocks, output_matrix
+from gradinv_core.image_recovery.convolution_matrix import correlation_blocks, output_bias, output_matrix
 from gradinv_core.image_recovery.read_back import Arriving
 
 __all__ = ["SUM_ROUNDINGS", "ConvolutionEquations", "convolution_equations"]
@@ -122,8 +122,7 @@ def convolution_equations(
     """
     forward = output_matrix(layer, input_shape)
     outputs, groups = layer.out_channels, layer.groups
-    bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach().cpu()
-    target = arriving.belief.mean - bias.double().repeat_interleave(forward.shape[0] // outputs)
+    target = arriving.belief.mean - output_bias(layer, forward.shape[0])
     row_size = float(np.sqrt(forward.power(2).sum() / forward.shape[0]))
     if limits.spread is None:  # the outputs tell how large the inputs are; the prior allows them three times that
         size = _typical_size(arriving.belief, target, row_size)

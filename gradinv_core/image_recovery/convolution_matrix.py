@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from gradinv_core.arrays import Array
 
-__all__ = ["correlation_blocks", "output_matrix", "pooling_matrix", "tap_positions"]
+__all__ = ["correlation_blocks", "output_bias", "output_matrix", "pooling_matrix", "tap_positions"]
 
 
 def tap_positions(layer: nn.Conv2d | nn.AvgPool2d, input_shape: tuple[int, ...]) -> np.ndarray:
@@ -59,6 +59,13 @@ def output_matrix(layer: nn.Conv2d, input_shape: tuple[int, ...]) -> sparse.csr_
     )
     size = (outputs * count, input_shape[0] * pixels)
     return sparse.coo_array((entries, (rows, columns)), shape=size).tocsr()
+
+
+def output_bias(layer: nn.Conv2d, outputs: int) -> torch.Tensor:
+    """What the bias adds to each of the flattened outputs, (outputs,); zeros for a layer without."""
+    if layer.bias is None:
+        return torch.zeros(outputs, dtype=torch.float64)
+    return layer.bias.detach().double().cpu().repeat_interleave(outputs // layer.out_channels)
 
 
 def pooling_matrix(layer: nn.AvgPool2d, input_shape: tuple[int, ...]) -> sparse.csr_array:

@@ -23,10 +23,10 @@ from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.gradient_entries import gradient_entry
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery.activations import ACTIVATIONS, invert, output_range
 from gradinv_core.image_recovery.chain import leaves_before_head
-from gradinv_core.image_recovery.layer_solver import gradient_of
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import report
@@ -186,11 +186,11 @@ def _of_layer(
     noisy = float(head.residual[0]) > _ADDED_NOISE
     noise_std = float(head.residual[0]) * norm / weight_grad.numel() ** 0.5 if noisy else 0.0
     if module.bias is not None and f"{name}.bias" in gradients:
-        observed = gradient_of(gradients, f"{name}.bias", module.bias.shape).double().cpu()
+        observed = gradient_entry(gradients, f"{name}.bias", module.bias.shape).double().cpu()
         if row_gradient.numel() % observed.numel() == 0 and bool(observed.any()):
             return _Evidence(activation, row_gradient, pull, observed, True, noise_std, rounding)
     if isinstance(module, nn.Linear) and f"{name}.weight" in gradients:
-        gradient = gradient_of(gradients, f"{name}.weight", module.weight.shape).double().cpu()
+        gradient = gradient_entry(gradients, f"{name}.weight", module.weight.shape).double().cpu()
         if row_gradient.numel() != gradient.shape[0] or not bool(gradient.any()):
             return None
         below = observe_heads(torch.zeros_like(gradient), gradient[None])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
-from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
+from gradinv_core.gradient_entries import gradient_entry
 from gradinv_core.image_recovery.activations import Range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
@@ -20,6 +20,7 @@ from gradinv_core.image_recovery.convolution import (
     ConvolutionEquations,
     convolution_equations,
 )
+from gradinv_core.image_recovery.convolution_matrix import output_bias
 from gradinv_core.image_recovery.dense import solve_dense
 from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.iterative import solve_iteratively
@@ -28,7 +29,7 @@ from gradinv_core.image_recovery.open_directions import find_open_directions
 from gradinv_core.image_recovery.read_back import Arriving
 from gradinv_core.image_recovery.solution import Solution
 
-__all__ = ["DENSE_LIMIT", "Solved", "gradient_of", "solve_layer"]
+__all__ = ["DENSE_LIMIT", "Solved", "solve_layer"]
 
 DENSE_LIMIT = 4096
 """Unknowns up to which a layer is solved by factorisation; 4,096 squared float64 entries weigh 134 MB."""
@@ -65,25 +66,6 @@ class Solved:
     convergence: tuple[float, ...] = ()
 
 
-def gradient_of(gradients: Mapping[str, torch.Tensor], name: str, shape: torch.Size) -> torch.Tensor:
-    """One entry of the gradients, checked.
-
-    Raises:
-        OptionError, ShapeError, NonFiniteError: it is missing, no tensor or of another shape, or not finite.
-    """
-    if name not in gradients:
-        raise OptionError(f"gradients: expected an entry {name}, got {', '.join(gradients) or 'none'}.")
-    gradient = gradients[name]
-    if not isinstance(gradient, torch.Tensor):
-        raise ShapeError(f"gradient {name}: expected a torch tensor, got {type(gradient).__name__}.")
-    gradient = gradient.detach()
-    if gradient.shape != shape:
-        raise ShapeError(f"gradient {name}: expected shape {tuple(shape)}, got {tuple(gradient.shape)}.")
-    if not torch.isfinite(gradient.sum()) and not torch.isfinite(gradient).all():
-        raise NonFiniteError(f"gradient {name}: expected finite numbers, got NaN or infinity.")
-    return gradient
-
-
 def solve_layer(
     link: Link,
     arriving: Arriving,
@@ -107,7 +89,7 @@ def solve_layer(
         return _linear(link, layer, arriving, gradients)
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"expected a layer with weights, got {type(layer).__name__}")
-    gradient = gradient_of(gradients, f"{link.name}.weight", layer.weight.shape)
+    gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
@@ -123,7 +105,8 @@ def solve_layer(
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
     return Solved(
         arriving=below,
-        output=torch.from_numpy(equations.forward @ belief.mean.numpy()) + _bias(layer, equations),
+        output=torch.from_numpy(equations.forward @ belief.mean.numpy())
+        + output_bias(layer, equations.forward.shape[0]),
         equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
@@ -142,10 +125,9 @@ def _size(belief: Belief, is_image: bool) -> float:
     return 1.0 if is_image else float(belief.mean.square().mean().sqrt())
 
 
-def _bias(layer: nn.Conv2d, equations: ConvolutionEquations) -> torch.Tensor:
-    each = equations.forward.shape[0] // layer.out_channels
-    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias.detach().cpu()
-    return bias.double().repeat_interleave(each)
+def _forward(layer: nn.Conv2d, equations: ConvolutionEquations, x: torch.Tensor) -> torch.Tensor:
+    """What the layer makes of an input."""
+    return torch.from_numpy(equations.forward @ x.numpy()) + output_bias(layer, equations.forward.shape[0])
 
 
 def _complete(
@@ -163,7 +145,7 @@ def _complete(
     if is_image and arriving.silent is not None and bool(arriving.silent.any()):
         rows = torch.nonzero(arriving.silent)[:, 0]
         half_matrix = equations.forward[rows.numpy()]
-        half_limit = -_bias(layer, equations)[rows]
+        half_limit = -output_bias(layer, equations.forward.shape[0])[rows]
     directions = find_open_directions(belief, solution.rank, _SMALLEST_OPEN * size)
     completion = complete(directions, Bounds(link.input_shape, size, limits.low, limits.high, half_matrix, half_limit))
     settled = None if is_image else settle_zeros(belief, completion.allowed > 0)
@@ -190,7 +172,7 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
 
 
 def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
-    gradient = gradient_of(gradients, f"{link.name}.weight", layer.weight.shape)
+    gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
     value, std, misfit = previous_input(gradient, arriving.delta)
     weight = layer.weight.detach().double().cpu()
     delta = weight.T @ arriving.delta

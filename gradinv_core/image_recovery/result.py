@@ -22,6 +22,13 @@ class Leak(StrEnum):
     ALMOST = "almost"
     NOT = "not"
 
+    @classmethod
+    def of(cls, determined: int, unknowns: int) -> Leak:
+        """The verdict: every unknown determined, at least half of them, or fewer."""
+        if determined >= unknowns:
+            return cls.EXACT
+        return cls.ALMOST if determined >= _ALMOST * unknowns else cls.NOT
+
 
 @dataclass(frozen=True)
 class LayerRecovery:
@@ -53,10 +60,8 @@ class LayerRecovery:
 
     @property
     def leak(self) -> Leak:
-        """The verdict: every unknown determined, at least half of them, or fewer."""
-        if self.rank >= self.unknowns:
-            return Leak.EXACT
-        return Leak.ALMOST if self.rank >= _ALMOST * self.unknowns else Leak.NOT
+        """The verdict on its rank."""
+        return Leak.of(self.rank, self.unknowns)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,6 @@ from gradinv_core import recover_label, recover_labels
 SIZES = {"C=10": ("lenet_sigmoid", 10), "C=100": ("lenet_sigmoid", 100), "C=1000": ("resnet50", 1000)}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("solver", ["auto", "scan"])
 def test_recover_label(benchmark, size, solver):

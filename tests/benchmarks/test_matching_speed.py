@@ -15,14 +15,6 @@ from gradinv_core.networks import build_network
 ROUNDS = 7
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("network", "iterations", "least"), [("lenet_sigmoid", 150, 1.5), ("lenet_relu", 150, 1.5), ("resnet18", 4, None)]
 )

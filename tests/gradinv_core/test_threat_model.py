@@ -14,7 +14,8 @@ ATTACKS = sorted(
     [
         *(ROOT / "label_recovery").glob("*.py"),
         *(ROOT / "image_recovery").rglob("*.py"),
-        *(ROOT / name for name in ("arrays.py", "head.py", "landscape.py", "consistency.py", "label_structures.py")),
+        *(ROOT / name for name in ("arrays.py", "gradient_entries.py", "head.py", "landscape.py")),
+        *(ROOT / name for name in ("consistency.py", "label_structures.py")),
     ]
 )
 CLIENT_SIDE = {"client", "datasets", "augmentation", "image_files", "metrics", "training", "labels", "experiments"}

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from gradinv_core.errors import OptionError
+from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.networks import find_head
 
 __all__ = ["KnownInput", "known_inputs"]
@@ -99,11 +100,5 @@ def _exact_input(weight_grad: torch.Tensor, bias_grad: torch.Tensor) -> torch.Te
     peak = float(delta.abs().max())
     if peak == 0:
         return None
-    delta = delta / peak
-    gradient = weight_grad.detach().double() / peak
-    value = gradient.T @ delta / (delta @ delta)
-    size = float(torch.linalg.vector_norm(gradient))
-    misfit = float(torch.linalg.vector_norm(gradient - torch.outer(delta, value)))
-    if not value.any() or misfit > _LARGEST_MISFIT * size:
-        return None
-    return value
+    value, _, misfit = previous_input(weight_grad.detach(), delta.cpu() / peak)  # squares of tiny entries would vanish
+    return value / peak if value.any() and misfit <= _LARGEST_MISFIT else None

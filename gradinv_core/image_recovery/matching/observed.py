@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradinv_core.errors import NoExactRouteError, NonFiniteError, OptionError, ShapeError
+from gradinv_core.errors import NoExactRouteError
+from gradinv_core.gradient_entries import gradient_entry
 
 __all__ = ["ObservedGradient", "observe_gradient"]
 
@@ -43,25 +44,10 @@ def observe_gradient(model: nn.Module, gradients: Mapping[str, torch.Tensor]) ->
         NoExactRouteError: every entry is zero.
     """
     parameters = dict(model.named_parameters())
-    missing = [name for name in parameters if name not in gradients]
-    if missing:
-        raise OptionError(
-            f"gradients: expected an entry {missing[0]}, got {', '.join(gradients) or 'none'}; "
-            f"send the gradient of every parameter under its name in the network."
-        )
-    parts = []
-    for name, parameter in parameters.items():
-        gradient = gradients[name]
-        if not isinstance(gradient, torch.Tensor):
-            raise ShapeError(f"gradient {name}: expected a torch tensor, got {type(gradient).__name__}.")
-        if gradient.shape != parameter.shape:
-            raise ShapeError(
-                f"gradient {name}: expected shape {tuple(parameter.shape)}, got {tuple(gradient.shape)}; "
-                f"gradient and network must belong together."
-            )
-        if not torch.isfinite(gradient).all():
-            raise NonFiniteError(f"gradient {name}: expected finite numbers, got NaN or infinity.")
-        parts.append(gradient.detach().to(parameter).reshape(-1))
+    parts = [
+        gradient_entry(gradients, name, parameter.shape).to(parameter).reshape(-1)
+        for name, parameter in parameters.items()
+    ]
     flat = torch.cat(parts)
     peak = float(flat.abs().max())
     if peak == 0:

@@ -12,6 +12,7 @@ from math import prod
 import torch
 from torch import nn
 
+from gradinv_core.image_recovery.chain import leaf_modules
 from gradinv_core.image_recovery.matching.distance import Distance
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
 from gradinv_core.image_recovery.matching.objective import Candidate, Slope
@@ -46,8 +47,10 @@ def chain_of(twin: nn.Module, shape: tuple[int, int, int]) -> Chain | None:
     chain: Chain = []
     used: set[int] = set()
     here: tuple[int, ...] = shape
-    for name, module in _leaves(twin, ""):
-        if module._forward_hooks or module._forward_pre_hooks or any(id(p) in used for p in module.parameters()):
+    if any(module._forward_hooks or module._forward_pre_hooks for module in twin.modules()):
+        return None  # a hook may change what passes
+    for name, module in leaf_modules(twin):
+        if any(id(p) in used for p in module.parameters()):
             return None
         used |= {id(parameter) for parameter in module.parameters()}
         kind = type(module)
@@ -69,18 +72,6 @@ def chain_of(twin: nn.Module, shape: tuple[int, int, int]) -> Chain | None:
     # The entry weight must be in the first layer, and nothing may be learned outside the layers of the chain.
     complete = used == {id(parameter) for parameter in twin.parameters()}
     return chain if chain and complete and len(here) == 1 else None
-
-
-def _leaves(module: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
-    """Leaf modules of nested plain sequentials, in order of execution; repeated ones as often as they stand."""
-    if type(module) is not nn.Sequential or module._forward_hooks or module._forward_pre_hooks:
-        return [(name, module)]
-    return [
-        leaf
-        for child, inner in module._modules.items()
-        if inner is not None
-        for leaf in _leaves(inner, f"{name}.{child}" if name else child)
-    ]
 
 
 def _is_plain(layer: nn.Conv2d, here: tuple[int, ...]) -> bool:
