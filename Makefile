@@ -15,7 +15,7 @@ test: $(VENV)/.installed-test
 	$(PYTEST)
 
 bench: $(VENV)/.installed-test
-	$(PYTEST) tests/benchmarks --benchmark-enable --benchmark-only -q
+	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q
 
 # Success rates on gradients of real networks, the exact solver against the paper's searches, and recovered images,
 # layer by layer against gradient matching. The images take most of an hour; name parts to run some of them, as in

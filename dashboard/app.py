@@ -10,6 +10,8 @@ import torch
 if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
+from dashboard.memory import freeze_imports
+
 # Small networks beside a server: threads that fight for the same cores cost more than they bring.
 torch.set_num_threads(1)
 
@@ -19,3 +21,5 @@ st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layou
 
 pages = [st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True)]
 st.navigation(pages, position="hidden" if len(pages) == 1 else "top").run()
+
+freeze_imports()
