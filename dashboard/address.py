@@ -20,6 +20,7 @@ __all__ = [
     "publish",
     "republish",
     "search_key",
+    "set_scenario",
     "set_search",
     "set_value",
     "value_of",
@@ -29,6 +30,7 @@ __all__ = [
 _WRITTEN = "address written"
 _SHOWN = "scenario shown"
 _SENTENCES = "address sentences"
+_PAGE = "page shown"
 
 Shown = tuple[Scenario, SearchSettings]
 
@@ -58,6 +60,12 @@ def set_search(field: str, value: Any) -> None:
     st.session_state[search_key(field)] = value
 
 
+def set_scenario(scenario: Scenario) -> None:
+    """Change all fields at once; call it from a callback."""
+    for field in fields(Scenario):
+        set_value(field.name, getattr(scenario, field.name))
+
+
 def current_scenario() -> Scenario:
     """The scenario the widgets describe."""
     return Scenario(**{field.name: value_of(field.name) for field in fields(Scenario)})
@@ -68,7 +76,7 @@ def current_search() -> SearchSettings:
     return SearchSettings(**{field.name: st.session_state[search_key(field.name)] for field in fields(SearchSettings)})
 
 
-def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
+def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
     """Fill the widgets from the address, when the address is news.
 
     It is news when the session starts, and when it changed although no widget did (the browser's back button). A widget
@@ -76,27 +84,30 @@ def adopt(stages: Callable[[str], tuple[str, ...]]) -> list[str]:
 
     Args:
         stages: network name -> the training stages it has.
+        page: that is drawn. The menu leads to another one without an address: the scenario comes along.
 
     Returns:
         Sentences about values that made no sense, until the visitor changes something.
     """
     query = st.query_params.to_dict()
     started = _SHOWN in st.session_state
+    moved = started and st.session_state[_PAGE] != page
+    st.session_state[_PAGE] = page
+    if moved:  # the widgets of the page before are gone, and their values with them
+        _fill(*st.session_state[_SHOWN])
     changed = started and _current() != st.session_state[_SHOWN]
     if changed:
         st.session_state[_SENTENCES] = []
         _forget_the_run_of_another()
-    if changed or (started and query == st.session_state[_WRITTEN]):
+    carried = moved and not query
+    if changed or carried or (started and query == st.session_state[_WRITTEN]):
         scenario, search = _current()
     else:
         scenario, sentences = from_query(query, stages)
         search, more = search_from_query(query)
         st.session_state[_SENTENCES] = sentences + more
     # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
-    for field in fields(Scenario):
-        set_value(field.name, getattr(scenario, field.name))
-    for field in fields(SearchSettings):
-        set_search(field.name, getattr(search, field.name))
+    _fill(scenario, search)
     return list(st.session_state[_SENTENCES])
 
 
@@ -118,6 +129,13 @@ def republish() -> SearchSettings:
         _forget_the_run_of_another()
         publish()
     return current_search()
+
+
+def _fill(scenario: Scenario, search: SearchSettings) -> None:
+    """Give every widget its value."""
+    set_scenario(scenario)
+    for field in fields(SearchSettings):
+        set_search(field.name, getattr(search, field.name))
 
 
 def _current() -> Shown:

@@ -19,7 +19,10 @@ torch.set_num_threads(1)
 icon = str(Path(__file__).with_name("icon.png"))
 st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layout="wide")
 
-pages = [st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True)]
-st.navigation(pages, position="hidden" if len(pages) == 1 else "top").run()
+pages = [
+    st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True),
+    st.Page("app_pages/failures.py", title="Failures", icon=":material/troubleshoot:"),
+]
+st.navigation(pages, position="top").run()
 
 freeze_imports()

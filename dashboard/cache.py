@@ -14,8 +14,10 @@ from dashboard.pictures import picture_source
 from dashboard.state import UNTRAINED, Scenario
 from gradinv_core.checkpoints import CHECKPOINT_CLASSES, available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
+from gradinv_core.diagnosis import Diagnosis, diagnose
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
+from gradinv_core.label_recovery.race import Racer, race
 from gradinv_core.networks import NETWORKS
 
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "class_count",
     "client_step",
     "dataset",
+    "diagnosis",
     "film",
     "label_attack",
     "network_stages",
+    "solver_race",
     "stage",
     "stage_title",
     "thumbnails",
@@ -106,6 +110,20 @@ def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | Non
     """What the server reads off the head in a scenario."""
     gradients = client_step(scenario, classes, own_image).gradients
     return pipeline.attack_label(_network_of(scenario, classes), gradients)
+
+
+@st.cache_resource(max_entries=6, show_spinner="The server looks for the reason …", hash_funcs=_by_content)
+def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> Diagnosis:
+    """Why the head of a scenario gives no certain answer, if it does not."""
+    gradients = client_step(scenario, classes, own_image).gradients
+    return diagnose(_network_of(scenario, classes).model, gradients)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Four solvers look for λ …", hash_funcs=_by_content)
+def solver_race(scenario: Scenario, classes: int, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
+    """Four solvers on the head of a scenario, all from the same start; none where the gradient vanished."""
+    head = label_attack(scenario, classes, own_image).head
+    return () if head.vanished[0] else race(head, bounded=bounded)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

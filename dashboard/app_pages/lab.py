@@ -4,14 +4,12 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
+from dashboard.frame import complain, page_frame
 from dashboard.sections import client, curve, feature, gradient, image, label
 from dashboard.sections.view import LabView
-from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
 
-_PAGE_WIDTH = 1080  # pixels: longer lines and wider pictures are harder to read, even on a projector
-
-_MOST_BOXES = 4
+_PAGE = "lab"
 
 
 def show_story(choice: Choice) -> None:
@@ -33,25 +31,13 @@ def show_story(choice: Choice) -> None:
     image.show(view, cache.stage(scenario, classes, own_image))
 
 
-def complain(sentences: list[str]) -> None:
-    """Say what made no sense, in a box each; a whole list of it shares one."""
-    boxes = sentences if len(sentences) <= _MOST_BOXES else ["\n".join(f"- {sentence}" for sentence in sentences)]
-    for box in boxes:
-        st.warning(box, icon=":material/edit:")
-
-
-with st.container(horizontal_alignment="center"), st.container(width=_PAGE_WIDTH):
-    st.title("One gradient, one picture")
-    st.markdown(
-        "In federated learning the pictures stay on the device and only gradients travel. "
-        "Here a curious server opens one of them, step by step.",
-        help="Federated learning: many devices train one network together, and none shows its data. "
-        "A gradient tells, for every weight of the network, which way to change it.",
-    )
-    try:
-        chosen = choose_scenario()
-        complain(chosen.sentences)
-        show_story(chosen)
-    except GradientInversionError as error:
-        # Every error of the core is one sentence: what was expected, what came, what to do.
-        st.error(str(error), icon=":material/info:")
+with page_frame(
+    "One gradient, one picture",
+    "In federated learning the pictures stay on the device and only gradients travel. "
+    "Here a curious server opens one of them, step by step.",
+    "Federated learning: many devices train one network together, and none shows its data. "
+    "A gradient tells, for every weight of the network, which way to change it.",
+):
+    chosen = choose_scenario(_PAGE)
+    complain(chosen.sentences)
+    show_story(chosen)

@@ -3,5 +3,16 @@
 from dashboard.components.frame_player import Curve, Frame, frame_player
 from dashboard.components.image_strip import image_strip
 from dashboard.components.lambda_scrubber import ScrubberData, lambda_scrubber
+from dashboard.components.solver_race import RaceData, Track, solver_race
 
-__all__ = ["Curve", "Frame", "ScrubberData", "frame_player", "image_strip", "lambda_scrubber"]
+__all__ = [
+    "Curve",
+    "Frame",
+    "RaceData",
+    "ScrubberData",
+    "Track",
+    "frame_player",
+    "image_strip",
+    "lambda_scrubber",
+    "solver_race",
+]

@@ -37,13 +37,16 @@ class Choice:
     sentences: list[str]
 
 
-def choose_scenario() -> Choice:
+def choose_scenario(page: str) -> Choice:
     """Draw the sidebar and keep the address in step with it.
+
+    Args:
+        page: name of the page that is drawn; all of them share one scenario.
 
     Raises:
         GradientInversionError: the dataset cannot be opened.
     """
-    sentences = adopt(cache.network_stages)
+    sentences = adopt(cache.network_stages, page)
     with st.sidebar:
         st.subheader("The picture")
         choose_dataset()

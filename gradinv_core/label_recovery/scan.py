@@ -20,12 +20,14 @@ from gradinv_core.label_recovery.survey import Judge, Survey
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
-__all__ = ["solve"]
+__all__ = ["OnSurvey", "solve"]
 
 _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
+
+OnSurvey = Callable[[Array, int], None]
 
 
 def solve(
@@ -34,6 +36,7 @@ def solve(
     known_scale: bool,
     sigmas: float,
     signs: tuple[int, ...] = (-1, 1),
+    on_survey: OnSurvey | None = None,
 ) -> Search:
     """Every range of lambda consistent with one head's gradient.
 
@@ -43,12 +46,14 @@ def solve(
         known_scale: whether ``|a_r| = 1 / |lambda|``.
         sigmas: half width of the intervals in standard deviations.
         signs: which signs of lambda are possible.
+        on_survey: told the (K,) lambdas of each stage, the grid and then its refined minima, and the evaluations so
+            far.
 
     Returns:
         The ranges, best first; none if the structure explains the gradient nowhere.
     """
     judge = Judge(head, structure, known_scale)
-    survey = _refine(_candidate_grid(head, structure, known_scale, signs), judge)
+    survey = _refine(_candidate_grid(head, structure, known_scale, signs), judge, on_survey)
     if structure is not None and not judge.good(survey).any():
         noisier = _with_noise_of_the_best(head, survey, structure, known_scale)
         if noisier is None:
@@ -91,13 +96,15 @@ def _log_line_slopes(head: ObservedHead) -> Array:
     return slopes
 
 
-def _refine(grid: Array, judge: Judge) -> Survey:
+def _refine(grid: Array, judge: Judge, on_survey: OnSurvey | None = None) -> Survey:
     """The grid plus its refined local minima: golden section in all brackets at once."""
 
     def score(scales: Array) -> Array:
         return judge.misfit(judge(scales))
 
     survey = judge(grid)
+    if on_survey is not None:
+        on_survey(survey.scales, judge.evaluations)
     values = np.nan_to_num(judge.misfit(survey), nan=np.inf)
     padded = np.concatenate([[np.inf], values, [np.inf]])
     minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
@@ -122,7 +129,10 @@ def _refine(grid: Array, judge: Judge) -> Survey:
         outer, at_outer = np.where(lower, kept, probe), np.where(lower, at_kept, at_probe)
         if np.all(high - low <= 1e-12 * np.abs(high)):
             break
-    return Survey.joined(survey, judge(np.where(at_inner < at_outer, inner, outer)))
+    refined = judge(np.where(at_inner < at_outer, inner, outer))
+    if on_survey is not None:
+        on_survey(refined.scales, judge.evaluations)
+    return Survey.joined(survey, refined)
 
 
 def _with_noise_of_the_best(

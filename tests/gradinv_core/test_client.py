@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradinv_core.client import capture_gradients, client_truth
+from gradinv_core.client import capture_batch_gradients, capture_gradients, client_truth
+from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeError
 from gradinv_core.labels import hard_label, mixup_label
 from gradinv_core.networks import build_network, observe_head
@@ -165,3 +166,37 @@ def test_networks_that_do_not_classify() -> None:
         capture_gradients(nn.Conv2d(3, 4, 1), IMAGE, LABEL)
     with pytest.raises(OptionError, match="network: expected one with parameters, got Flatten without any"):
         capture_gradients(nn.Flatten(), IMAGE, LABEL)
+
+
+def test_a_batch_is_the_mean_of_its_samples():
+    model = build_network("lenet_sigmoid", 10)
+    pictures = load_dataset("photographs", 32)
+    images, labels = [pictures[index][0] for index in (1, 2, 3)], [hard_label(index, 10) for index in (1, 5, 5)]
+    together = capture_batch_gradients(model, images, labels)
+    alone = [capture_gradients(model, image, label) for image, label in zip(images, labels, strict=True)]
+    for name, gradient in together.items():
+        torch.testing.assert_close(gradient, sum(part[name] for part in alone) / 3)
+
+
+def test_training_mode_takes_the_samples_own_statistics_and_leaves_the_models_alone():
+    model = build_network("resnet18", 10)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    image, label = load_dataset("photographs", 64)[0][0], hard_label(1, 10)
+    training = capture_gradients(model, image, label, batch_norm="training")
+    evaluation = capture_gradients(model, image, label)
+    assert not torch.allclose(training["fc.weight"], evaluation["fc.weight"])
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    truth = client_truth(model, image, label, batch_norm="training")
+    torch.testing.assert_close(
+        training["fc.weight"].double(), torch.outer(truth.probabilities - label, truth.feature), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_batches_and_modes_that_make_no_sense_get_a_sentence():
+    model, image, label = build_network("lenet_sigmoid", 10), torch.rand(3, 32, 32), hard_label(1, 10)
+    with pytest.raises(ShapeError, match="batch: expected at least one image and a label for each, got 0 and 0"):
+        capture_batch_gradients(model, [], [])
+    with pytest.raises(ShapeError, match="batch: expected images of one size"):
+        capture_batch_gradients(model, [image, torch.rand(3, 16, 16)], [label, label])
+    with pytest.raises(OptionError, match="batch_norm: expected one of evaluation, training, got 'both'"):
+        capture_gradients(model, image, label, batch_norm="both")

@@ -14,6 +14,7 @@ ATTACKS = sorted(
     [
         *(ROOT / "label_recovery").glob("*.py"),
         *(ROOT / "image_recovery").rglob("*.py"),
+        *(ROOT / "diagnosis").glob("*.py"),
         *(ROOT / name for name in ("arrays.py", "gradient_entries.py", "head.py", "landscape.py")),
         *(ROOT / name for name in ("consistency.py", "label_structures.py")),
     ]

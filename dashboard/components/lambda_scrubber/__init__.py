@@ -30,7 +30,16 @@ _mount = st.components.v2.component(
     "lambda_scrubber",
     html=read_parts(_FOLDER, "lambda_scrubber.html"),
     css=read_parts(_FOLDER, "lambda_scrubber.css"),
-    js=read_parts(_FOLDER, "mathematics.js", "curve.js", "bars.js", "lambda_scrubber.js"),
+    js=read_parts(
+        _FOLDER,
+        "../shared_js/lambda_axis.js",
+        "../shared_js/numbers.js",
+        "../shared_js/loss_plot.js",
+        "mathematics.js",
+        "curve.js",
+        "bars.js",
+        "lambda_scrubber.js",
+    ),
 )
 
 

@@ -1,0 +1,39 @@
+"""What every page of the app has around its content: a width, a title, and one box for an error of the core."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from gradinv_core.errors import GradientInversionError
+
+__all__ = ["complain", "page_frame"]
+
+_WIDTH = 1080  # pixels: longer lines and wider pictures are harder to read, even on a projector
+_MOST_BOXES = 4
+
+
+@contextmanager
+def page_frame(title: str, sentence: str, explanation: str) -> Iterator[None]:
+    """Draw the page's head; an error of the core inside becomes a sentence on the page.
+
+    Args:
+        title: of the page.
+        sentence: what it is about.
+        explanation: what the sentence's words mean.
+    """
+    with st.container(horizontal_alignment="center"), st.container(width=_WIDTH):
+        st.title(title)
+        st.markdown(sentence, help=explanation)
+        try:
+            yield
+        except GradientInversionError as error:
+            # Every error of the core is one sentence: what was expected, what came, what to do.
+            st.error(str(error), icon=":material/info:")
+
+
+def complain(sentences: list[str]) -> None:
+    """Say what made no sense, in a box each; a whole list of it shares one."""
+    boxes = sentences if len(sentences) <= _MOST_BOXES else ["\n".join(f"- {sentence}" for sentence in sentences)]
+    for box in boxes:
+        st.warning(box, icon=":material/edit:")

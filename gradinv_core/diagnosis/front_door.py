@@ -1,0 +1,228 @@
+"""One front door to the diagnosis of a label attack: look for marks, try the attack, name what stood in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isinf
+
+import numpy as np
+import torch
+from torch import nn
+
+from gradinv_core.arrays import Array
+from gradinv_core.diagnosis.cause import Cause, Diagnosis
+from gradinv_core.diagnosis.traces import (
+    dropped_rows,
+    gradient_factor,
+    grid_levels,
+    hole_share,
+    sample_count,
+    scale_invariance,
+)
+from gradinv_core.errors import ClassCountError, OptionError, RankError
+from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
+from gradinv_core.networks import HeadView, find_head, observe_head
+
+__all__ = ["diagnose"]
+
+_HOLES = 1e-3  # share of unexplained zeros from which a gradient was pruned
+_ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding
+_RESCALED = 1e-3  # distance of the factor from 1 above which the gradient was rescaled
+_FAR_FROM_ONE = 5e-2  # the same where a factor of 1 has an answer as well
+_ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other classes
+_BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
+
+
+def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnosis:
+    """Say why the label did not come out of the head, from what the server holds.
+
+    One thing no gradient tells: where all logits are nearly equal, the prediction is linear in lambda, and a rescaled
+    gradient can be the honest one of another label. It then passes for that.
+
+    Args:
+        model: the network, with the weights the client used.
+        gradients: ``{parameter name: gradient}`` as they arrived.
+
+    Returns:
+        The cause; `Cause.NONE` where the head gives one certain answer.
+
+    Raises:
+        OptionError: the network has no linear layer.
+        ShapeError, NonFiniteError: gradients that do not fit the network or are not finite.
+    """
+    name = f"{find_head(model)}.weight"
+    if name not in gradients:
+        return Diagnosis(Cause.WITHHELD, f"The gradients hold no entry {name}: the last layer was not sent.")
+    view = observe_head(model, gradients)
+    gradient = view.weight_grad.double().cpu().numpy()
+    if not gradient.any():
+        return Diagnosis(
+            Cause.VANISHED,
+            "Every entry of the head's gradient is zero: the prediction equals the label, or the feature is zero.",
+            {"norm": 0.0},
+        )
+    traces, measures = _traces(model, gradients, gradient)
+    try:
+        answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
+    except ClassCountError as error:
+        return Diagnosis(Cause.TOO_FEW_CLASSES, _sentence(error), {"classes": float(len(gradient))}, traces)
+    except RankError:
+        return _not_one_sample(gradient, traces, measures)
+    except OptionError:  # the bias gradient means no label: both were rescaled
+        answer = None
+    if answer is not None and answer.status is Status.UNIQUE and not _plainly_rescaled(view):
+        return Diagnosis(Cause.NONE, answer.message, measures | {"noise": answer.noise}, traces)
+    return _open_answer(view, answer, traces, measures)
+
+
+def _traces(
+    model: nn.Module, gradients: Mapping[str, torch.Tensor], gradient: Array
+) -> tuple[tuple[Cause, ...], dict[str, float]]:
+    """Marks of processing, and the numbers they rest on."""
+    traces: list[Cause] = []
+    measures: dict[str, float] = {}
+    levels = grid_levels(gradient)
+    if levels is not None:
+        traces.append(Cause.QUANTISED)
+        measures["levels"] = float(levels)
+    holes, rows = hole_share(gradient), dropped_rows(gradient)
+    if levels is None and (holes > _HOLES or rows):  # rounding to a coarse grid makes zeros, too
+        traces.append(Cause.PRUNED)
+        measures |= {"holes": holes, "dropped rows": float(rows)}
+    blind = scale_invariance(model, gradients)
+    if blind:
+        measures["scale invariance"] = float(np.median(list(blind.values())))
+        if measures["scale invariance"] < _BLIND:
+            traces.append(Cause.TRAINING_BATCH_NORM)
+    return tuple(traces), measures
+
+
+def _not_one_sample(gradient: Array, traces: tuple[Cause, ...], measures: dict[str, float]) -> Diagnosis:
+    """The gradient is far from rank one: processed, noisy, or that of several samples."""
+    processed = _processed(traces, measures)
+    if processed is not None:
+        return processed
+    batch = _batch(gradient, traces, measures)
+    if batch is not None:
+        return batch
+    return Diagnosis(
+        Cause.NOISY,
+        "Most of the head's gradient is outside rank one and spread over all directions: noise drowns the sample.",
+        measures | {"noise": 1.0},
+        traces,
+    )
+
+
+def _batch(gradient: Array, traces: tuple[Cause, ...], measures: dict[str, float]) -> Diagnosis | None:
+    """The verdict where the gradient has more directions than one sample makes."""
+    count = sample_count(gradient)
+    if count == 1:
+        return None
+    return Diagnosis(
+        Cause.BATCH,
+        f"The head's gradient has {count} directions that stand out of its rounding; one sample makes one. At least "
+        f"{count} samples were added up.",
+        measures | {"samples": float(count)},
+        traces,
+    )
+
+
+def _processed(traces: tuple[Cause, ...], measures: Mapping[str, float]) -> Diagnosis | None:
+    """The verdict where the numbers themselves tell that they were changed."""
+    if Cause.QUANTISED in traces:
+        levels = int(measures["levels"])
+        steps = "one size only, with its sign" if levels == 1 else f"multiples of one step, at most {levels:,} of them"
+        return Diagnosis(
+            Cause.QUANTISED, f"All entries of the head's gradient are {steps}: it was quantised.", measures, traces
+        )
+    if Cause.PRUNED in traces:
+        return Diagnosis(
+            Cause.PRUNED,
+            f"{measures['holes']:.0%} of the head's gradient are zeros inside rows and columns that are not, and "
+            f"{measures['dropped rows']:.0f} rows are missing from a sum that must be zero: entries were pruned.",
+            measures,
+            traces,
+        )
+    return None
+
+
+def _open_answer(
+    view: HeadView, answer: LabelRecovery | None, traces: tuple[Cause, ...], measures: dict[str, float]
+) -> Diagnosis:
+    """The head leaves more than one lambda: the reason that comes first on the gradient's way."""
+    processed = _processed(traces, measures)
+    if processed is not None:
+        return processed
+    factor = _factor(view)
+    if factor is not None and abs(factor - 1) > _RESCALED:
+        return Diagnosis(
+            Cause.CLIPPED,
+            f"As it came, the gradient fits no answer; multiplied by {1 / factor:.4g} it fits one. It was clipped, or "
+            f"multiplied with a learning rate.",
+            measures | {"factor": factor},
+            traces,
+        )
+    if answer is None:
+        return Diagnosis(
+            Cause.CLIPPED, "The gradient of the bias means no label: the gradients were rescaled.", measures, traces
+        )
+    measures = measures | {"noise": answer.noise}
+    others = 1.0 - _largest_probability(view, answer)
+    if others < _ONE_HOT or any(isinf(end) for interval in answer.intervals for end in interval):
+        return Diagnosis(
+            Cause.ONE_HOT,
+            f"The prediction leaves {max(others, 0.0):.1e} to all other classes together: to the gradient's precision "
+            f"it is one-hot, and every larger lambda predicts the same.",
+            measures | {"other classes": others},
+            traces,
+        )
+    if answer.noise > _ADDED:
+        batch = _batch(view.weight_grad.double().cpu().numpy(), traces, measures)
+        if batch is not None:
+            return batch
+        return Diagnosis(
+            Cause.NOISY,
+            f"{answer.noise:.1e} of the head's gradient is outside rank one; rounding leaves {_ADDED:.0e} at most. "
+            f"Noise this large fits a range of answers.",
+            measures,
+            traces,
+        )
+    if answer.window is Window.SIMPLEX:
+        return Diagnosis(
+            Cause.STRUCTURELESS,
+            "No lambda makes the classes agree, and the gradient is clean: the label follows no pattern that the "
+            "server knows.",
+            measures,
+            traces,
+        )
+    return Diagnosis(Cause.UNDECIDED, answer.message, measures | {"ranges": float(len(answer.intervals))}, traces)
+
+
+def _factor(view: HeadView) -> float | None:
+    """The factor the gradient was multiplied with; None where no single answer fits with any factor."""
+    try:
+        answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad, gradient_scale="unknown")
+    except (ClassCountError, RankError):
+        return None
+    if answer.status is not Status.UNIQUE:
+        return None
+    bias = None if view.bias is None else view.bias.double().cpu().numpy()
+    return gradient_factor(view.weight.double().cpu().numpy(), bias, answer)
+
+
+def _plainly_rescaled(view: HeadView) -> bool:
+    """Whether a factor far from 1 is the only one that fits, although with a factor of 1 something fits, too."""
+    factor = None if view.bias_grad is not None else _factor(view)
+    return factor is not None and abs(factor - 1) > _FAR_FROM_ONE
+
+
+def _largest_probability(view: HeadView, answer: LabelRecovery) -> float:
+    logits = view.weight.double().cpu() @ answer.feature
+    if view.bias is not None:
+        logits = logits + view.bias.double().cpu()
+    return float(torch.softmax(logits, 0).max())
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,109 @@
+"""Why the layers did not give the picture exactly: flat units, or fewer equations than unknowns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from gradinv_core.diagnosis.cause import Cause, Diagnosis
+from gradinv_core.diagnosis.front_door import diagnose
+from gradinv_core.errors import NoExactRouteError
+from gradinv_core.image_recovery.activations import ACTIVATIONS, invert
+from gradinv_core.image_recovery.chain import Link, network_chain
+from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak
+
+__all__ = ["diagnose_image"]
+
+_FLAT = 1e-2  # slope beside the activation's steepest, below which a unit is called flat
+_GOOD = 1e-2  # reported error relative to the layer's size up to which a layer is well known
+
+
+def diagnose_image(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    recovery: ImageRecovery | None,
+    input_shape: tuple[int, ...],
+) -> Diagnosis:
+    """Say what kept the picture from coming out exactly, from what the server holds.
+
+    Args:
+        model: the network, with the weights the client used.
+        gradients: ``{parameter name: gradient}`` as they arrived.
+        recovery: what `reconstruct_image` found by the analytic route; None where that knew no way.
+        input_shape: (channels, height, width).
+
+    Returns:
+        The cause: that of the label attack if there is one which the layers did not mend, else that of the first layer
+        on the way down that is not exact.
+    """
+    of_label = diagnose(model, gradients)
+    settled = recovery is not None and recovery.label is not None and recovery.label.status == "unique"
+    if of_label.cause is not Cause.NONE and not settled:
+        return of_label
+    if Cause.TRAINING_BATCH_NORM in of_label.traces:
+        return Diagnosis(
+            Cause.TRAINING_BATCH_NORM,
+            f"Every channel's weights are at right angles to their gradient (cosine "
+            f"{of_label.measures['scale invariance']:.0e}), which only batch norm in training mode forces: it took the "
+            f"sample's own statistics, which the server does not know.",
+            of_label.measures,
+            of_label.traces,
+        )
+    if recovery is None or not recovery.layers:
+        return Diagnosis(Cause.NO_CHAIN, _why_no_chain(model, input_shape), of_label.measures, of_label.traces)
+    weak = next((layer for layer in recovery.layers if layer.leak is not Leak.EXACT or layer.error > _GOOD), None)
+    if weak is None:
+        return Diagnosis(Cause.NONE, recovery.reason, of_label.measures, of_label.traces)
+    return _of_layer(weak, network_chain(model, input_shape), recovery, of_label)
+
+
+def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, of_label: Diagnosis) -> Diagnosis:
+    """Flat units above it, or too few equations in it."""
+    flat, silent = _flat_share(layer.name, links, recovery)
+    measures = dict(of_label.measures) | {
+        "unknowns": float(layer.unknowns),
+        "rank": float(layer.rank),
+        "error": layer.error,
+        "flat units": flat,
+    }
+    if flat > 0.5 and not silent:
+        return Diagnosis(
+            Cause.SATURATED,
+            f"{flat:.0%} of the units above layer {layer.name} sit where their activation is flat: rounding drowns "
+            f"what they say of {layer.unknowns - layer.rank:,} of {layer.unknowns:,} inputs.",
+            measures,
+            of_label.traces,
+        )
+    reason = f"{flat:.0%} of the units above it are silent, and " if silent else ""
+    return Diagnosis(
+        Cause.RANK_DEFICIENT,
+        f"In layer {layer.name} {reason}the equations determine {layer.rank:,} of {layer.unknowns:,} inputs.",
+        measures,
+        of_label.traces,
+    )
+
+
+def _flat_share(name: str, links: list[Link], recovery: ImageRecovery) -> tuple[float, bool]:
+    """Share of the units above a layer whose slope is nearly 0, and whether they are silent (a ReLU's) by nature."""
+    place = next(index for index, link in enumerate(links) if link.name == name)
+    above = next((link for link in links[place + 1 :] if type(link.module) in ACTIVATIONS), None)
+    weighted = next((link for link in links[place + 1 :] if isinstance(link.module, nn.Linear | nn.Conv2d)), None)
+    if above is None or weighted is None:
+        return 0.0, False
+    # The feature's step carries the head's name or none; every other step that of the layer whose input it shows.
+    step = next((step for step in recovery.steps if step.layer == weighted.name), recovery.steps[0])
+    output = step.value.flatten()
+    slope = invert(above.module, output, torch.zeros_like(output)).slope.abs()
+    steepest = 0.25 if isinstance(above.module, nn.Sigmoid) else 1.0
+    return float((slope < _FLAT * steepest).double().mean()), isinstance(above.module, nn.ReLU)
+
+
+def _why_no_chain(model: nn.Module, input_shape: tuple[int, ...]) -> str:
+    try:
+        network_chain(model, input_shape)
+    except NoExactRouteError as error:
+        text = str(error)
+        return text[:1].upper() + text[1:]
+    return "No gradient reaches the layers below the head."

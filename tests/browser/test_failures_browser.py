@@ -1,0 +1,53 @@
+"""The page of failures in a real browser: the race is drawn and played, and one scenario serves both pages."""
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+OUT_OF_BOUND = "?dataset=digits&network=lenet_sigmoid&stage=mixup-epoch-80&epsilon=0.01"
+
+
+def go_to(page, name, settle) -> None:
+    page.get_by_role("link", name=name, exact=True).first.click()
+    heading = {"Failures": "2 The race", "Lab": "6 The picture"}[name]
+    page.get_by_role("heading", name=heading).wait_for()
+    settle(page)
+
+
+def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open_page, settle):
+    page = open_page(OUT_OF_BOUND)
+    go_to(page, "Failures", settle)
+    race = page.get_by_test_id("solver-race")
+    race.wait_for()
+    rows = race.get_by_test_id("race-row")
+    expect(rows).to_have_count(4)
+    expect(rows.filter(has_text="gave up: out of bound")).to_have_count(2)
+    expect(race.get_by_test_id("race-clock")).to_contain_text("160,000")
+
+    sent = len(page.sent)
+    race.get_by_test_id("race-slider").focus()
+    page.keyboard.press("Home")
+    expect(race.get_by_test_id("race-clock")).not_to_contain_text("160,000")
+    start = race.get_by_test_id("race-clock").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(race.get_by_test_id("race-clock")).not_to_have_text(start)
+    page.keyboard.press("End")
+    expect(race.get_by_test_id("race-clock")).to_contain_text("160,000")
+    assert len(page.sent) == sent  # the film plays in the browser
+
+    page.get_by_role("button", name="One-hot probability").click()
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("One-hot probability")
+    go_to(page, "Lab", settle)
+    page.wait_for_function("() => location.search.includes('hard-epoch-160')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_race_without_scrolling_sideways(open_page, settle, scheme):
+    page = open_page(OUT_OF_BOUND, scheme=scheme)
+    go_to(page, "Failures", settle)
+    page.set_viewport_size({"width": 390, "height": 844})
+    race = page.get_by_test_id("solver-race")
+    race.wait_for()
+    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0

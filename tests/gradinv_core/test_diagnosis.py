@@ -1,0 +1,199 @@
+"""Every cause is named from what the server holds, on networks, pictures and labels that no threshold was read off."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradinv_core import capture_gradients, hard_label, mixup_label, reconstruct_image, recover_label, smooth_label
+from gradinv_core.checkpoints import load_checkpoint
+from gradinv_core.client import capture_batch_gradients
+from gradinv_core.datasets import load_dataset
+from gradinv_core.diagnosis import Cause, Diagnosis, diagnose, diagnose_image
+from gradinv_core.diagnosis.cause import REMEDIES, TITLES
+from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count
+from gradinv_core.networks import build_network, observe_head
+
+HELD = ("lenet_tanh", "lenet_leaky_relu", "fcn_small")  # thresholds were chosen on the sigmoid LeNet alone
+
+
+def sample(network="lenet_tanh", seed=100, classes=10, **options):
+    model = build_network(network, classes, seed=seed, **options)
+    image, _ = load_dataset("photographs", 32)[seed % 200]
+    return model, image, mixup_label(seed % classes, (seed + 3) % classes, classes, ratio=0.7, epsilon=0.05)
+
+
+def sent(network="lenet_tanh", seed=100, **options):
+    model, image, label = sample(network, seed, **options)
+    return model, capture_gradients(model, image, label)
+
+
+def changed(gradients, change):
+    return {name: change(gradient) for name, gradient in gradients.items()}
+
+
+def noisy(gradients, relative, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return changed(
+        gradients,
+        lambda g: g + relative * g.norm() / g.numel() ** 0.5 * torch.randn(g.shape, generator=generator),
+    )
+
+
+def pruned(gradient, share=0.6):
+    kept = gradient.abs().flatten().kthvalue(max(int(share * gradient.numel()), 1)).values
+    return torch.where(gradient.abs() <= kept, 0.0, gradient)
+
+
+def rounded(gradient, levels):
+    step = gradient.abs().max() / levels
+    return torch.round(gradient / step) * step
+
+
+@pytest.mark.parametrize("network", HELD)
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_a_plain_gradient_has_nothing_wrong(network, seed):
+    found = diagnose(*sent(network, seed))
+    assert found.cause is Cause.NONE
+    assert found.traces == ()
+
+
+@pytest.mark.parametrize("network", HELD)
+@pytest.mark.parametrize("seed", [111, 112, 113])
+def test_what_was_done_to_a_gradient_is_named(network, seed):
+    model, gradients = sent(network, seed)
+    assert diagnose(model, changed(gradients, pruned)).cause is Cause.PRUNED
+    assert diagnose(model, changed(gradients, lambda g: rounded(g, 5))).cause is Cause.QUANTISED
+    assert diagnose(model, changed(gradients, torch.sign)).cause is Cause.QUANTISED
+    assert diagnose(model, noisy(gradients, 0.1, seed)).cause is Cause.NOISY
+    assert diagnose(model, noisy(gradients, 3.0, seed)).cause is Cause.NOISY
+    assert diagnose(model, changed(gradients, torch.zeros_like)).cause is Cause.VANISHED
+    assert diagnose(model, dict(list(gradients.items())[:-1])).cause is Cause.WITHHELD
+
+
+@pytest.mark.parametrize("network", HELD)
+@pytest.mark.parametrize("count", [2, 5, 12])
+def test_a_batch_is_counted_as_far_as_the_classes_allow(network, count):
+    model, _, _ = sample(network, 120)
+    pictures = load_dataset("photographs", 32)
+    images = [pictures[index * 17][0] for index in range(count)]
+    labels = [smooth_label(index % 10, 10, 0.1) for index in range(count)]
+    found = diagnose(model, capture_batch_gradients(model, images, labels))
+    assert found.cause is Cause.BATCH
+    assert 2 <= found.measures["samples"] <= min(count, 9)
+
+
+@pytest.mark.parametrize("network", [*HELD, "lenet_relu"])
+def test_a_rescaled_gradient_is_named_wherever_it_tells_its_scale(network):
+    """With nearly equal logits it need not: then the rescaled gradient is the honest one of another label."""
+    named = 0
+    for seed in range(200, 216):
+        model, gradients = sent(network, seed)
+        clipped = changed(gradients, lambda g: 0.05 * g)
+        view = observe_head(model, clipped)
+        tells = recover_label(view.weight, view.weight_grad, gradient_scale="unknown").status == "unique"
+        cause = diagnose(model, clipped).cause
+        assert cause is Cause.CLIPPED or not tells
+        named += cause is Cause.CLIPPED
+    assert named >= 4
+
+
+def test_the_factor_is_measured():
+    model, gradients = sent(seed=130)
+    found = diagnose(model, changed(gradients, lambda g: 0.25 * g))
+    assert found.measures["factor"] == pytest.approx(0.25, rel=1e-3)
+
+
+def test_rescaled_gradients_of_a_biased_head_are_named():
+    model, gradients = sent("lenet_tanh", 131, head_bias=True)
+    assert diagnose(model, gradients).cause is Cause.NONE
+    assert diagnose(model, changed(gradients, lambda g: 40 * g)).cause is Cause.CLIPPED
+
+
+@pytest.mark.parametrize("seed", [141, 142, 143])
+def test_labels_that_the_head_cannot_settle(seed):
+    model, image, _ = sample("fcn_small", seed)
+    drawn = np.random.default_rng(seed).dirichlet(np.ones(10))
+    assert diagnose(model, capture_gradients(model, image, torch.tensor(drawn))).cause is Cause.STRUCTURELESS
+    few, gradients = sent("lenet_tanh", seed, classes=3)
+    assert diagnose(few, gradients).cause is Cause.TOO_FEW_CLASSES
+
+
+def test_one_hot_predictions_of_a_trained_network():
+    model, digits = load_checkpoint("lenet_sigmoid", "hard-epoch-40"), load_dataset("digits", 32)
+    causes = []
+    for index in range(1200, 1600):
+        image, target = digits[index]
+        with torch.no_grad():
+            others = 1 - float(torch.softmax(model(image[None]).double(), 1).max())
+        if others < 1e-8:
+            label = smooth_label(target, 10, 0.1)
+            causes.append(diagnose(model, capture_gradients(model, image, label)).cause)
+    assert len(causes) >= 3
+    assert causes.count(Cause.ONE_HOT) >= 0.8 * len(causes)
+    assert set(causes) <= {Cause.ONE_HOT, Cause.NONE}
+
+
+def test_batch_norm_in_training_mode_leaves_weights_at_right_angles_to_their_gradients():
+    model = build_network("resnet18", 10, seed=150)
+    image, label = load_dataset("photographs", 64)[7][0], hard_label(2, 10)
+    for mode, expected in (("training", Cause.TRAINING_BATCH_NORM), ("evaluation", Cause.NO_CHAIN)):
+        gradients = capture_gradients(model, image, label, batch_norm=mode)
+        assert diagnose(model, gradients).cause is Cause.NONE  # the label leaks all the same
+        assert diagnose_image(model, gradients, None, (3, 64, 64)).cause is expected
+
+
+def test_layers_that_keep_part_of_the_picture():
+    model, gradients = sent("lenet_relu", 160)
+    found = diagnose_image(model, gradients, reconstruct_image(model, gradients, (3, 32, 32)), (3, 32, 32))
+    assert found.cause is Cause.RANK_DEFICIENT
+    assert found.measures["rank"] < found.measures["unknowns"]
+
+    model, gradients = sent("lenet_leaky_relu", 161)
+    assert diagnose_image(model, gradients, reconstruct_image(model, gradients, (3, 32, 32)), (3, 32, 32)).cause is (
+        Cause.NONE
+    )
+
+
+def test_flat_units_are_told_from_missing_equations():
+    model, image, label = sample("lenet_tanh", 162)
+    with torch.no_grad():
+        model[2].weight *= 60
+    gradients = capture_gradients(model, image, label)
+    found = diagnose_image(model, gradients, reconstruct_image(model, gradients, (3, 32, 32)), (3, 32, 32))
+    assert found.cause is Cause.SATURATED
+    assert found.measures["flat units"] > 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(5, 30), st.integers(8, 60))
+def test_an_outer_product_carries_no_trace(seed, classes, features):
+    rng = np.random.default_rng(seed)
+    residual, feature = rng.normal(size=classes), np.maximum(rng.normal(size=features), 0)
+    residual -= residual.mean()
+    product = np.outer(residual, feature).astype(np.float32).astype(np.float64)
+    if not product.any():
+        return
+    assert hole_share(product) == 0
+    assert dropped_rows(product) == 0
+    assert grid_levels(product) is None or product.size < 100
+    assert sample_count(product) == 1
+
+
+@given(st.integers(0, 2**31), st.integers(2, 200))
+def test_a_grid_is_found_whatever_its_step(seed, levels):
+    rng = np.random.default_rng(seed)
+    steps = np.append(rng.integers(-levels, levels + 1, 400), levels)
+    found = grid_levels(steps * rng.uniform(1e-6, 10))
+    divisor = math.gcd(*(int(step) for step in steps))
+    assert found == levels // divisor
+
+
+def test_every_cause_has_words():
+    assert set(TITLES) == set(REMEDIES) == set(Cause)
+    found = Diagnosis(Cause.NOISY, "A sentence.")
+    assert found.title == "The gradient is noisy"
+    assert found.remedy.startswith("Only less noise")
