@@ -23,6 +23,7 @@ bench: $(VENV)/.installed-test
 study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_label_recovery.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/compare_searches.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_solver_race.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
 
 lint: $(VENV)/.installed-test

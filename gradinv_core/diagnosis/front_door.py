@@ -28,6 +28,7 @@ __all__ = ["diagnose"]
 _HOLES = 1e-3  # share of unexplained zeros from which a gradient was pruned
 _ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding
 _RESCALED = 1e-3  # distance of the factor from 1 above which the gradient was rescaled
+_COARSE = 15  # steps up to which rounding errors hang together: even a clean outer product may be one of roundings
 _FAR_FROM_ONE = 5e-2  # the same where a factor of 1 has an answer as well
 _ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other classes
 _BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
@@ -70,7 +71,8 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
         return _not_one_sample(gradient, traces, measures)
     except OptionError:  # the bias gradient means no label: both were rescaled
         answer = None
-    if answer is not None and answer.status is Status.UNIQUE and not _plainly_rescaled(view):
+    sure = answer is not None and answer.status is Status.UNIQUE and measures.get("levels", np.inf) > _COARSE
+    if answer is not None and sure and not _plainly_rescaled(view):
         return Diagnosis(Cause.NONE, answer.message, measures | {"noise": answer.noise}, traces)
     return _open_answer(view, answer, traces, measures)
 

@@ -1,0 +1,98 @@
+"""Several defences in a row, as a client applies them to one gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from gradinv_core.defences.defence import Defence, DefenceContext
+from gradinv_core.errors import NonFiniteError, OptionError
+from gradinv_core.gradient_entries import gradient_entry
+from gradinv_core.networks import find_head
+
+__all__ = ["MOST_DEFENCES", "apply_defences", "check_defences"]
+
+MOST_DEFENCES = 6
+"""Longest pipeline; longer ones are typing errors, or an address made to keep the page busy."""
+
+
+def apply_defences(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    defences: Sequence[Defence],
+    *,
+    image: torch.Tensor | None = None,
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """Defend one gradient.
+
+    Args:
+        model: the network the gradient belongs to; its last ``nn.Linear`` is the head.
+        gradients: ``{parameter name: gradient}`` as `capture_gradients` returns them; left as they are.
+        defences: in the order in which they are applied, at most six, each kind at most once.
+        image: (3, h, w) the training image; only `PerturbFeature` needs it.
+        seed: of every random draw, 0 or above.
+
+    Returns:
+        What is sent: new tensors that share no memory with the given ones.
+
+    Raises:
+        OptionError: no gradients, too many defences, one kind twice, or a defence that lacks what it needs.
+        ShapeError: a gradient is no tensor, or of another shape than its parameter.
+        NonFiniteError: NaN or infinity in a gradient, or the defended one overflowed.
+    """
+    chosen = check_defences(defences)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise OptionError(f"seed: expected a whole number >= 0, got {seed!r}.")
+    if not gradients:
+        raise OptionError(
+            "gradients: expected at least one entry, got none; capture a training step's gradient before defending it."
+        )
+    parameters = dict(model.named_parameters())
+    strangers = [name for name in gradients if name not in parameters]
+    if strangers:
+        raise OptionError(
+            f"gradients: expected names of the network's parameters, got {', '.join(strangers)}; "
+            f"gradient and network must belong together."
+        )
+    sent = {name: gradient_entry(gradients, name, parameters[name].shape).clone() for name in gradients}
+    head = find_head(model)
+    bias = f"{head}.bias"
+    context = DefenceContext(
+        model=model,
+        head_weight=f"{head}.weight",
+        head_bias=bias if bias in parameters else None,
+        generator=torch.Generator().manual_seed(seed),
+        image=image,
+    )
+    for defence in chosen:
+        sent = defence.apply(sent, context)
+        context = replace(context, clip_norm=defence.clip_norm_after(context.clip_norm))
+    if not all(torch.isfinite(gradient).all() for gradient in sent.values()):
+        raise NonFiniteError(
+            "defences: expected a finite result, got NaN or infinity; the noise or the gradient is too large for the "
+            "gradient's number type."
+        )
+    return sent
+
+
+def check_defences(defences: Sequence[Defence]) -> tuple[Defence, ...]:
+    """A pipeline as a tuple, checked.
+
+    Raises:
+        OptionError: not defences, more than six, or one kind twice.
+    """
+    chosen = tuple(defences)
+    for defence in chosen:
+        if not isinstance(defence, Defence):
+            raise OptionError(f"defences: expected Defence objects, got {defence!r}; see DEFENCES for the kinds.")
+    if len(chosen) > MOST_DEFENCES:
+        raise OptionError(f"defences: expected at most {MOST_DEFENCES}, got {len(chosen)}; leave some out.")
+    names = [defence.name for defence in chosen]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"defences: expected each kind at most once, got {', '.join(twice)} twice; merge them.")
+    return chosen

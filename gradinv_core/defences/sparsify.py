@@ -1,0 +1,83 @@
+"""Sending less: the smallest entries of every tensor, or whole rows of the head, are set to zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from gradinv_core.defences.defence import Defence, DefenceContext, check_share
+
+__all__ = ["DropRows", "Prune", "dropped_count", "pruned_count"]
+
+
+@dataclass(frozen=True)
+class Prune(Defence):
+    """Set the smallest entries of each tensor to zero (gradient compression; as a defence Zhu et al. 2019).
+
+    Attributes:
+        share: of each tensor's entries that is zeroed, in (0, 1), rounded down: at least one entry is kept.
+
+    Raises:
+        OptionError: ``share`` is out of range.
+    """
+
+    share: float
+    name: ClassVar[str] = "prune"
+
+    def __post_init__(self) -> None:
+        check_share(self.share, self.name, "entries")
+
+    def apply(
+        self,
+        gradients: Mapping[str, torch.Tensor],
+        context: DefenceContext,  # noqa: ARG002
+    ) -> dict[str, torch.Tensor]:
+        """The gradients without their smallest entries; among equal ones, those that come first go first."""
+        pruned = {}
+        for name, gradient in gradients.items():
+            flat = gradient.flatten().clone()
+            flat[flat.abs().sort(stable=True).indices[: pruned_count(self.share, flat.numel())]] = 0
+            pruned[name] = flat.reshape(gradient.shape)
+        return pruned
+
+
+@dataclass(frozen=True)
+class DropRows(Defence):
+    """Zero a random share of the head's rows: of its weight gradient, and the same entries of its bias gradient.
+
+    Attributes:
+        share: of the classes whose row is zeroed, in (0, 1), rounded to the nearest count; at least one row is dropped
+            and at least one kept.
+
+    Raises:
+        OptionError: ``share`` is out of range.
+    """
+
+    share: float
+    name: ClassVar[str] = "drop rows"
+
+    def __post_init__(self) -> None:
+        check_share(self.share, self.name, "rows")
+
+    def apply(self, gradients: Mapping[str, torch.Tensor], context: DefenceContext) -> dict[str, torch.Tensor]:
+        """The gradients, the head's without the rows drawn from the context's generator."""
+        classes = context.model.get_parameter(context.head_weight).shape[0]
+        order = torch.randperm(classes, generator=context.generator)
+        dropped = order[: dropped_count(self.share, classes)]
+        kept = {name: gradient.clone() for name, gradient in gradients.items()}
+        for name in filter(context.is_head, kept):
+            kept[name][dropped.to(kept[name].device)] = 0
+        return kept
+
+
+def pruned_count(share: float, entries: int) -> int:
+    """How many of a tensor's entries `Prune` zeroes: fewer than all of them."""
+    return min(int(share * entries), entries - 1)
+
+
+def dropped_count(share: float, classes: int) -> int:
+    """How many rows `DropRows` zeroes: at least one, and not all unless there is only one to keep."""
+    return min(max(round(share * classes), 1), classes - 1)
