@@ -20,8 +20,8 @@ def widget(page: AppTest, kind: str, field: str):
     return page.get(kind) and next(part for part in page.get(kind) if part.key == f"scenario_{field}")
 
 
-def test_the_first_view_ends_in_a_perfect_picture(lab, numbers):
-    page = lab()
+def test_the_first_view_ends_in_a_perfect_picture(lab, rebuilt, numbers):
+    page = rebuilt(lab())
     assert [header.value for header in page.header] == [
         "1  The client",
         "2  What leaves the device",
