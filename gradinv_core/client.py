@@ -164,9 +164,10 @@ def _gradients(twin: nn.Module, batch: torch.Tensor, soft_labels: Sequence[Array
     parameters = dict(twin.named_parameters())
     with torch.enable_grad():
         logits = _forward(twin, batch)
-        labels = torch.stack([check_soft_label(label, classes=logits.shape[1]).to(logits) for label in soft_labels])
-        loss = -(labels * torch.log_softmax(logits, dim=1)).sum() / len(batch)
-        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
+        labels = [check_soft_label(label, classes=logits.shape[1]).to(logits) for label in soft_labels]
+        losses = [-(label * torch.log_softmax(z, dim=0)).sum() for z, label in zip(logits, labels, strict=True)]
+        mean = torch.stack(losses).mean()
+        gradients = torch.autograd.grad(mean, list(parameters.values()), allow_unused=True, materialize_grads=True)
     if not all(torch.isfinite(gradient.sum()) or torch.isfinite(gradient).all() for gradient in gradients):
         raise NonFiniteError(
             "gradient: expected finite numbers, got NaN or infinity; the network's weights are too large."

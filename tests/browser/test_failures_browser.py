@@ -30,7 +30,8 @@ def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open
     page.keyboard.press("Home")
     expect(race.get_by_test_id("race-clock")).not_to_contain_text("160,000")
     start = race.get_by_test_id("race-clock").inner_text()
-    page.keyboard.press("ArrowRight")
+    for _ in range(3):  # the clock counts whole evaluations, an arrow less than one at the start
+        page.keyboard.press("PageUp")
     expect(race.get_by_test_id("race-clock")).not_to_have_text(start)
     page.keyboard.press("End")
     expect(race.get_by_test_id("race-clock")).to_contain_text("160,000")

@@ -230,7 +230,8 @@ def test_the_feature_alone_and_with_the_gradient():
     assert both.losses[0][1] == pytest.approx(gradient.losses[0][1] + only.losses[0][1])
     handed = match_gradients(model, gradients, SHAPE, replace(wished, iterations=40), feature=feature, seed=0)
     assert handed.label is not None  # the label was not handed in
-    assert handed.losses[0][1] == pytest.approx(only.losses[0][1])
+    # Two features that agree to rounding; the loss is a difference of terms of size one, in float32.
+    assert handed.losses[0][1] == pytest.approx(only.losses[0][1], abs=1e-7)
 
 
 def test_exact_inputs_behind_pooling_help():
