@@ -144,8 +144,7 @@ class Job(Generic[Report, Result]):
         if failure is None:
             return ""
         if isinstance(failure, GradientInversionError):
-            sentence = str(failure)
-            return sentence[:1].upper() + sentence[1:]
+            return failure.sentence
         reason = " ".join(str(failure).split())[:200] or "no reason given"
         return f"The run ended with an unexpected {type(failure).__name__} ({reason}); try other settings."
 

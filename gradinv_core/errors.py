@@ -18,6 +18,12 @@ __all__ = [
 class GradientInversionError(ValueError):
     """Base of every error raised on purpose; catch this one to catch them all."""
 
+    @property
+    def sentence(self) -> str:
+        """The message with a capital letter, to stand by itself."""
+        message = str(self)
+        return message[:1].upper() + message[1:]
+
 
 class ShapeError(GradientInversionError):
     """An array or tensor has the wrong number of axes or the wrong size."""

@@ -5,8 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
-from dashboard.sections import examples, reason
-from dashboard.sections.race import show as show_race
+from dashboard.sections import examples, race, reason
 from dashboard.sections.view import step
 
 _PAGE = "failures"
@@ -32,7 +31,7 @@ def show_failures(choice: Choice) -> None:
         help="The paper's L-BFGS gives up beyond 100, its swarm beyond 50. Without bounds they go on to a million.",
     )
     attack = cache.label_attack(scenario, classes, own_image)
-    show_race(attack, cache.solver_race(scenario, classes, own_image, bounded), bounded=bounded, dark=dark)
+    race.show(attack, cache.solver_race(scenario, classes, own_image, bounded), bounded=bounded, dark=dark)
 
 
 with page_frame(

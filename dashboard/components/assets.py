@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-__all__ = ["read_parts"]
+__all__ = ["LOSS_PLOT", "read_parts"]
+
+LOSS_PLOT = ("../shared_js/lambda_axis.js", "../shared_js/numbers.js", "../shared_js/loss_plot.js")
+"""What every figure of the loss over lambda begins with, seen from a component's folder."""
 
 
 def read_parts(folder: Path, *names: str) -> str:

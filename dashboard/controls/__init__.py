@@ -77,8 +77,7 @@ def _read_own(file: bytes | None, size: int) -> tuple[torch.Tensor | None, list[
     try:
         return read_image(file, size), []
     except ImageFileError as error:
-        sentence = str(error).removesuffix(".")
-        return None, [f"{sentence[:1].upper()}{sentence[1:]}; until then the page shows the dataset's picture."]
+        return None, [f"{error.sentence.removesuffix('.')}; until then the page shows the dataset's picture."]
 
 
 def _with_a_label(scenario: Scenario, images: ImageDataset) -> tuple[Scenario, list[str]]:

@@ -1,6 +1,6 @@
 """Scenarios in which something breaks, to start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -31,12 +31,12 @@ EXAMPLES = (
     Example(
         "Out of bound",
         "Training made λ larger than the paper's bounds.",
-        Scenario(**{**vars(_TRAINED), "epsilon": 0.01}),
+        replace(_TRAINED, epsilon=0.01),
     ),
     Example(
         "False minimum",
         "Without bounds, the paper's L-BFGS stops where nothing is.",
-        Scenario(**{**vars(_TRAINED), "image": 3, "partner": 6, "augmentation": "mixup+smoothing"}),
+        replace(_TRAINED, image=3, partner=6, augmentation="mixup+smoothing"),
     ),
     Example(
         "One-hot probability",

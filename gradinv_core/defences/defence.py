@@ -13,7 +13,7 @@ from torch import nn
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
 
-__all__ = ["Defence", "DefenceContext", "check_share", "norm_of"]
+__all__ = ["Defence", "DefenceContext", "check_share", "norm_of", "share_count"]
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,8 @@ def check_share(share: object, name: str, what: str) -> None:
     """
     if not (is_number(share) and 0 < float(share) < 1):  # type: ignore[arg-type]
         raise OptionError(f"{name}: expected a share of {what} above 0 and below 1, got {share!r}; choose 0.5, say.")
+
+
+def share_count(share: float, total: int) -> int:
+    """The nearest whole number to a share of a total: at least one, and not all unless there is only one to keep."""
+    return min(max(round(share * total), 1), total - 1)

@@ -15,12 +15,12 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from gradinv_core.defences.defence import Defence, DefenceContext, check_share
+from gradinv_core.defences.defence import Defence, DefenceContext, check_share, share_count
 from gradinv_core.errors import OptionError
 from gradinv_core.images import check_image
 from gradinv_core.twin import private_twin
 
-__all__ = ["PerturbFeature", "feature_sensitivity", "perturbed_count"]
+__all__ = ["PerturbFeature", "feature_sensitivity"]
 
 _ROWS_AT_ONCE = 64  # copies of the image in one backward pass
 
@@ -62,14 +62,9 @@ class PerturbFeature(Defence):
             feature, slope = feature_sensitivity(context.model, head, context.image)
             # A feature that is zero loses nothing by being zeroed, so it comes last whatever its slope.
             ratio = torch.where(feature == 0, torch.inf, slope / torch.where(feature == 0, 1.0, feature.abs()))
-            chosen = ratio.sort(stable=True).indices[: perturbed_count(self.share, len(ratio))]
+            chosen = ratio.sort(stable=True).indices[: share_count(self.share, len(ratio))]
             kept[context.head_weight][:, chosen.to(kept[context.head_weight].device)] = 0
         return kept
-
-
-def perturbed_count(share: float, features: int) -> int:
-    """How many columns `PerturbFeature` zeroes: at least one, and not all unless there is only one to keep."""
-    return min(max(round(share * features), 1), features - 1)
 
 
 def feature_sensitivity(model: nn.Module, head: str, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

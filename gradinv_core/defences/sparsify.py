@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import torch
 
-from gradinv_core.defences.defence import Defence, DefenceContext, check_share
+from gradinv_core.defences.defence import Defence, DefenceContext, check_share, share_count
 
-__all__ = ["DropRows", "Prune", "dropped_count", "pruned_count"]
+__all__ = ["DropRows", "Prune", "pruned_count"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class DropRows(Defence):
         """The gradients, the head's without the rows drawn from the context's generator."""
         classes = context.model.get_parameter(context.head_weight).shape[0]
         order = torch.randperm(classes, generator=context.generator)
-        dropped = order[: dropped_count(self.share, classes)]
+        dropped = order[: share_count(self.share, classes)]
         kept = {name: gradient.clone() for name, gradient in gradients.items()}
         for name in filter(context.is_head, kept):
             kept[name][dropped.to(kept[name].device)] = 0
@@ -76,8 +76,3 @@ class DropRows(Defence):
 def pruned_count(share: float, entries: int) -> int:
     """How many of a tensor's entries `Prune` zeroes: fewer than all of them."""
     return min(int(share * entries), entries - 1)
-
-
-def dropped_count(share: float, classes: int) -> int:
-    """How many rows `DropRows` zeroes: at least one, and not all unless there is only one to keep."""
-    return min(max(round(share * classes), 1), classes - 1)

@@ -63,18 +63,23 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
             {"norm": 0.0},
         )
     traces, measures = _traces(model, gradients, gradient)
+    processed = _processed(traces, measures)
     try:
         answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     except ClassCountError as error:
-        return Diagnosis(Cause.TOO_FEW_CLASSES, _sentence(error), {"classes": float(len(gradient))}, traces)
+        return Diagnosis(Cause.TOO_FEW_CLASSES, error.sentence, {"classes": float(len(gradient))}, traces)
     except RankError:
-        return _not_one_sample(gradient, traces, measures)
+        return processed or _not_one_sample(gradient, traces, measures)
     except OptionError:  # the bias gradient means no label: both were rescaled
         answer = None
     sure = answer is not None and answer.status is Status.UNIQUE and measures.get("levels", np.inf) > _COARSE
-    if answer is not None and sure and not _plainly_rescaled(view):
+    if processed is not None and not sure:
+        return processed
+    # A bias gradient beside a unique answer has told the scale already.
+    factor = None if sure and view.bias_grad is not None else _factor(view)
+    if answer is not None and sure and (factor is None or abs(factor - 1) <= _FAR_FROM_ONE):
         return Diagnosis(Cause.NONE, answer.message, measures | {"noise": answer.noise}, traces)
-    return _open_answer(view, answer, traces, measures)
+    return processed or _open_answer(view, gradient, answer, factor, traces, measures)
 
 
 def _traces(
@@ -100,14 +105,8 @@ def _traces(
 
 
 def _not_one_sample(gradient: Array, traces: tuple[Cause, ...], measures: dict[str, float]) -> Diagnosis:
-    """The gradient is far from rank one: processed, noisy, or that of several samples."""
-    processed = _processed(traces, measures)
-    if processed is not None:
-        return processed
-    batch = _batch(gradient, traces, measures)
-    if batch is not None:
-        return batch
-    return Diagnosis(
+    """The gradient is far from rank one: that of several samples, or noisy."""
+    return _batch(gradient, traces, measures) or Diagnosis(
         Cause.NOISY,
         "Most of the head's gradient is outside rank one and spread over all directions: noise drowns the sample.",
         measures | {"noise": 1.0},
@@ -149,13 +148,14 @@ def _processed(traces: tuple[Cause, ...], measures: Mapping[str, float]) -> Diag
 
 
 def _open_answer(
-    view: HeadView, answer: LabelRecovery | None, traces: tuple[Cause, ...], measures: dict[str, float]
+    view: HeadView,
+    gradient: Array,
+    answer: LabelRecovery | None,
+    factor: float | None,
+    traces: tuple[Cause, ...],
+    measures: dict[str, float],
 ) -> Diagnosis:
     """The head leaves more than one lambda: the reason that comes first on the gradient's way."""
-    processed = _processed(traces, measures)
-    if processed is not None:
-        return processed
-    factor = _factor(view)
     if factor is not None and abs(factor - 1) > _RESCALED:
         return Diagnosis(
             Cause.CLIPPED,
@@ -169,7 +169,7 @@ def _open_answer(
             Cause.CLIPPED, "The gradient of the bias means no label: the gradients were rescaled.", measures, traces
         )
     measures = measures | {"noise": answer.noise}
-    others = 1.0 - _largest_probability(view, answer)
+    others = 1.0 - float(_prediction(view, answer).max())
     if others < _ONE_HOT or any(isinf(end) for interval in answer.intervals for end in interval):
         return Diagnosis(
             Cause.ONE_HOT,
@@ -179,10 +179,7 @@ def _open_answer(
             traces,
         )
     if answer.noise > _ADDED:
-        batch = _batch(view.weight_grad.double().cpu().numpy(), traces, measures)
-        if batch is not None:
-            return batch
-        return Diagnosis(
+        return _batch(gradient, traces, measures) or Diagnosis(
             Cause.NOISY,
             f"{answer.noise:.1e} of the head's gradient is outside rank one; rounding leaves {_ADDED:.0e} at most. "
             f"Noise this large fits a range of answers.",
@@ -208,23 +205,13 @@ def _factor(view: HeadView) -> float | None:
         return None
     if answer.status is not Status.UNIQUE:
         return None
-    bias = None if view.bias is None else view.bias.double().cpu().numpy()
-    return gradient_factor(view.weight.double().cpu().numpy(), bias, answer)
+    return gradient_factor(_prediction(view, answer), answer)
 
 
-def _plainly_rescaled(view: HeadView) -> bool:
-    """Whether a factor far from 1 is the only one that fits, although with a factor of 1 something fits, too."""
-    factor = None if view.bias_grad is not None else _factor(view)
-    return factor is not None and abs(factor - 1) > _FAR_FROM_ONE
-
-
-def _largest_probability(view: HeadView, answer: LabelRecovery) -> float:
+def _prediction(view: HeadView, answer: LabelRecovery) -> Array:
+    """(C,) softmax of the logits that the answer's feature implies."""
     logits = view.weight.double().cpu() @ answer.feature
     if view.bias is not None:
         logits = logits + view.bias.double().cpu()
-    return float(torch.softmax(logits, 0).max())
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]
+    probabilities: Array = torch.softmax(logits, 0).numpy()
+    return probabilities

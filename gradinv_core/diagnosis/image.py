@@ -13,6 +13,7 @@ from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.activations import ACTIVATIONS, invert
 from gradinv_core.image_recovery.chain import Link, network_chain
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak
+from gradinv_core.label_recovery import Status
 
 __all__ = ["diagnose_image"]
 
@@ -39,7 +40,7 @@ def diagnose_image(
         on the way down that is not exact.
     """
     of_label = diagnose(model, gradients)
-    settled = recovery is not None and recovery.label is not None and recovery.label.status == "unique"
+    settled = recovery is not None and recovery.label is not None and recovery.label.status is Status.UNIQUE
     if of_label.cause is not Cause.NONE and not settled:
         return of_label
     if Cause.TRAINING_BATCH_NORM in of_label.traces:
@@ -104,6 +105,5 @@ def _why_no_chain(model: nn.Module, input_shape: tuple[int, ...]) -> str:
     try:
         network_chain(model, input_shape)
     except NoExactRouteError as error:
-        text = str(error)
-        return text[:1].upper() + text[1:]
+        return error.sentence
     return "No gradient reaches the layers below the head."

@@ -98,20 +98,17 @@ def sample_count(gradient: Array) -> int:
     return max(int((values > floor).sum()), 1)
 
 
-def gradient_factor(weight: Array, bias: Array | None, answer: LabelRecovery) -> float:
+def gradient_factor(probabilities: Array, answer: LabelRecovery) -> float:
     """The factor the gradient was multiplied with, 1 where it came as it was computed.
 
     An answer found with an unknown scale implies the residual ``p - y``; the gradient's own row says
     ``1 / lambda`` of it.
 
     Args:
-        weight: (C, d) head weights.
-        bias: (C,) head bias, None without.
+        probabilities: (C,) prediction that the answer's feature implies.
         answer: found with ``gradient_scale="unknown"``.
     """
-    logits = weight @ answer.feature.numpy() + (0.0 if bias is None else bias)
-    exponential = np.exp(logits - logits.max())
-    residual = exponential / exponential.sum() - answer.label.numpy()
+    residual = probabilities - answer.label.numpy()
     return float(1.0 / (answer.scale * residual[answer.row]))
 
 

@@ -81,7 +81,7 @@ def reconstruct_image(
         except NoExactRouteError as error:
             if method == "analytic" or not any(bool(gradient.any()) for gradient in gradients.values()):
                 raise
-            why_not = str(error)
+            why_not = error.sentence
     recovery = _matching(
         model, gradients, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, why_not
     )
@@ -143,7 +143,7 @@ def _matching(
         seed=seed,
     )
     reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
-    parts = (why_not[:1].upper() + why_not[1:], reason, found.note)
+    parts = (why_not, reason, found.note)
     return ImageRecovery(
         image=found.image,
         method="matching",

@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import ArrayLike
 
-from dashboard.components.assets import read_parts
+from dashboard.components.assets import LOSS_PLOT, read_parts
 
 __all__ = ["ScrubberData", "lambda_scrubber"]
 
@@ -30,16 +30,7 @@ _mount = st.components.v2.component(
     "lambda_scrubber",
     html=read_parts(_FOLDER, "lambda_scrubber.html"),
     css=read_parts(_FOLDER, "lambda_scrubber.css"),
-    js=read_parts(
-        _FOLDER,
-        "../shared_js/lambda_axis.js",
-        "../shared_js/numbers.js",
-        "../shared_js/loss_plot.js",
-        "mathematics.js",
-        "curve.js",
-        "bars.js",
-        "lambda_scrubber.js",
-    ),
+    js=read_parts(_FOLDER, *LOSS_PLOT, "mathematics.js", "curve.js", "bars.js", "lambda_scrubber.js"),
 )
 
 

@@ -1,19 +1,10 @@
 // The loss over lambda: two half axes, two curves, marks, and a crosshair with exact values.
 
 function drawCurve(svg, data, width) {
-  const size = geometry(width);
-  const height = size.narrow ? 250 : 320;
-  const top = 14;
-  const bottom = height - 48;
-  const x = lambdaPixel(size);
-  const range = lossRange(data);
-  const y = lossHeight(range, top, bottom);
-  svg.replaceChildren();
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.style.height = `${height}px`;
-  if (data.ambiguous) drawHatch(svg);
+  const { size, x, y, edges } = layOutLoss(svg, data, width, { narrowHeight: 250, wideHeight: 320 });
+  const { top, bottom } = edges;
   drawShades(svg, data, x, top, bottom);
-  drawAxes(svg, size, x, y, { ...range, top, bottom, height });
+  drawAxes(svg, size, x, y, edges);
   drawLines(svg, data, x, y);
   drawMarks(svg, data, x, top, bottom);
   const crosshair = draw(svg, "line", { class: "crosshair", y1: top, y2: bottom, visibility: "hidden" });

@@ -37,6 +37,19 @@ function lossHeight({ lowest, highest }, top, bottom) {
   };
 }
 
+/** An empty figure over lambda, sized for this width: its scales, its edges, and the hatch if anything is open. */
+function layOutLoss(svg, data, width, { narrowHeight, wideHeight }) {
+  const size = geometry(width);
+  const height = size.narrow ? narrowHeight : wideHeight;
+  const [top, bottom] = [14, height - 48];
+  const range = lossRange(data);
+  svg.replaceChildren();
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.style.height = `${height}px`;
+  if (data.ambiguous) drawHatch(svg);
+  return { size, x: lambdaPixel(size), y: lossHeight(range, top, bottom), edges: { ...range, top, bottom, height } };
+}
+
 function drawAxes(svg, size, x, y, { lowest, highest, top, bottom, height }) {
   const step = Math.max(Math.ceil((highest - lowest) / (size.narrow ? 4 : 6)), 1);
   for (let power = highest; power > lowest + step / 2; power -= step) {

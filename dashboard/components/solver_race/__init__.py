@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from dashboard.components.assets import read_parts
+from dashboard.components.assets import LOSS_PLOT, read_parts
 from dashboard.components.solver_race.thinning import rounded, thin_frames, thin_lambdas
 
 __all__ = ["RaceData", "Track", "solver_race"]
@@ -33,16 +33,7 @@ _mount = st.components.v2.component(
     "solver_race",
     html=read_parts(_FOLDER, "solver_race.html"),
     css=read_parts(_FOLDER, "solver_race.css"),
-    js=read_parts(
-        _FOLDER,
-        "../shared_js/lambda_axis.js",
-        "../shared_js/numbers.js",
-        "../shared_js/loss_plot.js",
-        "picture.js",
-        "marks.js",
-        "table.js",
-        "solver_race.js",
-    ),
+    js=read_parts(_FOLDER, *LOSS_PLOT, "picture.js", "marks.js", "table.js", "solver_race.js"),
 )
 
 

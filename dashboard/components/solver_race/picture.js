@@ -1,20 +1,11 @@
 // The landscape the race runs in: two losses, the bounds, the exact answer. Nothing here moves.
 
 function drawLandscape(svg, data, width) {
-  const size = geometry(width);
-  const height = size.narrow ? 280 : 360;
-  const top = 14;
-  const bottom = height - 48;
-  const x = lambdaPixel(size);
-  const range = lossRange(data);
-  const y = lossHeight(range, top, bottom);
-  svg.replaceChildren();
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.style.height = `${height}px`;
-  if (data.ambiguous) drawHatch(svg);
+  const { size, x, y, edges } = layOutLoss(svg, data, width, { narrowHeight: 280, wideHeight: 360 });
+  const { top, bottom } = edges;
   drawBounds(svg, data, x, size, top, bottom);
   drawOpenRanges(svg, data, x, top, bottom);
-  drawAxes(svg, size, x, y, { ...range, top, bottom, height });
+  drawAxes(svg, size, x, y, edges);
   drawLines(svg, { ...data, feasible: data.scales.map(() => true) }, x, y);
   if (data.exact_scale !== null && !data.ambiguous) {
     const place = x(data.exact_scale);
