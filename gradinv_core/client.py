@@ -109,7 +109,12 @@ def capture_batch_gradients(
 
 
 def client_truth(
-    model: nn.Module, image: torch.Tensor, soft_label: ArrayLike, *, batch_norm: str = "evaluation"
+    model: nn.Module,
+    image: torch.Tensor,
+    soft_label: ArrayLike,
+    *,
+    batch_norm: str = "evaluation",
+    others: Sequence[torch.Tensor] = (),
 ) -> Truth:
     """Run the same forward pass and keep what the gradient is supposed to hide.
 
@@ -118,15 +123,17 @@ def client_truth(
         image: (3, h, w) or (1, 3, h, w), finite.
         soft_label: (C,) point of the simplex.
         batch_norm: as in `capture_gradients`.
+        others: the rest of a batch (3, h, w); batch norm in training mode lets them change this sample's features.
 
     Returns:
-        The truth, for metrics and figures only.
+        The truth of this one sample, for metrics and figures only.
 
     Raises:
         OptionError: the network has no fully connected layer.
         ShapeError, NonFiniteError, LabelError: as in `capture_gradients`.
     """
-    batch, twin = _as_input(model, image), _client_twin(model, batch_norm)
+    batch = torch.cat([_as_input(model, one) for one in (image, *others)])
+    twin = _client_twin(model, batch_norm)
     seen: list[torch.Tensor] = []
     twin.get_submodule(find_head(twin)).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
@@ -140,7 +147,7 @@ def client_truth(
         label=label,
         logits=logits,
         probabilities=probabilities,
-        feature=seen[-1].double().cpu().flatten(),
+        feature=seen[-1][0].double().cpu().flatten(),
         scale=1.0 / float(difference[row]) if difference[row] != 0 else float("inf"),
         row=row,
     )

@@ -181,10 +181,15 @@ def pseudo_label_std(head: ObservedHead, scales: Array, probabilities: Array, am
 
 def _guess_amplitude(head: ObservedHead, probabilities: Array) -> Array:
     """Median slope (N, K) of p against c between neighbours in c: right while most of them share a base value."""
-    order = np.argsort(head.ratios, axis=1)
+    # A ratio of exactly zero is that of a row that says nothing; NaN sorts it to the end, out of everybody's way.
+    ratios = np.where(head.ratios == 0, np.nan, head.ratios)
+    order = np.argsort(ratios, axis=1)
     rise = np.diff(np.take_along_axis(probabilities, order[:, None, :], 2), axis=2)
-    run = np.diff(np.take_along_axis(head.ratios, order, 1), axis=1)[:, None, :]
-    return np.median(rise / np.where(run == 0, np.inf, run), axis=2)
+    run = np.diff(np.take_along_axis(ratios, order, 1), axis=1)[:, None, :]
+    slopes = rise / np.where(run == 0, np.inf, run)
+    slopes[..., 0] = np.nan_to_num(slopes[..., 0])  # at least one number, for the median
+    guess: Array = np.nanmedian(slopes, axis=2)
+    return guess
 
 
 def _regress(

@@ -14,7 +14,7 @@ import numpy as np
 from gradinv_core.arrays import Array, ArrayLike, as_array, is_number
 from gradinv_core.errors import ClassCountError, OptionError
 
-__all__ = ["LABEL_FORMATS", "LabelStructure", "SharedBase", "SharedClasses", "label_structure"]
+__all__ = ["LABEL_FORMATS", "AllBut", "LabelStructure", "SharedBase", "SharedClasses", "label_structure"]
 
 
 class LabelStructure(Protocol):
@@ -121,6 +121,45 @@ class SharedClasses:
             raise ClassCountError(
                 f"SharedClasses: expected one known value per class ({classes}), got {len(self.known)}."
             )
+
+
+@dataclass(frozen=True)
+class AllBut:
+    """A shared base among all classes but those in ``dropped``, of which the gradient says nothing.
+
+    The free entries are the largest of the remaining classes; what the dropped ones hold is left open.
+    """
+
+    base: SharedBase
+    dropped: tuple[int, ...]
+    offset: None = None
+
+    @property
+    def name(self) -> str:
+        """That of the base."""
+        return self.base.name
+
+    @property
+    def value_is_zero(self) -> bool:
+        """That of the base."""
+        return self.base.value_is_zero
+
+    @property
+    def free_entries(self) -> int:
+        """Those of the base: all of them may be among the remaining classes."""
+        return self.base.free_entries
+
+    def constrained(self, pseudo_labels: Array) -> np.ndarray:
+        """Everything but the largest remaining entries and the dropped ones."""
+        silent = np.zeros(pseudo_labels.shape[-1], dtype=bool)
+        silent[list(self.dropped)] = True
+        return self.base.constrained(np.where(silent, -np.inf, pseudo_labels)) & ~silent
+
+    def check(self, classes: int, known_scale: bool = True) -> None:
+        """The dropped classes must exist, and the remaining ones must be enough for the base."""
+        if not all(0 <= index < classes for index in self.dropped):
+            raise ClassCountError(f"AllBut: expected class indices below {classes}, got {list(self.dropped)}.")
+        self.base.check(classes - len(set(self.dropped)), known_scale)
 
 
 # "unknown" covers the four above it at once; None leaves only the simplex.

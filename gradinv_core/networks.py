@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.gradient_entries import check_gradient
 from gradinv_core.torchvision_access import import_torchvision
@@ -160,6 +161,29 @@ def _initialise(model: nn.Module, initialisation: str, generator: torch.Generato
     if initialisation == "uniform":
         for parameter in model.parameters():
             parameter.uniform_(-0.5, 0.5, generator=generator)
+
+
+@torch.no_grad()
+def scale_weights(model: nn.Module, *, head: float = 1.0, hidden: float = 1.0) -> None:
+    """Multiply weights in place: a large factor makes predictions sure, or pushes hidden units to their limits.
+
+    Args:
+        model: any network that ends in a fully connected layer.
+        head: factor of weight and bias of the last fully connected layer.
+        hidden: factor of the weights of every other fully connected or convolutional layer.
+
+    Raises:
+        OptionError: no head, or a factor is no number above 0.
+    """
+    for name, factor in (("head", head), ("hidden", hidden)):
+        if not is_number(factor) or factor <= 0:
+            raise OptionError(f"{name}: expected a factor above 0, got {factor!r}; 1 leaves the weights as they are.")
+    last = _head_layer(model)[1]
+    for parameter in last.parameters():
+        parameter.mul_(head)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module is not last:
+            module.weight.mul_(hidden)
 
 
 class HeadView(NamedTuple):

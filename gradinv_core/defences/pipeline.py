@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +18,8 @@ __all__ = ["MOST_DEFENCES", "apply_defences", "check_defences"]
 
 MOST_DEFENCES = 6
 """Longest pipeline; longer ones are typing errors, or an address made to keep the page busy."""
+
+_STREAM = 0xDEF  # tells this stream from others that start at the same seed
 
 
 def apply_defences(
@@ -65,7 +68,7 @@ def apply_defences(
         model=model,
         head_weight=f"{head}.weight",
         head_bias=bias if bias in parameters else None,
-        generator=torch.Generator().manual_seed(seed),
+        generator=_generator(seed),
         image=image,
     )
     for defence in chosen:
@@ -77,6 +80,12 @@ def apply_defences(
             "gradient's number type."
         )
     return sent
+
+
+def _generator(seed: int) -> torch.Generator:
+    """A stream of its own: networks and images drawn with the same seed must not resemble the noise."""
+    (state,) = np.random.SeedSequence((seed, _STREAM)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state) >> 1)
 
 
 def check_defences(defences: Sequence[Defence]) -> tuple[Defence, ...]:

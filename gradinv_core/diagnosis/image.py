@@ -9,16 +9,15 @@ from torch import nn
 
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
 from gradinv_core.diagnosis.front_door import diagnose
+from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
 from gradinv_core.errors import NoExactRouteError
-from gradinv_core.image_recovery.activations import ACTIVATIONS, invert
 from gradinv_core.image_recovery.chain import Link, network_chain
-from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak
+from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery
 from gradinv_core.label_recovery import Status
 
 __all__ = ["diagnose_image"]
 
 _FLAT = 1e-2  # slope beside the activation's steepest, below which a unit is called flat
-_GOOD = 1e-2  # reported error relative to the layer's size up to which a layer is well known
 
 
 def diagnose_image(
@@ -54,7 +53,7 @@ def diagnose_image(
         )
     if recovery is None or not recovery.layers:
         return Diagnosis(Cause.NO_CHAIN, _why_no_chain(model, input_shape), of_label.measures, of_label.traces)
-    weak = next((layer for layer in recovery.layers if layer.leak is not Leak.EXACT or layer.error > _GOOD), None)
+    weak = weakest_layer(recovery)
     if weak is None:
         return Diagnosis(Cause.NONE, recovery.reason, of_label.measures, of_label.traces)
     return _of_layer(weak, network_chain(model, input_shape), recovery, of_label)
@@ -62,7 +61,8 @@ def diagnose_image(
 
 def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, of_label: Diagnosis) -> Diagnosis:
     """Flat units above it, or too few equations in it."""
-    flat, silent = _flat_share(layer.name, links, recovery)
+    slopes, silent = slopes_above(layer.name, links, recovery)
+    flat = float((slopes < _FLAT).double().mean()) if len(slopes) else 0.0
     measures = dict(of_label.measures) | {
         "unknowns": float(layer.unknowns),
         "rank": float(layer.rank),
@@ -73,7 +73,7 @@ def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, 
         return Diagnosis(
             Cause.SATURATED,
             f"{flat:.0%} of the units above layer {layer.name} sit where their activation is flat: rounding drowns "
-            f"what they say of {layer.unknowns - layer.rank:,} of {layer.unknowns:,} inputs.",
+            f"what they say of its {layer.unknowns:,} inputs.",
             measures,
             of_label.traces,
         )
@@ -84,21 +84,6 @@ def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, 
         measures,
         of_label.traces,
     )
-
-
-def _flat_share(name: str, links: list[Link], recovery: ImageRecovery) -> tuple[float, bool]:
-    """Share of the units above a layer whose slope is nearly 0, and whether they are silent (a ReLU's) by nature."""
-    place = next(index for index, link in enumerate(links) if link.name == name)
-    above = next((link for link in links[place + 1 :] if type(link.module) in ACTIVATIONS), None)
-    weighted = next((link for link in links[place + 1 :] if isinstance(link.module, nn.Linear | nn.Conv2d)), None)
-    if above is None or weighted is None:
-        return 0.0, False
-    # The feature's step carries the head's name or none; every other step that of the layer whose input it shows.
-    step = next((step for step in recovery.steps if step.layer == weighted.name), recovery.steps[0])
-    output = step.value.flatten()
-    slope = invert(above.module, output, torch.zeros_like(output)).slope.abs()
-    steepest = 0.25 if isinstance(above.module, nn.Sigmoid) else 1.0
-    return float((slope < _FLAT * steepest).double().mean()), isinstance(above.module, nn.ReLU)
 
 
 def _why_no_chain(model: nn.Module, input_shape: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.consistency import SIMPLEX_SIGMAS, Fit, fit
 from gradinv_core.errors import OptionError, RankError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
@@ -64,9 +64,22 @@ def solve(
         )
     width = sigmas * scale_std
     drift = np.abs(result.slope[0, 0]).max() * width + 2 * result.std[0, 0].max()
+    if not known_scale and structure is not None:
+        drift += 2 * float(np.abs(ratios).max()) * _amplitude_std(ratios, structure, result)
     freedom = int(result.freedom[0, 0])
     misfit = result.chi_square[0, 0] / max(freedom, 1)
     mode = Mode(
         scale, scale - width, scale + width, float(result.amplitude[0, 0]), float(misfit), freedom, float(drift)
     )
     return Search((mode,), complete=True, evaluations=1)
+
+
+def _amplitude_std(ratios: Array, structure: LabelStructure, found: Fit) -> float:
+    """Standard deviation of the residual's size where the gradient's scale is unknown (our derivation).
+
+    The size is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
+    together, as they do for a confident residual, noise moves it freely.
+    """
+    weights = np.where(structure.constrained(found.labels[0, 0]), found.std[0, 0] ** -2, 0.0)
+    centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / float(weights.sum())
+    return float(weights @ (ratios - centre) ** 2) ** -0.5

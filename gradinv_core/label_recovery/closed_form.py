@@ -36,10 +36,10 @@ from gradinv_core.consistency import (
 )
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import LabelStructure, SharedBase
+from gradinv_core.label_structures import AllBut, LabelStructure, SharedBase
 from gradinv_core.landscape import head_probabilities
 
-__all__ = ["applicable", "solve", "triple_roots", "triples"]
+__all__ = ["applicable", "chosen_triples", "solve", "triple_roots", "triples"]
 
 _DISJOINT_FROM = 9  # classes; below, every triple is used
 _SEPARATION = 10.0  # differences of ratios must exceed their noise by this factor to prove anything
@@ -54,12 +54,10 @@ _ROOT_ACCURACY = 0.1  # relative; a root known this well is refined to the one m
 
 def applicable(head: ObservedHead, structure: LabelStructure | None) -> bool:
     """Whether the closed form can run: a bias-free head and a structure that leaves three base classes."""
-    return (
-        not head.has_bias
-        and isinstance(structure, SharedBase)
-        and 1 <= structure.free_entries <= 2  # what three disjoint triples can outlast
-        and head.classes >= structure.free_entries + 3
-    )
+    if head.has_bias or not isinstance(structure, SharedBase | AllBut):
+        return False
+    # Three disjoint triples can outlast two free entries.
+    return 1 <= structure.free_entries <= 2 and len(_speaking(head, structure)) >= structure.free_entries + 3
 
 
 def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigmas: float) -> list[Search]:
@@ -74,7 +72,7 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
     Returns:
         One `Search` per head. It is ``complete`` when the triples were resolved well enough to exclude everything else.
     """
-    chosen = triples(head.ratios)
+    chosen = chosen_triples(head, structure)
     roots, resolved = triple_roots(head, chosen, known_scale)
     usable = np.isfinite(roots)
     scales = np.where(usable, roots, 1.0)
@@ -114,6 +112,19 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
         drift = np.maximum(*(np.abs(edge.labels - result.labels).max(-1) for edge in edges))
     modes = [_distinct(result, n, scales[n], half_width[n], drift[n], accepted[n]) for n in range(len(head))]
     return [Search(found, bool(proven), evaluations) for found, proven in zip(modes, complete, strict=True)]
+
+
+def _speaking(head: ObservedHead, structure: LabelStructure) -> np.ndarray:
+    """Indices of the classes that the structure says anything about."""
+    dropped = structure.dropped if isinstance(structure, AllBut) else ()
+    return np.setdiff1d(np.arange(head.classes), dropped)
+
+
+def chosen_triples(head: ObservedHead, structure: LabelStructure) -> np.ndarray:
+    """`triples` (N, T, 3) among the classes that the structure says anything about."""
+    speaking = _speaking(head, structure)
+    chosen: np.ndarray = speaking[triples(head.ratios[:, speaking])]
+    return chosen
 
 
 @lru_cache

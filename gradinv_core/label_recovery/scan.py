@@ -77,7 +77,7 @@ def _candidate_grid(
         grid = np.concatenate([-magnitudes[::-1], magnitudes])
     hints = _log_line_slopes(head)
     if structure is not None and closed_form.applicable(head, structure):
-        roots, _ = closed_form.triple_roots(head, closed_form.triples(head.ratios))
+        roots, _ = closed_form.triple_roots(head, closed_form.chosen_triples(head, structure))
         hints = np.concatenate([hints, roots[0]])
     hints = hints[(np.abs(hints) >= np.abs(grid).min()) & (np.abs(hints) <= grid[-1])]  # drops NaN as well
     grid = np.unique(np.concatenate([grid, hints]))

@@ -200,3 +200,13 @@ def test_batches_and_modes_that_make_no_sense_get_a_sentence():
         capture_batch_gradients(model, [image, torch.rand(3, 16, 16)], [label, label])
     with pytest.raises(OptionError, match="batch_norm: expected one of evaluation, training, got 'both'"):
         capture_gradients(model, image, label, batch_norm="both")
+
+
+def test_the_truth_of_one_sample_in_a_batch_depends_on_the_others_in_training_mode():
+    model = build_network("resnet18", 10, seed=2)
+    images, label = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.full((10,), 0.1)
+    alone = client_truth(model, images[0], label, batch_norm="training")
+    beside = client_truth(model, images[0], label, batch_norm="training", others=list(images[1:]))
+    assert not torch.allclose(alone.feature, beside.feature)
+    known = client_truth(model, images[0], label, others=list(images[1:]))
+    torch.testing.assert_close(known.feature, client_truth(model, images[0], label).feature, rtol=1e-4, atol=1e-5)

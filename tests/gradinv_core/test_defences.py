@@ -215,3 +215,13 @@ def test_without_the_accountant_the_budget_is_a_sentence(monkeypatch):
         privacy_spent(1.0, 1.0, 1, 1e-5)
     with pytest.raises(OptionError, match="noise_multiplier: expected a number above 0, got 0"):
         privacy_spent(0, 1.0, 1, 1e-5)
+
+
+def test_noise_does_not_resemble_weights_drawn_with_the_same_seed():
+    model = build_network("fcn_small", 10, seed=3)
+    zeros = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+    ones = {name: value + 1 for name, value in zeros.items()}
+    noise = apply_defences(model, ones, [GaussianNoise(1.0)], seed=3)
+    pairs = [(noise[name].flatten(), value.detach().flatten()) for name, value in model.named_parameters()]
+    sent, weights = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    assert abs(float(torch.corrcoef(torch.stack([sent, weights]))[0, 1])) < 0.02

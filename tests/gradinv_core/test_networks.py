@@ -10,7 +10,7 @@ from torch import nn
 from gradinv_core.client import capture_gradients
 from gradinv_core.errors import ClassCountError, OptionError, ShapeError
 from gradinv_core.labels import smooth_label
-from gradinv_core.networks import NETWORKS, build_network, find_head, observe_head
+from gradinv_core.networks import NETWORKS, build_network, find_head, observe_head, scale_weights
 
 SMALL = [name for name in NETWORKS if name not in ("fcn4", "alexnet", "resnet50")]
 
@@ -166,3 +166,20 @@ def test_torchvision_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(OptionError, match="network alexnet needs torchvision, which is not installed; pip install"):
         build_network("alexnet", 10)
+
+
+def test_weights_can_be_scaled_apart_in_head_and_below():
+    plain, scaled = (build_network("lenet_tanh", 10, head_bias=True, seed=1) for _ in range(2))
+    scale_weights(scaled, head=3.0, hidden=0.5)
+    before, after = dict(plain.named_parameters()), dict(scaled.named_parameters())
+    head = find_head(plain)
+    for name, value in before.items():
+        layer, kind = name.rsplit(".", 1)
+        factor = 3.0 if layer == head else 0.5 if kind == "weight" else 1.0
+        torch.testing.assert_close(after[name], factor * value)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), "2"])
+def test_a_factor_that_is_none_is_refused(factor):
+    with pytest.raises(OptionError, match="hidden: expected a factor above 0"):
+        scale_weights(build_network("fcn_small", 10), hidden=factor)

@@ -8,6 +8,9 @@ import pytest
 
 import gradinv_core
 from gradinv_core import reconstruct_image, recover_from_gradients, recover_label, recover_labels, variance_loss
+from gradinv_core.aware import attack_defended, recover_defended
+from gradinv_core.diagnosis import diagnose
+from gradinv_core.windows import four_windows
 
 ROOT = Path(inspect.getfile(gradinv_core)).parent
 ATTACKS = sorted(
@@ -15,6 +18,8 @@ ATTACKS = sorted(
         *(ROOT / "label_recovery").glob("*.py"),
         *(ROOT / "image_recovery").rglob("*.py"),
         *(ROOT / "diagnosis").glob("*.py"),
+        *(ROOT / "windows").glob("*.py"),
+        *(ROOT / "aware").glob("*.py"),
         *(ROOT / name for name in ("arrays.py", "gradient_entries.py", "head.py", "landscape.py")),
         *(ROOT / name for name in ("consistency.py", "label_structures.py")),
     ]
@@ -61,4 +66,6 @@ def test_public_attacks_take_only_what_a_server_holds():
     chosen |= {"input_shape", "method", "on_step", "stop", "start", "options", "scales", "scale_free"}
     for attack in (recover_label, recover_labels, recover_from_gradients, variance_loss):
         assert set(inspect.signature(attack).parameters) <= held | chosen
+    for attack in (diagnose, four_windows, recover_defended, attack_defended):
+        assert set(inspect.signature(attack).parameters) <= held | chosen | {"defences"}  # their public parameters
     assert set(inspect.signature(reconstruct_image).parameters) <= held | chosen | recovered

@@ -1,0 +1,80 @@
+"""One front door for the informed server: read what was announced, undo what can be undone, ask the head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from gradinv_core.arrays import as_array
+from gradinv_core.aware.announced import read_announced
+from gradinv_core.aware.ask import ask_head
+from gradinv_core.aware.evidence import gather_evidence
+from gradinv_core.aware.signs import recover_from_signs
+from gradinv_core.aware.silent_rows import recover_with_silent_rows
+from gradinv_core.defences import Defence, WithholdHead, check_defences
+from gradinv_core.errors import OptionError
+from gradinv_core.label_recovery import LabelRecovery
+from gradinv_core.label_structures import LabelStructure, label_structure
+from gradinv_core.networks import find_head, observe_head
+
+__all__ = ["recover_defended"]
+
+
+def recover_defended(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    defences: Sequence[Defence] = (),
+    *,
+    label_format: str | LabelStructure = "unknown",
+    confidence: float = 0.95,
+) -> LabelRecovery:
+    """Recover label and feature from a defended gradient, knowing the defences.
+
+    Args:
+        model: the network whose weights the server knows.
+        gradients: ``{parameter name: gradient}`` as released.
+        defences: what the client announced, in the order of application. Only the parameters are read.
+        label_format: as in `recover_label`.
+        confidence: probability that the intervals hold lambda, in (0, 1).
+
+    Returns:
+        The answer. Its status accounts for what the defences took away: never "unique" by pretending that a zero that
+        was put there is a measurement. Lambda is in the units of the released gradient, so that the feature is lambda
+        times its row; of a clipped one, `undo_scale` finds the factor. Of signs alone, only the classes that the label
+        raises can be told, and the feature is a vector of signs.
+
+    Raises:
+        OptionError: the last layer was withheld, or an option or pipeline is wrong.
+        RankError: the gradient is not that of one sample under these defences.
+        ShapeError, NonFiniteError, ClassCountError: as `recover_label`.
+    """
+    chosen = check_defences(defences)
+    name = f"{find_head(model)}.weight"
+    if name not in gradients and any(isinstance(defence, WithholdHead) for defence in chosen):
+        raise OptionError(
+            f"gradients: expected an entry {name} for the last layer, got none, because the last layer was withheld; "
+            f"without it there is no label recovery."
+        )
+    head = observe_head(model, gradients)
+    as_array(head.weight_grad, "weight_grad", "classes features")
+    announced = read_announced(gradients, chosen, name)
+    # Checked here, because not every way below asks for it, and a mistake deserves its sentence on all of them.
+    structure = label_structure(label_format, len(head.weight), announced.scale_known)
+    if announced.signs_only and bool(head.weight_grad.any()):
+        return recover_from_signs(head)
+    evidence = gather_evidence(head, announced)
+    if announced.perturbed and not announced.scale_known:
+        # The hidden columns move all logits by something, and the length gives no hold either: any lambda fits.
+        structure = None
+    if evidence.silent.any() and bool(evidence.head.weight_grad.any()):
+        return recover_with_silent_rows(
+            evidence.head,
+            evidence.silent,
+            structure=structure,
+            scale_known=announced.scale_known,
+            noise_std=evidence.noise_std,
+            confidence=confidence,
+        )
+    return ask_head(evidence.head, structure, announced.scale_known, evidence.noise_std, confidence)

@@ -1,0 +1,78 @@
+"""Undoing a common factor: a clipped gradient is an honest one made shorter.
+
+Clipping, a learning rate, or any other positive factor leaves every ratio of the gradient as it was. Label recovery
+with unknown scale finds the label from those ratios; the label and the prediction then imply the residual ``p - y``,
+and comparing it with the gradient tells the factor. Divided by it, the gradient is what `capture_gradients` would have
+returned, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from gradinv_core.diagnosis.traces import gradient_factor
+from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.networks import find_head
+
+__all__ = ["in_honest_units", "scale_factor", "undo_scale"]
+
+_ROUNDING = 1e-6  # a factor this close to 1 is one
+
+
+def scale_factor(model: nn.Module, recovery: LabelRecovery) -> float:
+    """The factor that the whole gradient was multiplied with.
+
+    Args:
+        model: the network whose weights the server knows.
+        recovery: what `recover_defended` or `recover_label` made of its gradient.
+
+    Returns:
+        The factor, above 0; 1 where there is none, or where it cannot be told because the answer is not unique.
+
+    Raises:
+        OptionError: the network has no linear layer.
+    """
+    if recovery.status is not Status.UNIQUE or not bool(recovery.feature.any()):
+        return 1.0
+    layer = model.get_submodule(find_head(model))
+    weight, bias = layer.get_parameter("weight"), getattr(layer, "bias", None)
+    logits = weight.detach().double().cpu() @ recovery.feature
+    if bias is not None:
+        logits = logits + bias.detach().double().cpu()
+    factor = gradient_factor(torch.softmax(logits, 0).numpy(), recovery)
+    return factor if factor > 0 and abs(factor - 1) >= _ROUNDING else 1.0
+
+
+def undo_scale(
+    model: nn.Module, gradients: Mapping[str, torch.Tensor], recovery: LabelRecovery
+) -> dict[str, torch.Tensor]:
+    """The gradients as they were before they were multiplied with one common factor.
+
+    Args:
+        model: the network whose weights the server knows.
+        gradients: ``{parameter name: gradient}`` as released.
+        recovery: what `recover_defended` or `recover_label` made of them.
+
+    Returns:
+        New gradients of the same shapes and types, all divided by the factor; the given tensors in a new dictionary
+        where there is no factor or it cannot be told.
+
+    Raises:
+        OptionError: the network has no linear layer.
+    """
+    factor = scale_factor(model, recovery)
+    return dict(gradients) if factor == 1 else {name: gradient / factor for name, gradient in gradients.items()}
+
+
+def in_honest_units(recovery: LabelRecovery, factor: float) -> LabelRecovery:
+    """The same answer with lambda in the units of the gradient divided by the factor: ``lambda / lambda' = 1 / f``."""
+    return replace(
+        recovery,
+        scale=recovery.scale * factor,
+        intervals=[(low * factor, high * factor) for low, high in recovery.intervals],
+        candidates=[replace(candidate, scale=candidate.scale * factor) for candidate in recovery.candidates],
+    )
