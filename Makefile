@@ -6,7 +6,7 @@ PORT ?= 8501
 
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: dashboard test bench study lint checkpoints clean
+.PHONY: dashboard test bench study curves lint checkpoints clean
 
 dashboard: $(VENV)/.installed
 	$(BIN)/gradinv dashboard --port $(PORT)
@@ -25,6 +25,10 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/compare_searches.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_solver_race.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
+
+# Measure the stored curves of the defences in assets/studies again.
+curves: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_defences.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

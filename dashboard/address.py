@@ -1,7 +1,7 @@
 """Keep the page's address and its widgets in step.
 
 Opening an address fills the widgets; changing a widget rewrites the address; going back in the browser fills them
-again. The widgets' values live in the session under `widget_key` and `search_key`.
+again. The widgets' values live in the session under `widget_key`, `search_key` and `sweep_key`.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,23 @@ import streamlit as st
 
 from dashboard.search_state import SearchSettings, search_from_query, search_to_query
 from dashboard.state import VERSION, Scenario, from_query, to_query
+from dashboard.sweep_state import SweepSettings, sweep_from_query, sweep_to_query
 
 __all__ = [
     "adopt",
     "current_scenario",
     "current_search",
+    "current_sweep",
+    "leave_for",
     "publish",
     "republish",
+    "republish_sweep",
     "search_key",
     "set_scenario",
     "set_search",
+    "set_sweep",
     "set_value",
+    "sweep_key",
     "value_of",
     "widget_key",
 ]
@@ -31,8 +37,9 @@ _WRITTEN = "address written"
 _SHOWN = "scenario shown"
 _SENTENCES = "address sentences"
 _PAGE = "page shown"
+_LEFT = "page left for another scenario"
 
-Shown = tuple[Scenario, SearchSettings]
+Shown = tuple[Scenario, SearchSettings, SweepSettings]
 
 
 def widget_key(field: str) -> str:
@@ -43,6 +50,11 @@ def widget_key(field: str) -> str:
 def search_key(field: str) -> str:
     """Session key of the widget that holds a field of the search's settings."""
     return f"search_{field}"
+
+
+def sweep_key(field: str) -> str:
+    """Session key of the widget that holds a field of the sweep's settings."""
+    return f"sweep_{field}"
 
 
 def value_of(field: str) -> Any:
@@ -60,6 +72,11 @@ def set_search(field: str, value: Any) -> None:
     st.session_state[search_key(field)] = value
 
 
+def set_sweep(field: str, value: Any) -> None:
+    """Change a field of the sweep's settings; call it before its widget is drawn, or from a callback."""
+    st.session_state[sweep_key(field)] = value
+
+
 def set_scenario(scenario: Scenario) -> None:
     """Change all fields at once; call it from a callback."""
     for field in fields(Scenario):
@@ -74,6 +91,25 @@ def current_scenario() -> Scenario:
 def current_search() -> SearchSettings:
     """The settings of the search the widgets describe."""
     return SearchSettings(**{field.name: st.session_state[search_key(field.name)] for field in fields(SearchSettings)})
+
+
+def current_sweep() -> SweepSettings:
+    """The settings of the sweep the widgets describe."""
+    return SweepSettings(**{field.name: st.session_state[sweep_key(field.name)] for field in fields(SweepSettings)})
+
+
+def leave_for(scenario: Scenario) -> dict[str, str]:
+    """Query parameters with which `st.switch_page` opens another scenario: settings stay, nothing runs.
+
+    Never empty: a page that is opened without an address keeps the scenario of the page before.
+
+    Streamlit writes them into the address before it leaves the page, so the browser's back button finds this page with
+    the other scenario's address. `adopt` then brings back what was here.
+    """
+    settings = search_to_query(current_search().resting) | sweep_to_query(current_sweep().resting)
+    query = to_query(scenario) | settings | {"v": str(VERSION)}
+    st.session_state[_LEFT] = st.session_state[_PAGE], query, st.session_state[_SHOWN]
+    return query
 
 
 def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
@@ -93,58 +129,80 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
     started = _SHOWN in st.session_state
     moved = started and st.session_state[_PAGE] != page
     st.session_state[_PAGE] = page
+    *left, before = st.session_state.get(_LEFT, (None, None, None))
+    returned = moved and left == [page, query]
     if moved:  # the widgets of the page before are gone, and their values with them
-        _fill(*st.session_state[_SHOWN])
-    changed = started and _current() != st.session_state[_SHOWN]
+        _fill(*(before if returned else st.session_state[_SHOWN]))
+    changed = started and not returned and _current() != st.session_state[_SHOWN]
     if changed:
         st.session_state[_SENTENCES] = []
         _forget_the_run_of_another()
     carried = moved and not query
-    if changed or carried or (started and query == st.session_state[_WRITTEN]):
-        scenario, search = _current()
+    if changed or carried or returned or (started and query == st.session_state[_WRITTEN]):
+        shown = _current()
     else:
         scenario, sentences = from_query(query, stages)
-        search, more = search_from_query(query)
-        st.session_state[_SENTENCES] = sentences + more
+        search, of_search = search_from_query(query)
+        sweep, of_sweep = sweep_from_query(query)
+        shown = scenario, search, sweep
+        st.session_state[_SENTENCES] = sentences + of_search + of_sweep
     # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
-    _fill(scenario, search)
+    _fill(*shown)
+    if not started:  # a visitor who moves on before the page is drawn takes the scenario along
+        st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, shown
     return list(st.session_state[_SENTENCES])
 
 
 def publish() -> Scenario:
     """Write what the widgets describe into the address; call it after they are drawn."""
-    scenario, search = _current()
-    query = to_query(scenario) | search_to_query(search)
+    scenario, search, sweep = _current()
+    query = to_query(scenario) | search_to_query(search) | sweep_to_query(sweep)
     if query:
         query["v"] = str(VERSION)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
-    st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, (scenario, search)
+    if st.session_state.get(_LEFT, ())[:2] == (st.session_state[_PAGE], query):
+        del st.session_state[_LEFT]  # now the address means what it says
+    st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, (scenario, search, sweep)
     return scenario
 
 
 def republish() -> SearchSettings:
     """Write a change of the search's settings into the address, where only its part of the page is drawn again."""
-    if _current() != st.session_state[_SHOWN]:
-        _forget_the_run_of_another()
-        publish()
+    _publish_changes()
     return current_search()
 
 
-def _fill(scenario: Scenario, search: SearchSettings) -> None:
+def republish_sweep() -> SweepSettings:
+    """The same for the sweep's settings."""
+    _publish_changes()
+    return current_sweep()
+
+
+def _publish_changes() -> None:
+    if _current() != st.session_state[_SHOWN]:
+        _forget_the_run_of_another()
+        publish()
+
+
+def _fill(scenario: Scenario, search: SearchSettings, sweep: SweepSettings) -> None:
     """Give every widget its value."""
     set_scenario(scenario)
     for field in fields(SearchSettings):
         set_search(field.name, getattr(search, field.name))
+    for field in fields(SweepSettings):
+        set_sweep(field.name, getattr(sweep, field.name))
 
 
 def _current() -> Shown:
-    return current_scenario(), current_search()
+    return current_scenario(), current_search(), current_sweep()
 
 
 def _forget_the_run_of_another() -> None:
     """A run belongs to its scenario and its settings: where those change, the address no longer asks for one."""
-    scenario, search = _current()
-    before, settings = st.session_state[_SHOWN]
-    if search.run == settings.run and (scenario, search.resting) != (before, settings.resting):
+    scenario, search, sweep = _current()
+    before, searched, swept = st.session_state[_SHOWN]
+    if search.run == searched.run and (scenario, search.resting) != (before, searched.resting):
         set_search("run", "no")
+    if sweep.run == swept.run and (scenario, sweep.resting) != (before, swept.resting):
+        set_sweep("run", "no")

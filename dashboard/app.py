@@ -21,7 +21,9 @@ st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layou
 
 pages = [
     st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True),
+    st.Page("app_pages/gallery.py", title="Gallery", icon=":material/gallery_thumbnail:"),
     st.Page("app_pages/failures.py", title="Failures", icon=":material/troubleshoot:"),
+    st.Page("app_pages/protection.py", title="What protects", icon=":material/shield:"),
 ]
 st.navigation(pages, position="top").run()
 

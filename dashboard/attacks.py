@@ -14,6 +14,7 @@ from dashboard.jobs import Job
 from dashboard.pipeline import Gradients, PublicNetwork, attack_image, search_image
 from dashboard.search_state import LABEL_CHOICES, SearchSettings
 from gradinv_core.image_recovery import ImageRecovery, Step
+from gradinv_core.label_recovery import LabelRecovery
 
 __all__ = ["Search", "SearchStep", "comparison_work", "exact_work", "search_work"]
 
@@ -75,7 +76,10 @@ class SearchStep:
 
 
 def exact_work(
-    network: PublicNetwork, gradients: Gradients, remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
+    network: PublicNetwork,
+    gradients: Gradients,
+    remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery],
+    answer: LabelRecovery | None = None,
 ) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:
     """The exact route, layer by layer.
 
@@ -83,6 +87,7 @@ def exact_work(
         network: the public network.
         gradients: what left the device.
         remember: calls what it is given, or returns what an earlier call of the same scenario returned.
+        answer: label and feature the server is sure of, None to look for them here.
     """
 
     def work(job: Job[Step, ImageRecovery]) -> ImageRecovery:
@@ -93,7 +98,7 @@ def exact_work(
             job.report(step)
 
         def attack() -> ImageRecovery:
-            recovery = attack_image(network, gradients, report, job.stopping)
+            recovery = attack_image(network, gradients, answer, report, job.stopping)
             job.check()  # half an answer must not be remembered as one
             return recovery
 

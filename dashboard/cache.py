@@ -11,14 +11,17 @@ import torch
 from dashboard import pipeline
 from dashboard.components import Curve, Frame
 from dashboard.pictures import picture_source
-from dashboard.state import UNTRAINED, Scenario
-from gradinv_core.checkpoints import CHECKPOINT_CLASSES, available_stages, describe_stage
+from dashboard.scenes import class_count, public_part
+from dashboard.state import Scenario
+from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
+from gradinv_core.defences import Clip, read_defences
 from gradinv_core.diagnosis import Diagnosis, diagnose
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
 from gradinv_core.label_recovery.race import Racer, race
 from gradinv_core.networks import NETWORKS
+from gradinv_core.windows import FourWindows, four_windows
 
 __all__ = [
     "Film",
@@ -34,6 +37,7 @@ __all__ = [
     "stage",
     "stage_title",
     "thumbnails",
+    "windows",
 ]
 
 Film = tuple[list[Frame], list[Curve]]
@@ -78,22 +82,15 @@ def stage_title(name: str, stage: str) -> str:
     return describe_stage(name, stage).title
 
 
-def class_count(scenario: Scenario, images: ImageDataset) -> int:
-    """Number of classes of the head: what was asked for, but never fewer than the dataset needs; ten once trained."""
-    return max(scenario.classes, len(images.class_names)) if scenario.stage == UNTRAINED else CHECKPOINT_CLASSES
-
-
 # Two large networks weigh half a gigabyte: few are kept.
 @st.cache_resource(max_entries=4, show_spinner="Building the network …")
-def _network(
-    name: str, classes: int, head_bias: bool, initialisation: str, stage: str, seed: int
-) -> pipeline.PublicNetwork:
-    return pipeline.build_public_network(name, classes, head_bias, initialisation, stage, seed)
+def _network(public: Scenario, classes: int) -> pipeline.PublicNetwork:
+    return pipeline.build_public_network(public, classes)
 
 
 def _network_of(scenario: Scenario, classes: int) -> pipeline.PublicNetwork:
-    chosen = scenario.head_bias, scenario.initialisation, scenario.stage, scenario.seed
-    return _network(scenario.network, classes, *chosen)
+    """The network of a scenario; scenarios that differ in the client's secrets only share it."""
+    return _network(public_part(scenario), classes)
 
 
 # One step holds a gradient of every parameter: as heavy as the network itself.
@@ -109,7 +106,8 @@ def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None
 def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.LabelAttack:
     """What the server reads off the head in a scenario."""
     gradients = client_step(scenario, classes, own_image).gradients
-    return pipeline.attack_label(_network_of(scenario, classes), gradients)
+    announced = read_defences(scenario.defences) if scenario.aware else ()
+    return pipeline.attack_label(_network_of(scenario, classes), gradients, announced)
 
 
 @st.cache_resource(max_entries=6, show_spinner="The server looks for the reason …", hash_funcs=_by_content)
@@ -117,6 +115,15 @@ def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) 
     """Why the head of a scenario gives no certain answer, if it does not."""
     gradients = client_step(scenario, classes, own_image).gradients
     return diagnose(_network_of(scenario, classes).model, gradients)
+
+
+@st.cache_resource(max_entries=6, show_spinner="The server looks through four windows …", hash_funcs=_by_content)
+def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> FourWindows:
+    """What each window on lambda admits in a scenario."""
+    gradients = client_step(scenario, classes, own_image).gradients
+    clipped = any(isinstance(defence, Clip) for defence in read_defences(scenario.defences))
+    scale = "unknown" if clipped and scenario.aware else "known"
+    return four_windows(_network_of(scenario, classes).model, gradients, gradient_scale=scale)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Four solvers look for λ …", hash_funcs=_by_content)

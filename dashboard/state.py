@@ -12,16 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dashboard.query import Reader, one_of, read_value, share, whole, write_fields, yes_or_no
+from dashboard.query import Reader, number, one_of, read_value, share, whole, write_fields, yes_or_no
 from dashboard.shares import DEFAULT_SHARES, read_shares
 from gradinv_core.augmentation import AUGMENTATIONS
+from gradinv_core.client import BATCH_NORM_MODES
 from gradinv_core.datasets import DATASETS
+from gradinv_core.defences import read_defences, write_defences
+from gradinv_core.errors import OptionError
 from gradinv_core.networks import INITIALISATIONS, NETWORKS
 
 __all__ = [
     "AUGMENTATION_CHOICES",
     "DATASET_CHOICES",
+    "FEWEST_CLASSES",
     "LARGEST_CLASS_COUNT",
+    "LARGEST_FACTOR",
+    "MOST_SAMPLES",
     "OWN_CLASS",
     "UNTRAINED",
     "VERSION",
@@ -34,6 +40,10 @@ VERSION = 1
 UNTRAINED = "untrained"
 OWN_CLASS = -1
 LARGEST_CLASS_COUNT = 1000
+FEWEST_CLASSES = 5
+"""Fewest classes that an unknown label format can be told from; below that, classes of the dataset are merged."""
+MOST_SAMPLES = 8
+LARGEST_FACTOR = 1000.0
 _LARGEST_INDEX = 10_000_000
 _LARGEST_SEED = 2**31 - 1
 
@@ -50,7 +60,7 @@ class Scenario:
         dataset: where the image comes from.
         image: index of the image in the dataset.
         network: the network both sides know.
-        classes: number of classes, 0 for as many as the dataset has.
+        classes: number of classes; 0 for as many as the dataset has. Fewer than `FEWEST_CLASSES` merge the dataset's.
         head_bias: whether the last layer has a bias.
         initialisation: "pytorch" or "uniform".
         stage: "untrained", or the name of a checkpoint.
@@ -60,7 +70,13 @@ class Scenario:
         partner: index of the second image of a mixture.
         target: class the image is trained as, `OWN_CLASS` for its own.
         shares: the label in words of `dashboard.shares`, read by "custom".
-        seed: of the network's weights, of CutMix's rectangle and of random labels.
+        seed: of the network's weights, of CutMix's rectangle, of random labels and of whatever a defence draws.
+        sharpness: factor on the last layer's weights; a large one makes every prediction sure.
+        gain: factor on the weights of all other layers; a large one pushes hidden units to their limits.
+        samples: how many pictures the client trains on at once, each with its own label.
+        batch_norm: statistics that batch norm uses, "evaluation" (known to the server) or "training".
+        defences: what the client does to its gradient before it is sent, as `gradinv_core.defences` writes it.
+        aware: whether the server knows the defences and reckons with them.
     """
 
     dataset: str = "photographs"
@@ -77,6 +93,12 @@ class Scenario:
     target: int = OWN_CLASS
     shares: str = DEFAULT_SHARES
     seed: int = 0
+    sharpness: float = 1.0
+    gain: float = 1.0
+    samples: int = 1
+    batch_norm: str = "evaluation"
+    defences: str = ""
+    aware: bool = False
 
 
 _ADDRESS_NAMES = {
@@ -94,7 +116,17 @@ _ADDRESS_NAMES = {
     "target": "class",
     "shares": "shares",
     "seed": "seed",
+    "sharpness": "sharpness",
+    "gain": "gain",
+    "samples": "samples",
+    "batch_norm": "norm",
+    "defences": "defences",
+    "aware": "aware",
 }
+
+
+_SHOWN_DEFAULTS = {"target": "the picture's own", "defences": "none"}
+"""What the page shows where a default is no word of its own."""
 
 
 def to_query(scenario: Scenario) -> dict[str, str]:
@@ -122,7 +154,7 @@ def from_query(query: Mapping[str, str], stages: Callable[[str], tuple[str, ...]
         stage = field.name == "stage"
         network = values.get("network", Scenario.network)
         read = one_of((UNTRAINED, *stages(network))) if stage else _READERS[field.name]
-        shown = "the picture's own" if field.name == "target" else field.default
+        shown = _SHOWN_DEFAULTS.get(field.name, field.default)
         value = read_value(query, _ADDRESS_NAMES[field.name], read, shown, sentences)
         if value is not None:
             values[field.name] = value
@@ -132,6 +164,13 @@ def from_query(query: Mapping[str, str], stages: Callable[[str], tuple[str, ...]
 def _shares(text: str) -> str:
     read_shares(text)
     return text
+
+
+def _defences(text: str) -> str:
+    try:
+        return write_defences(read_defences(text))
+    except OptionError as error:
+        raise ValueError(str(error).removeprefix("defences: ").removesuffix(".")) from None
 
 
 def _classes(text: str) -> int:
@@ -155,4 +194,10 @@ _READERS: Mapping[str, Reader] = {
     "target": whole(0, LARGEST_CLASS_COUNT - 1),
     "shares": _shares,
     "seed": whole(0, _LARGEST_SEED),
+    "sharpness": number(1 / LARGEST_FACTOR, LARGEST_FACTOR),
+    "gain": number(1 / LARGEST_FACTOR, LARGEST_FACTOR),
+    "samples": whole(1, MOST_SAMPLES),
+    "batch_norm": one_of(BATCH_NORM_MODES),
+    "defences": _defences,
+    "aware": yes_or_no,
 }

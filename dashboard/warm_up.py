@@ -20,18 +20,19 @@ def warm_up() -> None:
     scenario = Scenario()
     images = load_dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
     classes = len(images.class_names)
-    network = build_public_network(
-        scenario.network, classes, scenario.head_bias, scenario.initialisation, scenario.stage, scenario.seed
-    )
+    network = build_public_network(scenario, classes)
     client = play_client(network, images, scenario, classes)
     attack = attack_label(network, client.gradients)
     image = attack_image(network, client.gradients)
 
+    sent = client.head_gradient
+    if sent is None:
+        raise TypeError("the default scenario withholds nothing")
     label, found = client.sample.label.numpy(), attack.recovery.label.numpy()
     allowed = label_range(attack.head, attack.recovery, attack.curve)
     figures = (
         probability_bars(client.truth.probabilities, label),
-        gradient_heatmap(attack.weight_grad),
+        gradient_heatmap(sent),
         label_bars(found, label, allowed=(allowed.low, allowed.high)),
         feature_plot(attack.recovery.feature, client.truth.feature),
         layer_strip([StripLayer("1", "fully connected", 1, 1, "exact", 1)]),

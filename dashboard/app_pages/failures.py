@@ -1,12 +1,13 @@
-"""The failures: where the attack breaks, why, and which solver would have known."""
+"""The failures: where the attack breaks, through which window it still looks, and which solver would have known."""
 
 import streamlit as st
 
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
-from dashboard.sections import examples, race, reason
+from dashboard.sections import race, reason, windows
 from dashboard.sections.view import step
+from gradinv_core.errors import GradientInversionError
 
 _PAGE = "failures"
 
@@ -20,9 +21,24 @@ def show_failures(choice: Choice) -> None:
     reason.show(cache.diagnosis(scenario, classes, own_image))
     step(
         2,
+        "Four windows on λ",
+        "λ is the one number that the last layer's gradient leaves open. It can leak in four ways.",
+        "λ is the factor between the two lists that the gradient is a product of: twice the one and half the other "
+        "look the same.",
+    )
+    try:
+        found = cache.windows(scenario, classes, own_image)
+    except GradientInversionError as error:
+        st.info(f"All windows are shut. {error.sentence}".replace("lambda", "λ"), icon=":material/block:")
+    else:
+        client = cache.client_step(scenario, classes, own_image)
+        windows.show(found, true_scale=windows.scale_of_row(client, found.row), dark=dark)
+    step(
+        3,
         "The race",
         "The paper looks for λ by searching. A search can stop in the wrong place, or never arrive.",
-        "λ is the one number that the gradient leaves open: the factor between the two lists it is a product of.",
+        "Four solvers start on the same curve. Ours look at every λ and can tell whether the answer is the only one; "
+        "the paper's stop at the first that looks good.",
     )
     bounded = st.toggle(
         "Keep to the paper's bounds",
@@ -30,8 +46,13 @@ def show_failures(choice: Choice) -> None:
         key="race bounds",
         help="The paper's L-BFGS gives up beyond 100, its swarm beyond 50. Without bounds they go on to a million.",
     )
-    attack = cache.label_attack(scenario, classes, own_image)
-    race.show(attack, cache.solver_race(scenario, classes, own_image, bounded), bounded=bounded, dark=dark)
+    try:
+        attack = cache.label_attack(scenario, classes, own_image)
+        racers = cache.solver_race(scenario, classes, own_image, bounded)
+    except GradientInversionError as error:
+        st.info(f"Nobody starts. {error.sentence}".replace("lambda", "λ"), icon=":material/block:")
+        return
+    race.show(attack, racers, bounded=bounded, dark=dark)
 
 
 with page_frame(
@@ -40,7 +61,7 @@ with page_frame(
     "would notice.",
     "An answer that is wrong without a warning is worse than none: both attacker and defender would trust it.",
 ):
-    examples.show()
+    st.page_link("app_pages/gallery.py", label="Examples are in the gallery", icon=":material/gallery_thumbnail:")
     chosen = choose_scenario(_PAGE)
     complain(chosen.sentences)
     show_failures(chosen)

@@ -5,26 +5,30 @@ import streamlit as st
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
-from dashboard.sections import client, curve, feature, gradient, image, label
-from dashboard.sections.view import LabView
+from dashboard.sections import client, curve, feature, gradient, image, label, refusal
+from dashboard.sections.view import ClientView, LabView
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
 
 _PAGE = "lab"
 
 
 def show_story(choice: Choice) -> None:
-    """Draw every step of one scenario."""
+    """Draw every step of one scenario, as far as the server gets."""
     scenario, own_image = choice.scenario, choice.own_image
     classes = cache.class_count(scenario, choice.images)
-    view = LabView(
-        scenario=scenario,
-        client=cache.client_step(scenario, classes, own_image),
-        attack=cache.label_attack(scenario, classes, own_image),
-        dark=st.context.theme.type == "dark",
-    )
-    for section in (client, gradient, curve):
-        section.show(view)
-    if view.attack.recovery.status is Status.VANISHED:
+    step = cache.client_step(scenario, classes, own_image)
+    before = ClientView(scenario, step, dark=st.context.theme.type == "dark")
+    for section in (client, gradient):
+        section.show(before)
+    try:
+        attack = cache.label_attack(scenario, classes, own_image)
+    except GradientInversionError as error:
+        refusal.show(error, cache.diagnosis(scenario, classes, own_image))
+        return
+    view = LabView(scenario, step, before.dark, attack, cache.diagnosis(scenario, classes, own_image))
+    curve.show(view)
+    if attack.recovery.status is Status.VANISHED:
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)

@@ -1,4 +1,4 @@
-"""The sidebar: one place for everything a teacher can change, in the order picture, network, label."""
+"""The sidebar: one place for everything a teacher can change, in the order picture, network, label, training step."""
 
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ from dashboard.address import adopt, publish, set_value, value_of
 from dashboard.controls.label import choose_label
 from dashboard.controls.network import choose_network
 from dashboard.controls.picture import choose_dataset, choose_picture, open_dataset
+from dashboard.controls.step import choose_defences, choose_step
 from dashboard.shares import DEFAULT_SHARES, share_label
 from dashboard.state import OWN_CLASS, Scenario
 from gradinv_core.datasets import ImageDataset
@@ -62,6 +63,9 @@ def choose_scenario(page: str) -> Choice:
                 own_file = choose_picture(images)
             st.subheader("The label")
             choose_label(images)
+            st.subheader("The training step")
+            choose_step(batch_norm=value_of("network").startswith("resnet"))
+            choose_defences()
             own_image, refusal = _read_own(own_file, size)
         except GradientInversionError:
             publish()

@@ -11,7 +11,7 @@ from dashboard.figures.base import TITLE_HEIGHT, Array, name_classes, style
 from dashboard.number_text import plain
 from dashboard.theme import palette
 
-__all__ = ["gradient_heatmap"]
+__all__ = ["gradient_heatmap", "outside_rank_one"]
 
 _MOST_FEATURES = 96
 _MOST_CLASSES = 40
@@ -34,7 +34,6 @@ def gradient_heatmap(
     sent = np.asarray(gradient, dtype=np.float64)
     product = _outer_product(sent)
     size = float(np.linalg.norm(sent))
-    residual = float(np.linalg.norm(sent - product)) / size if size else 0.0
 
     rows, columns = _strongest(sent, 1, _MOST_CLASSES), _strongest(sent, 0, _MOST_FEATURES)
     names = name_classes(tuple(class_names or ()), sent.shape[0])
@@ -60,7 +59,7 @@ def gradient_heatmap(
             row=1,
             col=place,
         )
-    style(figure, _finding(residual, size), colours, height=360)
+    style(figure, _finding(outside_rank_one(sent), size), colours, height=360)
     figure.update_layout(margin_t=TITLE_HEIGHT + 32, margin_b=36)
     # One line under both maps: two of them would run into each other on a phone.
     figure.add_annotation(
@@ -78,6 +77,13 @@ def gradient_heatmap(
     figure.update_yaxes(showticklabels=False, col=2)
     figure.update_xaxes(showticklabels=False, ticks="", type="category")
     return figure
+
+
+def outside_rank_one(gradient: npt.ArrayLike) -> float:
+    """What the best outer product misses of a gradient (C, d), relative to the whole; 0 for zeros."""
+    sent = np.asarray(gradient, dtype=np.float64)
+    size = float(np.linalg.norm(sent))
+    return float(np.linalg.norm(sent - _outer_product(sent))) / size if size else 0.0
 
 
 def _outer_product(gradient: Array) -> Array:

@@ -4,9 +4,10 @@ import streamlit as st
 
 from dashboard.figures import probability_bars
 from dashboard.number_text import percent, tex
-from dashboard.pictures import enlarge
+from dashboard.pictures import enlarge, picture_source
 from dashboard.sections.mixture import mixture_row
-from dashboard.sections.view import LabView, chart, formulas, mathematics, step
+from dashboard.sections.picture_row import Picture, picture_row
+from dashboard.sections.view import ClientView, chart, formulas, mathematics, step
 
 __all__ = ["show"]
 
@@ -25,7 +26,7 @@ _EXPLANATION = (
 _MOST_NAMED = 3
 
 
-def show(view: LabView) -> None:
+def show(view: ClientView) -> None:
     """Draw the step."""
     step(1, "The client", _SENTENCES[view.scenario.augmentation], _EXPLANATION)
     if view.client.partner is None:
@@ -38,6 +39,8 @@ def show(view: LabView) -> None:
         st.html(mixture_row(view.client, view.class_names))
         st.caption(_caption(view))
         _draw_prediction(view)
+    if view.client.others:
+        _draw_others(view)
     with mathematics():
         client = view.client
         loss = float(-(client.sample.label * client.truth.logits.log_softmax(0)).sum())
@@ -46,12 +49,23 @@ def show(view: LabView) -> None:
         formulas(rf"C = {classes:,}\ \text{{classes}}", rf"d = {features:,}\ \text{{features}}", rf"L = {tex(loss)}")
 
 
-def _draw_prediction(view: LabView) -> None:
+def _draw_others(view: ClientView) -> None:
+    """The rest of a batch: everything else on the page is about the first picture."""
+    count = len(view.client.others)
+    st.caption(
+        f"The gradient is that of {count + 1} pictures at once; all below is about the first. "
+        f"The other{'s' if count > 1 else ''}:"
+    )
+    pictures = [Picture(picture_source(other.image), "", truth=True) for other in view.client.others]
+    st.html(picture_row(pictures, "the rest of the batch", smallest="4rem", largest="7rem"))
+
+
+def _draw_prediction(view: ClientView) -> None:
     label, truth = view.client.sample.label, view.client.truth
-    chart(probability_bars(truth.probabilities, label, view.client.class_names, dark=view.dark), "prediction")
+    chart(probability_bars(truth.probabilities, label, view.class_names, dark=view.dark), "prediction")
 
 
-def _caption(view: LabView) -> str:
+def _caption(view: ClientView) -> str:
     """Size of the picture, and the classes that stand out of its label."""
     label, side = view.client.sample.label, view.client.sample.image.shape[-1]
     base = float(label.median())

@@ -48,7 +48,11 @@ def show(view: LabView, stage: cache.Stage, job: int, recovery: ImageRecovery) -
     st.markdown(recovery.reason)
     if settled and not view.settled and recovery.label is not None:
         below = recovery.label.message.replace("lambda", "λ")
-        st.info(f"**Settled after all.** What the last layer left open, those below it decide. {below}")
+        if view.tampered:
+            words = "The layers below agree on one λ all the same; the label it means need not be the client's."
+            st.warning(f"**Not to be trusted.** {view.diagnosis.title}. {words}")
+        else:
+            st.info(f"**Settled after all.** What the last layer left open, those below it decide. {below}")
     pictures = [
         Picture(picture_source(true.double()), "What the client had.", truth=True),
         Picture(picture_source(image), "What the server rebuilt from the gradient."),

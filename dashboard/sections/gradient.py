@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from dashboard.figures import gradient_heatmap
+from dashboard.figures import gradient_heatmap, outside_rank_one
 from dashboard.number_text import plain, tex
-from dashboard.sections.view import LabView, chart, formulas, mathematics, number, numbers, step
+from dashboard.sections import defended
+from dashboard.sections.view import ClientView, chart, formulas, mathematics, number, numbers, step
 
 __all__ = ["show"]
 
@@ -14,18 +15,19 @@ _EXPLANATION = (
     "The gradient says, for every weight, which way to change it. The server adds up many of them to improve the "
     "network for everybody."
 )
-_CAPTION = "Every row is the same pattern, only scaled. Blue is positive, brown negative; small ones are exaggerated."
 _OUTER_PRODUCT = (
     "An outer product multiplies every entry of one list with every entry of another: here one number for each class, "
     "and one for each feature. The number in the title is what it misses, relative to the whole."
 )
+_ONE_PATTERN = 0.1  # share of the gradient outside rank one from which the eye sees that rows differ
 
 
-def show(view: LabView) -> None:
+def show(view: ClientView) -> None:
     """Draw the step."""
-    gradients, sent = view.client.gradients, view.attack.weight_grad
+    gradients, sent = view.client.gradients, view.client.head_gradient
     step(2, "What leaves the device", _SENTENCE, _EXPLANATION)
-    norm = float(np.linalg.norm(sent))
+    defended.show(view)
+    norm = 0.0 if sent is None else float(np.linalg.norm(sent))
     with numbers():
         number("Numbers sent", f"{sum(gradient.numel() for gradient in gradients.values()):,}", "One for every weight.")
         number(
@@ -35,15 +37,19 @@ def show(view: LabView) -> None:
         )
         number(
             "Norm of the head's gradient",
-            plain(norm),
+            "withheld" if sent is None else plain(norm),
             "Its size: the square root of the sum of squares. The head is the last layer.",
         )
-    chart(gradient_heatmap(sent, view.client.class_names, dark=view.dark), "gradient", _OUTER_PRODUCT)
+    if sent is None:
+        return
+    chart(gradient_heatmap(sent, view.class_names, dark=view.dark), "gradient", _OUTER_PRODUCT)
     st.caption(
         "Every row is the same pattern, only scaled. Blue is positive, brown negative; colours exaggerate small ones."
+        if outside_rank_one(sent) < _ONE_PATTERN
+        else "Blue is positive, brown negative; colours exaggerate small ones. The rows do not share one pattern."
     )
     with mathematics():
-        residual = float(view.attack.head.residual[0])
         formulas(r"G = \frac{\partial L}{\partial W} = (p - y)\, x^{\top}")
-        formulas(rf"\lVert G \rVert = {tex(norm)}", rf"\text{{outside rank one: }} {tex(residual, 3)}")
+        outside = tex(outside_rank_one(sent), 3)
+        formulas(rf"\lVert G \rVert = {tex(norm)}", rf"\text{{outside rank one: }} {outside}")
         st.markdown("One sample makes a matrix of rank one: class residual times feature. The rest is rounding.")

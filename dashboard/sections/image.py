@@ -15,6 +15,7 @@ from dashboard.sections import exact, search, strip
 from dashboard.sections.view import LabView, finding, formulas, mathematics, step
 from dashboard.session import session_jobs
 from gradinv_core.image_recovery import ImageRecovery, Step
+from gradinv_core.label_recovery import LabelRecovery
 
 __all__ = ["show"]
 
@@ -55,9 +56,16 @@ def _exact_job(view: LabView, stage: Stage) -> Job[Step, ImageRecovery]:
     jobs = session_jobs()
     job = jobs.get(_SLOT, stage.key)
     if job is None or job.state is JobState.STOPPED:
-        job = jobs.start(_SLOT, stage.key, exact_work(stage.network, view.client.gradients, stage.remember))
+        job = jobs.start(
+            _SLOT, stage.key, exact_work(stage.network, view.attack.gradients, stage.remember, _known(view))
+        )
     job.wait(_PATIENCE)
     return job
+
+
+def _known(view: LabView) -> LabelRecovery | None:
+    """What the attack on the picture may take for granted: an answer that rests on knowledge of the defences."""
+    return view.attack.recovery if view.scenario.aware and view.scenario.defences and view.settled else None
 
 
 @st.fragment(run_every=0.5)

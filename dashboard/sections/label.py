@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.figures import label_bars
 from dashboard.number_text import plain, tex
 from dashboard.sections.view import LabView, chart, formulas, mathematics, number, numbers, step
-from gradinv_core.label_recovery import LabelRecovery, Status, Window
+from gradinv_core.label_recovery import LabelRecovery, Window
 from gradinv_core.metrics import max_abs_error
 
 __all__ = ["show"]
@@ -27,7 +27,7 @@ def show(view: LabView) -> None:
     """Draw the step."""
     found, label = view.attack.recovery, view.client.sample.label
     step(4, "The label", _SETTLED if view.settled else _OPEN, _EXPLANATION)
-    _verdict(found)
+    _verdict(view)
     error = max_abs_error(found.label, label)
     with numbers():
         number("Largest error", plain(error, 2), "Of the best answer, over all classes. The shares sum to 1.")
@@ -61,16 +61,20 @@ def show(view: LabView) -> None:
         )
 
 
-def _verdict(found: LabelRecovery) -> None:
+def _verdict(view: LabView) -> None:
     """How far the answer can be trusted."""
-    if found.status is Status.UNIQUE:
+    found = view.attack.recovery
+    if view.settled:
         st.info(f"**Unique.** {_plain_words(found)}", icon=":material/check:")
     else:
-        st.warning(f"**Ambiguous.** {_why_open(found)}", icon=":material/help:")
+        st.warning(f"**Ambiguous.** {_why_open(view)}", icon=":material/help:")
 
 
-def _why_open(found: LabelRecovery) -> str:
-    """The reason in everyday words, where it is one of the two that a class meets."""
+def _why_open(view: LabView) -> str:
+    """The reason in everyday words."""
+    found, reason = view.attack.recovery, view.diagnosis
+    if view.tampered:
+        return f"{reason.title}. {reason.message}".replace("lambda", "λ")
     if found.window is Window.SIMPLEX:
         return "This label follows no pattern that the server knows. It knows only that no share is below 0."
     if any(math.isinf(end) for interval in found.intervals for end in interval):

@@ -106,7 +106,7 @@ def _wanted_job(
         return None
     search = Search(
         network=stage.network,
-        gradients=view.client.gradients,
+        gradients=view.attack.gradients,
         settings=settings.resting,
         seed=view.scenario.seed,
         known_label=view.client.sample.label,

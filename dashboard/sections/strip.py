@@ -64,7 +64,7 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery) 
 
 def _head_row(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> StripLayer:
     """The last layer: all of its input leaks, or all but its size."""
-    classes, features = view.attack.weight_grad.shape
+    classes, features = view.attack.head.weight.shape
     settled = (view.attack.recovery if recovery.label is None else recovery.label).status is Status.UNIQUE
     feature = recovery.steps[0]
     size = float(feature.value.norm())

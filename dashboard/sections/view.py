@@ -10,26 +10,45 @@ import streamlit as st
 from dashboard.figures.base import TITLE_HEIGHT, name_classes
 from dashboard.pipeline import ClientStep, LabelAttack
 from dashboard.state import Scenario
+from gradinv_core.diagnosis import Cause, Diagnosis
 from gradinv_core.label_recovery import Status
 
-__all__ = ["LabView", "chart", "finding", "formulas", "mathematics", "number", "numbers", "step"]
+__all__ = ["ClientView", "LabView", "chart", "finding", "formulas", "mathematics", "number", "numbers", "step"]
+
+_TAMPERED = (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED)
 
 
 @dataclass(frozen=True)
-class LabView:
-    """One solved scenario.
+class ClientView:
+    """One scenario, before the server looks at what it got.
 
     Attributes:
         scenario: what was asked for.
         client: the client's side, with the truth.
-        attack: the server's side, found without it.
         dark: whether the page is dark.
     """
 
     scenario: Scenario
     client: ClientStep
-    attack: LabelAttack
     dark: bool
+
+    @property
+    def class_names(self) -> list[str]:
+        """(C,) names; numbers for classes beyond those of the dataset."""
+        return name_classes(self.client.class_names, self.client.sample.label.numel())
+
+
+@dataclass(frozen=True)
+class LabView(ClientView):
+    """One solved scenario.
+
+    Attributes:
+        attack: the server's side, found without the truth.
+        diagnosis: what the server itself says stands in its way, if anything does.
+    """
+
+    attack: LabelAttack
+    diagnosis: Diagnosis
 
     @property
     def settled(self) -> bool:
@@ -37,9 +56,9 @@ class LabView:
         return self.attack.recovery.status is Status.UNIQUE
 
     @property
-    def class_names(self) -> list[str]:
-        """(C,) names; numbers for classes beyond those of the dataset."""
-        return name_classes(self.client.class_names, self.client.sample.label.numel())
+    def tampered(self) -> bool:
+        """Whether the gradient is not what a plain training step on one sample gives, and the server does not know."""
+        return self.diagnosis.cause in _TAMPERED
 
 
 def step(number: int, title: str, sentence: str, explanation: str) -> None:

@@ -50,6 +50,11 @@ class DefenceSpec:
         """Whether the parameter is a whole number."""
         return self.kind is Quantise
 
+    @property
+    def stronger_below(self) -> bool:
+        """Whether a smaller parameter protects more."""
+        return self.kind in (Clip, Quantise)
+
     def build(self, value: float | None = None) -> Defence:
         """The defence with this parameter; None takes the default.
 

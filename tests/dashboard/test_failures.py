@@ -1,8 +1,6 @@
-"""The page of failures from the script's side: the reason, the race, the examples, one scenario for both pages."""
+"""The page of failures from the script's side: the reason, the race, one scenario for both pages."""
 
 import pytest
-
-from dashboard.sections.examples import EXAMPLES
 
 PAGE = "app_pages/failures.py"
 ONE_HOT = {"dataset": "digits", "network": "lenet_sigmoid", "stage": "hard-epoch-160"}
@@ -21,19 +19,15 @@ def failures(lab):
     return open_failures
 
 
-def button(page, words):
-    return next(part for part in page.main.button if part.label == words)
-
-
 def verdict(page):
-    box = (*page.main.info, *page.main.warning)[0]
+    box = (*page.main.warning, *page.main.info)[0]
     return box.value
 
 
 def test_a_plain_scenario_says_that_nothing_went_wrong(failures):
     page = failures()
     assert page.title[0].value == "Where the attack breaks"
-    assert [header.value for header in page.header] == ["1  What goes wrong", "2  The race"]
+    assert [header.value for header in page.header] == ["1  What goes wrong", "2  Four windows on λ", "3  The race"]
     assert verdict(page).startswith("**Nothing went wrong.**")
     assert not page.warning
     assert not page.error
@@ -49,15 +43,35 @@ def test_the_scenario_of_the_lab_comes_along_and_goes_back(failures):
     assert page.session_state["scenario_stage"] == "hard-epoch-160"
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
-def test_every_example_fills_the_controls(failures, example):
-    page = failures()
-    button(page, example.title).click().run()
-    assert not page.exception
+@pytest.mark.parametrize(
+    ("query", "verdict", "open_windows"),
+    [
+        ({}, "**Unique.**", {"Label structure"}),
+        ({"network": "lenet_sigmoid", "bias": "yes"}, "**Unique.**", {"Label structure", "Bias", "Layer below"}),
+        (
+            {"network": "lenet_sigmoid", "label": "custom", "shares": "0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03"},
+            "**Unique.**",
+            {"Simplex", "Layer below"},
+        ),
+        ({"label": "custom", "shares": "0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03"}, "**Ambiguous.**", {"Simplex"}),
+        ({"defences": "clip:0.1"}, "**Ambiguous.**", {"Simplex"}),
+        ({"defences": "clip:0.1", "aware": "yes"}, "**Unique.**", {"Label structure"}),
+    ],
+)
+def test_the_windows_say_what_is_left(failures, query, verdict, open_windows):
+    page = failures(**query)
+    assert any(box.value.startswith(verdict) for box in (*page.main.info, *page.main.warning))
+    lines = next(part.value for part in page.main.markdown if "- **Label structure**" in part.value).splitlines()
+    seen = {line.split("**")[1] for line in lines if ", open: " in line}
+    assert open_windows <= seen
+
+
+def test_where_all_windows_are_shut_the_page_says_so(failures):
+    page = failures(network="lenet_sigmoid", defences="withhold head")
+    words = [box.value for box in page.main.info]
+    assert any(box.startswith("All windows are shut.") for box in words)
+    assert any(box.startswith("Nobody starts.") for box in words)
     assert not page.error
-    assert page.session_state["scenario_network"] == example.scenario.network
-    expected = {"One-hot probability": "One-hot probability", "No structure": "A label without structure"}
-    assert verdict(page).startswith(f"**{expected.get(example.title, 'Nothing went wrong')}.**")
 
 
 def test_bounds_can_be_lifted(failures):

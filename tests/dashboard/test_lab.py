@@ -154,13 +154,14 @@ def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(lab, numbers, monke
 
 
 def test_the_server_gets_the_public_network_and_the_gradients_only():
-    assert list(inspect.signature(pipeline.attack_label).parameters) == ["network", "gradients"]
-    assert list(inspect.signature(pipeline.attack_image).parameters) == ["network", "gradients", "on_step", "stop"]
+    assert list(inspect.signature(pipeline.attack_label).parameters) == ["network", "gradients", "announced"]
+    known = ["network", "gradients", "answer", "on_step", "stop"]
+    assert list(inspect.signature(pipeline.attack_image).parameters) == known
     assert {"image", "sample", "truth", "client"}.isdisjoint(inspect.signature(pipeline.search_image).parameters)
 
 
 def test_nothing_cached_is_modified():
-    network = pipeline.build_public_network("fcn_small", 8, False, "pytorch", "untrained", 0)
+    network = pipeline.build_public_network(Scenario(), 8)
     before = {name: value.clone() for name, value in network.model.state_dict().items()}
     step = pipeline.play_client(network, cache.dataset("photographs", 32), Scenario(), 8)
     pipeline.attack_label(network, step.gradients)

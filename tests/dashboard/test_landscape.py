@@ -12,7 +12,7 @@ from gradinv_core.label_recovery import Status
 
 
 def attack(**changes) -> tuple[pipeline.ClientStep, pipeline.LabelAttack]:
-    network = pipeline.build_public_network("fcn_small", 8, changes.get("head_bias", False), "pytorch", "untrained", 0)
+    network = pipeline.build_public_network(Scenario(**changes), 8)
     client = pipeline.play_client(network, load_dataset("photographs", 32), Scenario(**changes), 8)
     return client, pipeline.attack_label(network, client.gradients)
 

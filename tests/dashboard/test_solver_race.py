@@ -11,6 +11,7 @@ from dashboard.components import RaceData, Track
 from dashboard.components.solver_race.thinning import rounded, thin_frames, thin_lambdas
 from dashboard.pipeline import attack_label, build_public_network
 from dashboard.sections import race as section
+from dashboard.state import Scenario
 from gradinv_core import capture_gradients, mixup_label
 from gradinv_core.datasets import load_dataset
 from gradinv_core.label_recovery.paper_search import Ending
@@ -21,7 +22,7 @@ PAYLOAD_LIMIT = 200_000  # characters
 
 @pytest.fixture(scope="module")
 def attack():
-    network = build_public_network("lenet_sigmoid", 10, False, "pytorch", "mixup-epoch-80", 0)
+    network = build_public_network(Scenario(network="lenet_sigmoid", stage="mixup-epoch-80"), 10)
     image, _ = load_dataset("digits", 32)[3]
     return attack_label(
         network, capture_gradients(network.model, image, mixup_label(3, 6, 10, ratio=0.65, epsilon=0.1))
@@ -164,11 +165,12 @@ def test_the_section_draws_itself():
     def page():
         from dashboard.pipeline import attack_label, build_public_network
         from dashboard.sections import race as section
+        from dashboard.state import Scenario
         from gradinv_core import capture_gradients, mixup_label
         from gradinv_core.datasets import load_dataset
         from gradinv_core.label_recovery.race import race
 
-        network = build_public_network("lenet_sigmoid", 10, True, "pytorch", "untrained", 0)
+        network = build_public_network(Scenario(network="lenet_sigmoid", head_bias=True), 10)
         image, _ = load_dataset("digits", 32)[0]
         attack = attack_label(network, capture_gradients(network.model, image, mixup_label(3, 6, 10, ratio=0.65)))
         section.show(attack, race(attack.head), bounded=True, dark=True)

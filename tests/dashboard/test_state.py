@@ -10,11 +10,14 @@ from dashboard.state import (
     AUGMENTATION_CHOICES,
     DATASET_CHOICES,
     LARGEST_CLASS_COUNT,
+    MOST_SAMPLES,
     UNTRAINED,
     Scenario,
     from_query,
     to_query,
 )
+from gradinv_core.client import BATCH_NORM_MODES
+from gradinv_core.defences import DEFENCES, write_defences
 from gradinv_core.networks import INITIALISATIONS, NETWORKS
 
 
@@ -37,6 +40,14 @@ scenarios = some.builds(
     target=some.integers(-1, 999),
     shares=some.sampled_from(["1", "0.5, 0.3, 0.2", "3: 0.5, 7: 0.5"]),
     seed=some.integers(0, 2**31 - 1),
+    sharpness=some.sampled_from([0.1, 1.0, 3.0, 1000.0]),
+    gain=some.sampled_from([0.5, 1.0, 30.0]),
+    samples=some.integers(1, MOST_SAMPLES),
+    batch_norm=some.sampled_from(BATCH_NORM_MODES),
+    defences=some.permutations([DEFENCES[name].build() for name in DEFENCES]).map(
+        lambda all_: write_defences(all_[:3])
+    ),
+    aware=some.booleans(),
 )
 
 
@@ -65,7 +76,21 @@ def test_every_scenario_survives_the_address(scenario):
 
 
 names = some.sampled_from(
-    ["network", "label", "epsilon", "image", "class", "stage", "classes", "seed", "bias", "shares", "v", "x"]
+    [
+        "network",
+        "label",
+        "epsilon",
+        "image",
+        "class",
+        "stage",
+        "classes",
+        "seed",
+        "bias",
+        "shares",
+        "defences",
+        "v",
+        "x",
+    ]
 )
 
 
@@ -93,6 +118,15 @@ def test_anything_in_an_address_gives_a_scenario(query):
             "class “1000”, but it must be a whole number from 0 to 999; the page shows the picture's own",
         ),
         ("stage", "hard-epoch-5", "stage “hard-epoch-5”, but it can only be untrained;"),
+        ("defences", "clip:0", "defences “clip·0”, but got the part 'clip:0'"),
+        (
+            "defences",
+            "hide",
+            "drop rows, perturb feature, withhold head, got 'hide'; correct that part; the page shows none",
+        ),
+        ("samples", "0", "samples “0”, but it must be a whole number from 1 to 8; the page shows 1 instead."),
+        ("norm", "off", "norm “off”, but it can only be evaluation, training;"),
+        ("gain", "0", "gain “0”, but it must be a number from 0.001 to 1000; the page shows 1 instead."),
         ("label", "vague", "label “vague”, but it can only be none, smoothing,"),
         (
             "shares",

@@ -1,0 +1,26 @@
+"""What protects: how much the server still recovers from defended gradients, measured while the class watches."""
+
+import streamlit as st
+
+from dashboard.controls import choose_scenario
+from dashboard.frame import complain, page_frame
+from dashboard.sections import honest_frame, stored_curves, sweep
+from dashboard.sections.view import step
+
+_PAGE = "protection"
+
+with page_frame(
+    "What protects",
+    "The same client and the same server as in the Lab, many times over. Here the question is which measures keep the "
+    "label and the picture secret, and from which strength on.",
+    "One attack may be lucky, and one picture easy. A measure protects if attacks fail again and again, with other "
+    "pictures and other networks.",
+):
+    chosen = choose_scenario(_PAGE)
+    complain(chosen.sentences)
+    step(1, "The sweep", sweep.SENTENCE, sweep.EXPLANATION)
+    sweep.show(chosen)
+    step(2, "All defences", stored_curves.SENTENCE, stored_curves.EXPLANATION)
+    stored_curves.show(dark=st.context.theme.type == "dark")
+    step(3, "What this proves, and what not", honest_frame.SENTENCE, honest_frame.EXPLANATION)
+    honest_frame.show()

@@ -1,0 +1,153 @@
+"""One defence at growing strength, against a server that does not know of it and one that does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboard.figures.base import Array, style
+from dashboard.number_text import percent
+from dashboard.theme import Palette, palette
+
+__all__ = ["ServerCurve", "defence_curves"]
+
+_HEIGHT = 560
+_PROTECTS = 0.1  # share of answers that are right up to which a defence is said to protect
+_LEAST = 1e-8  # errors below are rounding, and zero has no place on a logarithmic axis
+
+
+@dataclass(frozen=True)
+class ServerCurve:
+    """What one server recovers, place by place.
+
+    Attributes:
+        bands: (N, 3) lower end, median and upper end of the metric; NaN without an answer.
+        right: (N,) share of answers that are right, certain or not.
+        misled: (N,) share of answers that are called certain and are wrong.
+    """
+
+    bands: npt.ArrayLike
+    right: npt.ArrayLike
+    misled: npt.ArrayLike
+
+
+def defence_curves(
+    name: str,
+    ticks: Sequence[str],
+    axis: str,
+    naive: ServerCurve,
+    aware: ServerCurve,
+    *,
+    metric: str,
+    logarithmic: bool,
+    dark: bool = False,
+) -> go.Figure:
+    """Two panels: the metric with its band above, shares of right and of confidently wrong answers below.
+
+    Args:
+        name: of the defence.
+        ticks: (N,) its strengths in words, weak to strong.
+        axis: title of the axis.
+        naive: the server that takes the gradient for a plain one.
+        aware: the server that was told the defence.
+        metric: title of the upper axis.
+        logarithmic: whether that axis counts in factors.
+        dark: colours for a dark page.
+    """
+    colours = palette(dark)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08)
+    servers = (
+        ("does not know", naive, colours.baseline, "dash", "square"),
+        ("knows the defence", aware, colours.recovered, "solid", "circle"),
+    )
+    for words, curve, colour, dash, symbol in servers:
+        bands = np.asarray(curve.bands, dtype=np.float64)
+        if logarithmic:
+            bands = np.maximum(bands, _LEAST)
+        _add_band(figure, bands, words, colour, dash, symbol)
+        line = {"color": colour, "width": 2.5, "dash": dash}
+        figure.add_scatter(
+            x=np.arange(len(ticks)),
+            y=np.asarray(curve.right, dtype=np.float64),
+            mode="lines+markers",
+            line=line,
+            marker={"symbol": symbol, "size": 8},
+            legendgroup=words,
+            showlegend=False,
+            hovertemplate=f"server that {words}<br>%{{y:.0%}} right<extra></extra>",
+            row=2,
+            col=1,
+        )
+        figure.add_scatter(
+            x=np.arange(len(ticks)),
+            y=np.asarray(curve.misled, dtype=np.float64),
+            mode="markers",
+            marker={"symbol": "x", "size": 9, "color": colour},
+            name=f"sure and wrong ({words})",
+            hovertemplate=f"server that {words}<br>%{{y:.0%}} sure and wrong<extra></extra>",
+            row=2,
+            col=1,
+        )
+    _finish(figure, colours, _finding(name, naive, aware), ticks, axis, metric, logarithmic)
+    return figure
+
+
+def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:
+    """The median as a line, the middle 80 percent as whiskers: ribbons of two servers would hide each other."""
+    places = np.arange(len(bands))
+    figure.add_scatter(
+        x=places,
+        y=bands[:, 1],
+        mode="lines+markers",
+        line={"color": colour, "width": 2.5, "dash": dash},
+        marker={"symbol": symbol, "size": 8},
+        error_y={
+            "array": bands[:, 2] - bands[:, 1],
+            "arrayminus": bands[:, 1] - bands[:, 0],
+            "color": colour,
+            "thickness": 1.2,
+            "width": 5,
+        },
+        name=f"server that {words}",
+        legendgroup=words,
+        hovertemplate=f"server that {words}<br>median %{{y:.3g}}<extra></extra>",
+        row=1,
+        col=1,
+    )
+
+
+def _finish(
+    figure: go.Figure,
+    colours: Palette,
+    finding: str,
+    ticks: Sequence[str],
+    axis: str,
+    metric: str,
+    logarithmic: bool,
+) -> None:
+    style(figure, finding, colours, height=_HEIGHT)
+    figure.update_layout(margin_b=150)
+    figure.update_xaxes(
+        tickvals=list(range(len(ticks))), ticktext=list(ticks), range=[-0.5, len(ticks) - 0.5], tickangle=0
+    )
+    figure.update_xaxes(showticklabels=False, row=1, col=1)
+    figure.update_xaxes(title_text=axis, row=2, col=1)
+    figure.update_yaxes(
+        type="log" if logarithmic else "linear", exponentformat="power", nticks=6, title_text=metric, row=1, col=1
+    )
+    figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", nticks=4, title_text="share", row=2, col=1)
+
+
+def _finding(name: str, naive: ServerCurve, aware: ServerCurve) -> str:
+    """What the strongest setting leaves to each server."""
+    plain, informed = (np.asarray(curve.right, dtype=np.float64) for curve in (naive, aware))
+    if informed.min() > 1 - _PROTECTS:
+        share = "every label" if informed.min() == 1 else f"at least {percent(float(informed.min()))} of the labels"
+        return f"{name} does not protect: a server that knows of it reads {share}"
+    if informed.min() <= _PROTECTS:
+        return f"{name} protects if it is strong enough"
+    least, most = percent(float(plain.min())), percent(float(informed.min()))
+    return f"{name} hides some labels: at worst {least} are right, and {most} if the server knows"

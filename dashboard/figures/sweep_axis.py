@@ -1,0 +1,85 @@
+"""The upright axis of a sweep: a range for all values, and a row at its bad end for attacks without an answer."""
+
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+import numpy as np
+
+from dashboard.figures.base import Array
+from dashboard.sweep_summary import SweepMetric
+
+__all__ = ["ValueAxis", "value_axis"]
+
+_LEAST = 1e-9  # an error below this is rounding, and zero has no place on an axis that counts in factors
+_MOST_TICKS = 6
+_STEPS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MARGIN, _ROW = 0.05, 0.12  # of the range: around the values, and for the row without an answer
+
+
+@dataclass(frozen=True)
+class ValueAxis:
+    """Where values stand.
+
+    Attributes:
+        range: both ends, as Plotly wants them: logarithms where the axis counts in factors.
+        tick_values: where ticks stand.
+        tick_texts: what they say.
+        least: values below it are drawn at it; minus infinity where nothing is too small.
+        silent_place: where an attack without an answer stands.
+    """
+
+    range: tuple[float, float]
+    tick_values: tuple[float, ...]
+    tick_texts: tuple[str, ...]
+    least: float
+    silent_place: float
+
+    def clip(self, values: Array) -> Array:
+        """Values that have a place on the axis; NaN stays."""
+        return np.maximum(values, self.least)
+
+
+def value_axis(values: Array, metric: SweepMetric, *, silent: bool) -> ValueAxis:
+    """The axis for some values of a metric.
+
+    Args:
+        values: those there are.
+        metric: whose.
+        silent: whether there are attacks without an answer.
+    """
+    return _factors(values, metric, silent) if metric.logarithmic else _steps(values, metric, silent)
+
+
+def _factors(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
+    """Powers of ten up to one; large is bad, so the row stands on top."""
+    lowest = floor(log10(max(float(values.min(initial=metric.shown[0])), _LEAST)))
+    every = ceil((1 - lowest) / _MOST_TICKS)
+    exponents = list(range(0, lowest - 1, -every))[::-1]
+    span = -lowest
+    place = _ROW * span
+    ticks = [(10.0**exponent, _power(exponent)) for exponent in exponents]
+    if silent:
+        ticks.append((10.0**place, metric.missing))
+    top = place + _MARGIN * span if silent else _MARGIN * span
+    tick_values, tick_texts = zip(*ticks, strict=True)
+    return ValueAxis((lowest - _MARGIN * span, top), tick_values, tick_texts, _LEAST, 10.0**place)
+
+
+def _steps(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
+    """Even steps up to the best value; small is bad, so the row stands at the bottom."""
+    worst, best = (float(end) for end in (values.min(initial=metric.shown[0]), values.max(initial=metric.shown[1])))
+    step = next((step for step in _STEPS if (best - worst) / step < _MOST_TICKS), _STEPS[-1])
+    low, high = floor(worst / step) * step, ceil(best / step) * step
+    span = high - low
+    ticks = [(low + number * step, f"{low + number * step:.4g}") for number in range(round(span / step) + 1)]
+    place = low - _ROW * span
+    if silent:
+        ticks.insert(0, (place, metric.missing))
+    bottom = place - _MARGIN * span if silent else low - _MARGIN * span
+    tick_values, tick_texts = zip(*ticks, strict=True)
+    return ValueAxis((bottom, high + _MARGIN * span), tick_values, tick_texts, -np.inf, place)
+
+
+def _power(exponent: int) -> str:
+    return "1" if exponent == 0 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"

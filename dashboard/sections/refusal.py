@@ -1,0 +1,25 @@
+"""Step 3, where the server cannot even begin: what its mathematics says, and the reason it can tell."""
+
+import streamlit as st
+
+from dashboard.sections import reason
+from dashboard.sections.view import step
+from gradinv_core.diagnosis import Cause, Diagnosis
+from gradinv_core.errors import GradientInversionError
+
+__all__ = ["show"]
+
+
+def show(error: GradientInversionError, found: Diagnosis) -> None:
+    """Draw the step.
+
+    Args:
+        error: what the attack on the last layer said.
+        found: why, by `gradinv_core.diagnosis.diagnose`.
+    """
+    step(3, "The attack ends here", reason.SENTENCE, reason.EXPLANATION)
+    if found.cause is Cause.NONE:  # then only what the server believes of the defences is wrong
+        st.warning(error.sentence.replace("lambda", "λ"), icon=":material/help:")
+        return
+    reason.show(found)
+    st.caption(f"In the words of the attack: {error.sentence}".replace("lambda", "λ"))

@@ -1,0 +1,203 @@
+"""A sweep: one parameter of a scenario varied, many seeds each, and what the server recovers every time.
+
+The attack gets the network and the gradients, as everywhere; only afterwards is its answer held against the client's
+truth. Nothing here knows the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+
+from dashboard.jobs import Job, JobStoppedError
+from dashboard.pipeline import ClientStep, PublicNetwork, attack_image, build_public_network, play_client
+from dashboard.scenes import public_part
+from dashboard.state import Scenario
+from gradinv_core.aware import InformedAnswer, attack_defended
+from gradinv_core.datasets import ImageDataset
+from gradinv_core.defences import read_defences
+from gradinv_core.errors import GradientInversionError
+from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.metrics import cosine_similarity, max_abs_error, psnr
+from gradinv_core.networks import NETWORKS
+
+__all__ = ["FAILED", "Sweep", "SweepPoint", "attack_head", "play_point", "repeat_scenario", "sweep_work"]
+
+FAILED = "failed"
+"""Status of a point at which the server had to give up."""
+
+_SEEDS = 2**31
+_KEPT = 2  # networks: the points of one repeat mostly share one, and a large one weighs a quarter of a gigabyte
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One attack, judged.
+
+    Attributes:
+        position: index of the place on the axis.
+        repeat: which repeat, from 0.
+        scenario: exactly what was played; the Lab shows the same.
+        label_error: largest error of a share in the soft label, None without an answer.
+        top_1: whether the recovered label's largest share is at the right class.
+        feature_cosine: cosine of the angle between the recovered feature and the true one, None without an answer.
+        psnr: of the picture in decibels, None where it was not asked for or not found.
+        status: "unique", "ambiguous", "vanished" or `FAILED`.
+        message: the server's sentence about it.
+    """
+
+    position: int
+    repeat: int
+    scenario: Scenario
+    label_error: float | None = None
+    top_1: bool = False
+    feature_cosine: float | None = None
+    psnr: float | None = None
+    status: str = FAILED
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep needs.
+
+    Attributes:
+        scenarios: one per place on the axis, as the first repeat plays them.
+        repeats: how many networks and pictures per place.
+        picture: whether to rebuild the picture, too.
+        open_images: (dataset, image size) -> the dataset.
+        count_classes: scenario -> number of classes of its label.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    repeats: int
+    picture: bool
+    open_images: Callable[[str, int], ImageDataset]
+    count_classes: Callable[[Scenario], int]
+
+    @property
+    def total(self) -> int:
+        """Number of points."""
+        return len(self.scenarios) * self.repeats
+
+
+def repeat_scenario(scenario: Scenario, repeat: int, pictures: int) -> Scenario:
+    """The same client another time: with the next seed, and the next of so many pictures."""
+    return replace(
+        scenario,
+        seed=(scenario.seed + repeat) % _SEEDS,
+        image=(scenario.image + repeat) % pictures,
+        partner=(scenario.partner + repeat) % pictures,
+    )
+
+
+def sweep_work(sweep: Sweep) -> Callable[[Job[SweepPoint, int]], int]:
+    """What a `Job` runs: it reports every point, and returns how many there are."""
+
+    def work(job: Job[SweepPoint, int]) -> int:
+        torch.set_num_threads(1)  # a setting of each thread: small layers beside a server gain nothing from more
+        build = lru_cache(maxsize=_KEPT)(build_public_network)
+        done = 0
+        for position, repeat, scenario in _visits(sweep):
+            if job.stopping():
+                break
+            try:
+                job.report(play_point(sweep, scenario, position, repeat, job.stopping, build))
+            except JobStoppedError:
+                break
+            done += 1
+        return done
+
+    return work
+
+
+def _visits(sweep: Sweep) -> Iterator[tuple[int, int, Scenario]]:
+    """Every place once, then every place again: the first points already show the whole axis."""
+    for repeat in range(sweep.repeats):
+        for position, scenario in enumerate(sweep.scenarios):
+            images = sweep.open_images(scenario.dataset, NETWORKS[scenario.network].image_size)
+            yield position, repeat, repeat_scenario(scenario, repeat, len(images))
+
+
+def play_point(
+    sweep: Sweep,
+    scenario: Scenario,
+    position: int,
+    repeat: int,
+    stop: Callable[[], bool] = lambda: False,
+    build: Callable[..., PublicNetwork] = build_public_network,
+) -> SweepPoint:
+    """Play client and server once, and judge the server.
+
+    Args:
+        sweep: where the pictures come from, and whether to rebuild them.
+        scenario: of this point.
+        position: index of its place.
+        repeat: number of its repeat.
+        stop: asked while a picture is rebuilt.
+        build: makes networks, or remembers them.
+
+    Raises:
+        JobStoppedError: it was stopped before the picture was there.
+    """
+    empty = SweepPoint(position, repeat, scenario)
+    classes = sweep.count_classes(scenario)
+    images = sweep.open_images(scenario.dataset, NETWORKS[scenario.network].image_size)
+    network = build(public_part(scenario), classes)
+    try:
+        client = play_client(network, images, scenario, classes)
+    except ValueError as error:  # documented there: parts that do not fit, or shares that are no label
+        return replace(empty, message=str(error))
+    try:
+        answer = attack_head(network, client, scenario)
+    except GradientInversionError as error:
+        return replace(empty, message=error.sentence)
+    point = _judge(empty, answer.recovery, client)
+    if not sweep.picture or answer.recovery.status is Status.VANISHED:
+        return point
+    return _with_picture(point, network, client, answer, stop)
+
+
+def attack_head(network: PublicNetwork, client: ClientStep, scenario: Scenario) -> InformedAnswer:
+    """The server's first half without the curve that the Lab draws: that would take most of the time.
+
+    Raises:
+        GradientInversionError: it is not the gradient of one sample, or none of the last layer.
+    """
+    announced = read_defences(scenario.defences) if scenario.aware else ()
+    return attack_defended(network.model, client.gradients, announced)
+
+
+def _judge(point: SweepPoint, recovery: LabelRecovery, client: ClientStep) -> SweepPoint:
+    judged = replace(point, status=str(recovery.status), message=recovery.message)
+    if recovery.status is Status.VANISHED:  # what stands in the label then was not recovered from anything
+        return judged
+    label, truth = recovery.label.numpy(), client.sample.label.numpy()
+    return replace(
+        judged,
+        label_error=max_abs_error(label, truth),
+        top_1=bool(label.argmax() == truth.argmax()),
+        feature_cosine=cosine_similarity(recovery.feature, client.truth.feature),
+    )
+
+
+def _with_picture(
+    point: SweepPoint,
+    network: PublicNetwork,
+    client: ClientStep,
+    answer: InformedAnswer,
+    stop: Callable[[], bool],
+) -> SweepPoint:
+    """The same point, with the quality of the picture; where there is no way to it, the message says why."""
+    scenario = point.scenario
+    sure = scenario.aware and bool(scenario.defences) and answer.recovery.status is Status.UNIQUE
+    try:
+        rebuilt = attack_image(network, answer.gradients, answer.recovery if sure else None, stop=stop)
+    except GradientInversionError as error:
+        return replace(point, message=f"{point.message} No picture: {error.sentence}")
+    if stop():  # half a picture must not be judged as a whole one
+        raise JobStoppedError
+    return replace(point, psnr=psnr(rebuilt.image, client.sample.image))

@@ -1,0 +1,137 @@
+"""Defences, batches and merged classes on the page: controls write the scenario, and the Lab goes as far as it can."""
+
+import pytest
+
+from dashboard import cache
+from dashboard.pipeline import attack_label, build_public_network, play_client
+from dashboard.state import Scenario
+from gradinv_core.datasets import load_dataset
+from gradinv_core.defences import DEFENCES, read_defences, write_defences
+
+LENET = {"network": "lenet_sigmoid"}
+
+
+def widget(page, kind, key):
+    return next(part for part in page.get(kind) if part.key == key)
+
+
+def headings(page):
+    return [header.value for header in page.header]
+
+
+def boxes(page):
+    return " ".join(box.value for box in (*page.main.warning, *page.main.info, *page.main.error))
+
+
+def test_the_menu_writes_a_pipeline_in_the_order_of_choice(lab):
+    page = lab()
+    widget(page, "multiselect", "defence kinds").set_value(["gaussian", "clip"])
+    page.run()
+    assert page.session_state["scenario_defences"] == "gaussian:0.001~clip:1"
+    widget(page, "button", "defence later gaussian").click().run()
+    assert page.session_state["scenario_defences"] == "clip:1~gaussian:0.001"
+    assert not page.exception
+    assert any("**Defended:** “Clip” (norm 1.00), then" in part.value for part in page.main.markdown)
+
+
+def test_a_slider_changes_its_own_defence(lab):
+    page = lab(defences="clip:1~prune:0.5")
+    widget(page, "select_slider", "defence strength prune").set_value(0.9).run()
+    assert page.session_state["scenario_defences"] == "clip:1~prune:0.9"
+    widget(page, "multiselect", "defence kinds").set_value(["prune"]).run()
+    assert page.session_state["scenario_defences"] == "prune:0.9"  # what stays keeps its strength
+
+
+def test_an_address_may_ask_for_a_strength_between_the_slider_s(lab):
+    page = lab(defences="clip:0.123")
+    assert widget(page, "select_slider", "defence strength clip").value == 0.123
+    assert not page.error
+
+
+def test_nonsense_is_one_sentence_and_no_defence(lab):
+    page = lab(defences="clip:0~what")
+    assert page.session_state["scenario_defences"] == ""
+    assert "The address asks for defences" in boxes(page)
+
+
+def test_a_budget_needs_noise_after_a_clip(lab, numbers):
+    name = "Privacy budget ε at δ = 1.0 × 10⁻⁵"
+    assert name not in numbers(lab())
+    assert numbers(lab(defences="gaussian:1~clip:1"))[name] == "none"
+    assert float(numbers(lab(defences="clip:1~gaussian:1"))[name]) > 1
+
+
+@pytest.mark.parametrize(
+    ("query", "cause"),
+    [
+        ({"defences": "withhold head"}, "The last layer was withheld"),
+        ({"defences": "prune:0.5"}, "The gradient was pruned"),
+        ({"dataset": "digits", "classes": "3"}, "Too few classes"),
+        ({"defences": "gaussian:1"}, "The gradient is noisy"),
+    ],
+)
+def test_where_the_server_cannot_begin_the_lab_says_why(lab, query, cause):
+    page = lab(**LENET, **query)
+    assert headings(page) == ["1  The client", "2  What leaves the device", "3  The attack ends here"]
+    assert f"**{cause}.**" in boxes(page)
+    assert not page.error
+
+
+@pytest.mark.parametrize("name", DEFENCES)
+def test_every_defence_leaves_a_page_for_both_servers(lab, name):
+    page = lab(defences=write_defences([DEFENCES[name].build()]))
+    for aware in (False, True):
+        widget(page, "toggle", "scenario_aware").set_value(aware).run()
+        assert not page.exception
+        assert not page.error
+        assert headings(page)[:2] == ["1  The client", "2  What leaves the device"]
+        assert len(headings(page)) >= 3
+    page.switch_page("app_pages/failures.py").run()
+    assert not page.exception
+    assert not page.error
+    assert headings(page) == ["1  What goes wrong", "2  Four windows on λ", "3  The race"]
+
+
+def test_a_batch_shows_all_its_pictures_and_is_named(lab):
+    page = lab(**LENET, samples="3")
+    assert any("that of 3 pictures at once" in part.value for part in page.main.caption)
+    assert "A batch instead of one sample" in boxes(page)
+
+
+def test_a_clipped_label_is_wrong_for_the_naive_server_and_right_for_the_one_that_knows(lab, numbers):
+    naive = lab(**LENET, defences="clip:0.5")
+    assert float(numbers(naive)["Largest error"]) > 0.1
+    assert "The gradient was rescaled" in boxes(naive)
+    aware = lab(**LENET, defences="clip:0.5", aware="yes")
+    assert "**Unique.**" in boxes(aware)
+    assert "×" in numbers(aware)["Largest error"]  # a power of ten
+
+
+def step(scenario):
+    images = load_dataset(scenario.dataset, 32)
+    classes = cache.class_count(scenario, images)
+    network = build_public_network(scenario, classes)
+    return network, play_client(network, images, scenario, classes)
+
+
+def test_merged_classes_are_the_remainder():
+    _, client = step(Scenario(dataset="digits", network="lenet_sigmoid", classes=3, image=5, augmentation="none"))
+    _, whole = step(Scenario(dataset="digits", network="lenet_sigmoid", image=5, augmentation="none"))
+    assert client.sample.label.numel() == 3
+    assert int(client.sample.label.argmax()) == int(whole.sample.label.argmax()) % 3
+    assert client.class_names == ("0 and others", "1 and others", "2 and others")
+
+
+def test_the_same_scenario_draws_the_same_noise():
+    scenario = Scenario(network="lenet_sigmoid", defences="gaussian:0.01~drop rows:0.3", seed=5)
+    first, second = (step(scenario)[1].gradients for _ in range(2))
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_what_the_server_knows_of_the_defences_is_what_was_announced():
+    network, client = step(Scenario(network="lenet_tanh", defences="clip:0.3"))
+    naive = attack_label(network, client.gradients)
+    aware = attack_label(network, client.gradients, read_defences("clip:0.3"))
+    assert float((naive.recovery.label - client.sample.label).abs().max()) > 1e-2
+    assert float((aware.recovery.label - client.sample.label).abs().max()) < 1e-3
+    assert abs(aware.recovery.scale / client.truth.scale) == pytest.approx(1, rel=1e-3)

@@ -1,0 +1,143 @@
+"""Every card of the gallery reproduces its failure by live computation, and the computation names the cause."""
+
+import threading
+
+import plotly.graph_objects as go
+import pytest
+
+from dashboard.card_play import gallery_work, play_card
+from dashboard.cards import CARDS
+from dashboard.jobs import Job, JobState
+from dashboard.sections import gallery
+from dashboard.state import from_query, to_query
+from gradinv_core.checkpoints import available_stages
+
+PAGE = "app_pages/gallery.py"
+CAUSES = {
+    "local minimum": "Stopped at a wrong λ",
+    "out of bound": "Left its bounds",
+    "one-hot probability": "One-hot probability",
+    "vanished gradient": "The gradient vanished",
+    "structureless label": "A label without structure",
+    "too few classes": "Too few classes",
+    "rank-deficient layer": "A rank-deficient layer",
+    "saturated activations": "Saturated activations",
+    "batch": "A batch instead of one sample",
+    "training-mode batch norm": "Batch norm in training mode",
+    "clipped": "The gradient was rescaled",
+    "noisy": "The gradient is noisy",
+    "pruned": "The gradient was pruned",
+    "quantised": "The gradient was quantised",
+}
+QUICK = tuple(card for card in CARDS if card.name in ("pruned", "vanished gradient", "too few classes"))
+
+
+def card_of(name):
+    return next(card for card in CARDS if card.name == name)
+
+
+def test_fourteen_failures_and_no_two_alike():
+    assert [card.name for card in CARDS] == list(CAUSES)
+    assert len({card.scenario for card in CARDS}) == len(CARDS)
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_every_card_reproduces_its_failure(card):
+    played = play_card(card)
+    assert played.cause == CAUSES[card.name]
+    assert played.message.endswith(".")
+    for dark in (False, True):
+        figure = played.picture(dark)
+        assert isinstance(figure, go.Figure)
+        assert figure.data
+        assert figure is played.picture(dark)  # drawn once
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_every_card_has_an_address(card):
+    assert from_query(to_query(card.scenario), available_stages) == (card.scenario, [])
+
+
+def test_a_search_that_failed_is_drawn_away_from_the_answer():
+    figure = play_card(card_of("local minimum")).picture(False)
+    lines = {shape.line.dash: shape.x0 for shape in figure.layout.shapes if shape.type == "line"}
+    assert set(lines) == {None, "dot"}
+    assert abs(lines["dot"] - lines[None]) > 1  # decades
+
+
+def test_the_clipped_label_is_not_the_true_one():
+    believed, outline = play_card(card_of("clipped")).picture(False).data
+    assert max(abs(a - b) for a, b in zip(believed.y, outline.y, strict=True)) > 0.1
+
+
+def test_holes_are_drawn_where_zeros_are():
+    values = play_card(card_of("pruned")).picture(False).data[0].z
+    assert 0.1 < (values == -1).mean() < 0.9
+
+
+def test_cards_are_reported_one_by_one_and_the_work_can_be_stopped():
+    reached, go_on = threading.Event(), threading.Event()
+
+    class Slow(Job):
+        def report(self, news):
+            super().report(news)
+            reached.set()
+            go_on.wait(20)
+
+    job = Slow(gallery_work(QUICK))
+    assert reached.wait(20)
+    job.stop()
+    go_on.set()
+    assert job.wait(20)
+    assert job.state is JobState.STOPPED
+    assert [name for name, _ in job.reports] == [QUICK[0].name]
+
+
+@pytest.fixture
+def open_gallery(lab, monkeypatch):
+    """Function that opens the gallery with a few quick cards, all played."""
+    monkeypatch.setattr(gallery, "CARDS", QUICK)
+
+    def open_page(**query):
+        page = lab(**query)
+        page.switch_page(PAGE).run()
+        assert not page.exception
+        return page
+
+    return open_page
+
+
+def wait(page):
+    (job,) = page.session_state["background jobs"]._slots["gallery"].values()
+    assert job.wait(30)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_the_page_names_every_cause(open_gallery):
+    page = wait(open_gallery())
+    named = [part.value for part in page.main.markdown if part.value.startswith("Named: ")]
+    assert named == [f"Named: **{CAUSES[card.name]}**" for card in QUICK]
+    assert not page.error
+    assert not page.warning
+
+
+def test_a_stopped_gallery_goes_on_when_asked(open_gallery):
+    page = open_gallery()
+    (job,) = page.session_state["background jobs"]._slots["gallery"].values()
+    job._stop.set()  # as the button does while it runs
+    page.run()
+    again = next(button for button in page.main.button if button.label == "Play on")
+    again.click().run()
+    page = wait(page)
+    assert sum(part.value.startswith("Named: ") for part in page.main.markdown) == len(QUICK)
+
+
+def test_the_scenario_of_the_lab_rests_in_the_gallery(open_gallery):
+    page = open_gallery(dataset="digits", network="lenet_sigmoid", image="4")
+    assert page.query_params["image"] in ("4", ["4"])
+    page.switch_page("app_pages/lab.py").run()
+    assert not page.exception
+    assert page.session_state["scenario_image"] == 4
+    assert page.session_state["scenario_network"] == "lenet_sigmoid"

@@ -1,0 +1,116 @@
+"""The stored curves of the defences: read as they were written, drawn as stored, and honest about what they show."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dashboard import stored_curves
+from dashboard.figures import ServerCurve, defence_curves
+from dashboard.stored_curves import STUDY_FILE, StoredCurve, StoredPoint, read_study
+from dashboard.sweep_summary import SWEEP_METRICS, Kind
+from gradinv_core.defences import DEFENCES
+from gradinv_core.errors import GradientInversionError
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """An empty folder in which the study is looked for."""
+    monkeypatch.setattr(stored_curves, "_PLACES", (tmp_path / "nowhere", tmp_path))
+    read_study.cache_clear()
+    yield tmp_path
+    read_study.cache_clear()
+
+
+def point(**changes):
+    values = {
+        "strength": 0.1,
+        "attacks": 50,
+        "right": 0.5,
+        "right_class": 0.75,
+        "shares": {"certain": 0.5, "no answer": 0.5},
+        "bands": {"label_error": (1e-7, 0.25, 0.5), "psnr": (np.nan, np.nan, np.nan)},
+    }
+    return StoredPoint(**(values | changes))
+
+
+def test_every_defence_was_measured_with_fifty_attacks_or_more_and_both_servers():
+    study = read_study()
+    networks = {network for network, _, _ in study.curves}
+    assert set(study.curves) == {
+        (network, defence, aware) for network in networks for defence in DEFENCES for aware in (False, True)
+    }
+    for curve in study.curves.values():
+        assert all(point.attacks >= 50 for point in curve.points)
+        assert all(set(point.bands) == set(SWEEP_METRICS) for point in curve.points)
+        assert all(set(point.shares) == {str(kind) for kind in Kind} for point in curve.points)
+        assert all(sum(point.shares.values()) == pytest.approx(1, abs=1e-3) for point in curve.points)
+    assert study.command == "make curves"
+
+
+def test_the_server_that_knows_of_the_clipping_loses_nothing():
+    clipped = [curve for (_, defence, aware), curve in read_study().curves.items() if defence == "clip" and aware]
+    assert clipped
+    assert all(point.right >= 0.98 for curve in clipped for point in curve.points)
+
+
+def test_a_curve_survives_its_file(elsewhere):
+    curve = StoredCurve("lenet_sigmoid", "prune", True, (point(), point(strength=0.5)))
+    content = {"command": "make curves", "date": "2026-01-02", "curves": [curve.as_json()]}
+    (elsewhere / STUDY_FILE.name).write_text(json.dumps(content))
+    study = read_study()
+    assert study.date == "2026-01-02"
+    read = study.curves["lenet_sigmoid", "prune", True]
+    assert read.points[1].strength == 0.5
+    assert read.points[0].bands["label_error"] == (1e-7, 0.25, 0.5)
+    assert np.isnan(read.points[0].bands["psnr"]).all()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"command": "x", "date": "y", "curves": [{"network": 1}]}'])
+def test_a_damaged_file_is_one_sentence(elsewhere, text):
+    (elsewhere / STUDY_FILE.name).write_text(text)
+    with pytest.raises(GradientInversionError, match="expected the curves that the study writes"):
+        read_study()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_missing_file_is_one_sentence():
+    with pytest.raises(GradientInversionError, match="expected it among the assets, found none"):
+        read_study()
+
+
+def server(right, **changes):
+    bands = np.tile([1e-12, 1e-3, 0.1], (len(right), 1))
+    return ServerCurve(**({"bands": bands, "right": right, "misled": np.zeros(len(right))} | changes))
+
+
+@pytest.mark.parametrize(
+    ("right", "finding"),
+    [
+        ([1.0, 1.0], "“Clip” does not protect: a server that knows of it reads every label"),
+        ([1.0, 0.94], "“Clip” does not protect: a server that knows of it reads at least 94 % of the labels"),
+        ([1.0, 0.0], "“Clip” protects if it is strong enough"),
+        ([1.0, 0.5], "“Clip” hides some labels: at worst 0 % are right, and 50 % if the server knows"),
+    ],
+)
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_title_states_the_finding(right, finding, dark):
+    figure = defence_curves(
+        "“Clip”",
+        ["1", "0.1"],
+        "norm",
+        server([0.0, 0.0]),
+        server(right),
+        metric="error",
+        logarithmic=True,
+        dark=dark,
+    )
+    assert figure.layout.title.text == finding
+    lowest = figure.data[0].y[0] - figure.data[0].error_y.arrayminus[0]
+    assert lowest > 0  # a logarithmic axis has no room for rounding
+
+
+def test_a_server_without_any_answer_is_drawn_without_a_line():
+    silent = server([0.0], bands=[[np.nan] * 3])
+    figure = defence_curves("x", [""], "none", silent, silent, metric="error", logarithmic=False)
+    assert np.isnan(figure.data[0].y).all()

@@ -1,0 +1,204 @@
+"""Sweeps: every place is a scenario the address can hold, and every point is judged by the truth, in a fixed order."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from dashboard import cache
+from dashboard.jobs import Job, JobState
+from dashboard.state import OWN_CLASS, UNTRAINED, Scenario, from_query, to_query
+from dashboard.sweep import FAILED, Sweep, play_point, repeat_scenario, sweep_work
+from dashboard.sweep_parameters import SWEEP_PARAMETERS, sweep_positions
+from dashboard.sweep_summary import Kind, band, kind_of, summarise
+from gradinv_core.checkpoints import available_stages
+from gradinv_core.datasets import load_dataset
+from gradinv_core.defences import read_defences
+from gradinv_core.errors import OptionError
+from gradinv_core.networks import NETWORKS
+
+SOON = 60.0
+LENET = Scenario(network="lenet_sigmoid")
+STARTS = (
+    Scenario(),
+    replace(LENET, defences="clip:1~gaussian:0.01~prune:0.5", aware=True, image=3, seed=7),
+    Scenario(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-40", augmentation="cutmix", target=3),
+    Scenario(network="lenet_relu", augmentation="mixup+smoothing", classes=100, target=5, samples=2),
+)
+
+
+def count_classes(scenario: Scenario) -> int:
+    return cache.class_count(scenario, cache.dataset(scenario.dataset, NETWORKS[scenario.network].image_size))
+
+
+def sweep_of(scenarios, repeats=1, picture=False) -> Sweep:
+    return Sweep(tuple(scenarios), repeats, picture, cache.dataset, count_classes)
+
+
+def finished(sweep) -> Job:
+    job: Job = Job(sweep_work(sweep))
+    assert job.wait(SOON)
+    assert job.state is JobState.DONE, job.error
+    return job
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("name", SWEEP_PARAMETERS)
+def test_every_place_and_repeat_survives_the_address(name, start):
+    positions = sweep_positions(name, start, count_classes)
+    assert 5 <= len(positions) <= 12 or (name == "stage" and len(positions) == len(available_stages(start.network)))
+    for position in positions:
+        for repeat in (0, 9):
+            scenario = repeat_scenario(position.scenario, repeat, 256)
+            assert from_query(to_query(scenario), available_stages) == (scenario, [])
+    places = [position.place for position in positions]
+    assert places in (sorted(places), sorted(places, reverse=True))
+    assert len(set(places)) == len(places) == len({position.tick for position in positions})
+
+
+@pytest.mark.parametrize("parameter", SWEEP_PARAMETERS.values(), ids=SWEEP_PARAMETERS.keys())
+def test_every_parameter_explains_itself(parameter):
+    assert parameter.explanation.endswith(".")
+    assert parameter.title
+    assert parameter.axis
+
+
+def test_a_defence_keeps_its_place_and_the_others_stay():
+    positions = sweep_positions("noise", replace(LENET, defences="clip:1~gaussian:0.5~prune:0.9"), count_classes)
+    assert positions[0].scenario.defences == "clip:1~gaussian:1e-06~prune:0.9"
+    assert positions[-1].scenario.defences == "clip:1~gaussian:0.1~prune:0.9"
+    appended = sweep_positions("quantise", replace(LENET, defences="clip:1"), count_classes)
+    assert [read_defences(place.scenario.defences)[1].parameter for place in appended][::10] == [16, 2]
+
+
+def test_a_full_pipeline_has_no_room_for_another_defence():
+    full = replace(LENET, defences="clip:1~laplace:0.001~prune:0.5~quantise:8~drop rows:0.2~perturb feature:0.1")
+    with pytest.raises(OptionError, match="at most 6"):
+        sweep_positions("noise", full, count_classes)
+
+
+def test_softening_stays_where_it_already_reads_the_number():
+    mixed = sweep_positions("ratio", replace(LENET, augmentation="cutmix"), count_classes)
+    assert {place.scenario.augmentation for place in mixed} == {"cutmix"}
+    assert sweep_positions("ratio", LENET, count_classes)[0].scenario.augmentation == "mixup"
+    assert sweep_positions("epsilon", replace(LENET, augmentation="mixup"), count_classes)[1].scenario == replace(
+        LENET, augmentation="smoothing", epsilon=0.1
+    )
+
+
+def test_training_takes_a_network_that_was_trained_and_the_digits():
+    places = sweep_positions("stage", Scenario(network="lenet_relu", target=7), count_classes)
+    assert [place.scenario.stage for place in places] == list(available_stages("lenet_sigmoid"))
+    assert {(place.scenario.dataset, place.scenario.target) for place in places} == {("digits", OWN_CLASS)}
+    assert sweep_positions("stage", Scenario(), count_classes)[0].scenario.network == "fcn_small"
+
+
+def test_classes_that_the_dataset_cannot_have_are_left_out():
+    places = sweep_positions("classes", Scenario(stage="hard-epoch-5"), lambda scenario: max(scenario.classes, 60))
+    assert [place.scenario.classes for place in places] == [100, 200, 500, 1000]
+    assert {place.scenario.stage for place in places} == {UNTRAINED}
+
+
+def test_repeats_move_on_to_other_seeds_and_pictures():
+    scenario = repeat_scenario(replace(LENET, image=254, partner=255, seed=2**31 - 1), 2, 256)
+    assert (scenario.image, scenario.partner, scenario.seed) == (0, 1, 1)
+
+
+def test_points_are_judged_by_the_truth():
+    exact, noisy = finished(sweep_of([LENET, replace(LENET, defences="gaussian:0.001")])).reports
+    assert exact.status == "unique"
+    assert exact.label_error < 1e-5
+    assert exact.top_1
+    assert exact.feature_cosine == pytest.approx(1, abs=1e-9)
+    assert exact.psnr is None
+    assert (kind_of(exact), kind_of(noisy)) == (Kind.CERTAIN, Kind.OPEN)
+    assert exact.label_error < noisy.label_error < 0.05
+    assert noisy.message.endswith(".")
+
+
+def test_a_server_that_does_not_know_of_clipping_is_wrong_and_one_that_does_is_right():
+    clipped = replace(LENET, defences="clip:0.1")
+    naive, aware = finished(sweep_of([clipped, replace(clipped, aware=True)])).reports
+    assert aware.status == "unique"
+    assert aware.label_error < 1e-4 < naive.label_error
+
+
+def test_a_server_that_gives_up_is_a_point_with_its_sentence():
+    withheld = replace(LENET, defences="withhold head")
+    noise, nothing = finished(sweep_of([replace(LENET, defences="gaussian:0.1"), withheld])).reports
+    for point in (noise, nothing):
+        assert point.status == FAILED
+        assert (point.label_error, point.top_1, point.feature_cosine) == (None, False, None)
+        assert kind_of(point) is Kind.NOTHING
+    assert noise.message.startswith("Weight_grad: expected the gradient of one sample")
+    assert "last layer" in nothing.message
+
+
+def test_a_label_that_is_none_here_is_a_point_without_an_answer():
+    shares = replace(LENET, augmentation="custom", shares="0.5, 0.1, 0.1, 0.3", classes=2)
+    (point,) = finished(sweep_of([shares])).reports
+    assert point.status == FAILED
+    assert point.message
+
+
+def test_the_picture_is_rebuilt_on_demand_and_a_way_that_ends_is_no_failure():
+    flat = Scenario()
+    (point,) = finished(sweep_of([flat], picture=True)).reports
+    assert point.psnr > 40
+    hidden = play_point(sweep_of([flat], picture=True), replace(flat, network="resnet18"), 0, 0)
+    assert hidden.psnr is None
+    assert hidden.label_error < 1e-3
+    assert "No picture: " in hidden.message
+
+
+def test_points_come_in_turns_over_the_whole_axis_and_carry_their_scenario():
+    scenarios = [replace(LENET, epsilon=value) for value in (0.1, 0.2, 0.3)]
+    points = finished(sweep_of(scenarios, repeats=2)).reports
+    assert [(point.repeat, point.position) for point in points] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    pictures = len(load_dataset("photographs", 32))
+    assert [point.scenario for point in points] == [
+        repeat_scenario(scenario, repeat, pictures) for repeat in (0, 1) for scenario in scenarios
+    ]
+
+
+def test_the_same_sweep_gives_the_same_points_and_each_point_alone_is_the_same():
+    sweep = sweep_of([replace(LENET, defences="gaussian:0.0001"), replace(LENET, sharpness=3.0)], repeats=2)
+    first, second = finished(sweep).reports, finished(sweep).reports
+    assert first == second
+    again = play_point(sweep, first[3].scenario, 1, 1)
+    assert again == first[3]
+
+
+def test_a_stopped_sweep_keeps_what_it_has():
+    seen, go_on = threading.Event(), threading.Event()
+
+    def slow(scenario: Scenario) -> int:
+        if scenario.seed == 1:
+            seen.set()
+            go_on.wait(SOON)
+        return 10
+
+    sweep = replace(sweep_of([LENET, replace(LENET, epsilon=0.2)], repeats=50), count_classes=slow)
+    job: Job = Job(sweep_work(sweep))
+    assert seen.wait(SOON)
+    job.stop()
+    go_on.set()
+    assert job.wait(SOON)
+    assert job.state is JobState.STOPPED
+    assert [(point.repeat, point.position) for point in job.reports] == [(0, 0), (0, 1)]
+
+
+def test_rows_count_failures_and_medians_do_not():
+    points = finished(sweep_of([LENET, replace(LENET, defences="gaussian:0.1")], repeats=2)).reports
+    good, bad, untried = summarise(points, 3)
+    assert (good.tried, bad.tried, untried.tried) == (2, 2, 0)
+    assert (good.shares[Kind.CERTAIN], bad.shares[Kind.NOTHING], bad.right_class) == (1, 1, 0)
+    assert good.medians["label_error"] == pytest.approx(sum(point.label_error for point in points[::2]) / 2)
+    assert str(bad.medians["label_error"]) == "nan"
+
+
+def test_a_band_holds_the_middle_and_of_few_values_all():
+    assert band([3, 1, 2]) == (1, 2, 3)
+    assert band(range(11)) == (1, 5, 9)
+    assert str(band([])[1]) == "nan"
+    assert band([float("nan"), 4])[1] == 4

@@ -1,0 +1,76 @@
+"""The settings of a sweep survive the address, next to scenario and search; nonsense becomes a sentence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from dashboard.search_state import SearchSettings, search_from_query, search_to_query
+from dashboard.state import UNTRAINED, Scenario, from_query, to_query
+from dashboard.sweep_state import (
+    MOST_REPEATS,
+    PARAMETER_CHOICES,
+    REPEAT_CHOICES,
+    RUN_CHOICES,
+    SweepSettings,
+    sweep_from_query,
+    sweep_to_query,
+)
+
+sweeps = some.builds(
+    SweepSettings,
+    parameter=some.sampled_from(PARAMETER_CHOICES),
+    repeats=some.integers(1, MOST_REPEATS),
+    picture=some.booleans(),
+    run=some.sampled_from(RUN_CHOICES),
+)
+
+
+def test_the_default_leaves_the_address_empty():
+    assert sweep_to_query(SweepSettings()) == {}
+    assert sweep_from_query({}) == (SweepSettings(), [])
+    assert SweepSettings().repeats in REPEAT_CHOICES
+
+
+@given(sweeps)
+def test_every_sweep_survives_the_address_and_leaves_the_others_alone(settings):
+    query = sweep_to_query(settings)
+    assert sweep_from_query(query) == (settings, [])
+    assert from_query(query, lambda _: (UNTRAINED,)) == (Scenario(), [])
+    assert search_from_query(query) == (SearchSettings(), [])
+
+
+def test_scenario_search_and_sweep_share_no_name():
+    scenario = Scenario("digits", 1, "alexnet", 100, True, "uniform", "x", "mixup", 0.2, 0.3, 2, 3, "1", 4)
+    search = SearchSettings("true", "adam", "l2", 7, 0.5, "exact", "one")
+    sweep = sweep_to_query(SweepSettings("clip", 3, True, "yes"))
+    assert len(sweep) == 4
+    assert not sweep.keys() & (to_query(scenario).keys() | search_to_query(search).keys())
+
+
+@given(some.dictionaries(some.sampled_from(["sweep", "repeats", "sweep_picture", "run_sweep", "x"]), some.text()))
+def test_anything_in_an_address_gives_a_sweep(query):
+    settings, sentences = sweep_from_query(query)
+    assert settings.parameter in PARAMETER_CHOICES
+    assert sweep_to_query(settings).keys() <= query.keys()
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("sweep", "luck", "sweep “luck”, but it can only be noise, clip, prune,"),
+        ("repeats", "0", "repeats “0”, but it must be a whole number from 1 to 100; the page shows 10 instead."),
+        ("repeats", "101", "it must be a whole number from 1 to 100"),
+        ("sweep_picture", "1", "sweep_picture “1”, but it can only be yes, no; the page shows no instead."),
+        ("run_sweep", "now", "run_sweep “now”, but it can only be no, yes; the page shows no instead."),
+    ],
+)
+def test_nonsense_becomes_the_default_and_a_sentence(name, text, sentence):
+    settings, sentences = sweep_from_query({name: text})
+    assert settings == SweepSettings()
+    assert len(sentences) == 1
+    assert sentence in sentences[0]
+
+
+def test_a_resting_sweep_differs_in_nothing_else():
+    assert SweepSettings("clip", 3, True, "yes").resting == SweepSettings("clip", 3, True)
