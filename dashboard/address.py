@@ -21,6 +21,7 @@ __all__ = [
     "current_sweep",
     "leave_for",
     "publish",
+    "query_of",
     "republish",
     "republish_sweep",
     "search_key",
@@ -98,16 +99,22 @@ def current_sweep() -> SweepSettings:
     return SweepSettings(**{field.name: st.session_state[sweep_key(field.name)] for field in fields(SweepSettings)})
 
 
-def leave_for(scenario: Scenario) -> dict[str, str]:
-    """Query parameters with which `st.switch_page` opens another scenario: settings stay, nothing runs.
+def query_of(scenario: Scenario) -> dict[str, str]:
+    """Query parameters of another scenario with the settings as they are, and nothing running.
 
     Never empty: a page that is opened without an address keeps the scenario of the page before.
+    """
+    settings = search_to_query(current_search().resting) | sweep_to_query(current_sweep().resting)
+    return to_query(scenario) | settings | {"v": str(VERSION)}
+
+
+def leave_for(scenario: Scenario) -> dict[str, str]:
+    """Query parameters with which `st.switch_page` opens another scenario; see `query_of`.
 
     Streamlit writes them into the address before it leaves the page, so the browser's back button finds this page with
     the other scenario's address. `adopt` then brings back what was here.
     """
-    settings = search_to_query(current_search().resting) | sweep_to_query(current_sweep().resting)
-    query = to_query(scenario) | settings | {"v": str(VERSION)}
+    query = query_of(scenario)
     st.session_state[_LEFT] = st.session_state[_PAGE], query, st.session_state[_SHOWN]
     return query
 

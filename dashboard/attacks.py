@@ -1,6 +1,6 @@
 """The work of the page's background jobs: the exact route, one search, or four searches side by side.
 
-Each function returns what a `Job` runs in its thread. They call the server's half of `dashboard.pipeline`; the one
+Each function returns what a `Job` runs in its thread. They call the server's half of `dashboard.server_side`; the one
 thing from the client's half that may enter is the label, where the visitor asks what a server that knew it could do.
 """
 
@@ -11,8 +11,9 @@ from functools import partial
 import torch
 
 from dashboard.jobs import Job
-from dashboard.pipeline import Gradients, PublicNetwork, attack_image, search_image
+from dashboard.public_network import Gradients, PublicNetwork
 from dashboard.search_state import LABEL_CHOICES, SearchSettings
+from dashboard.server_side import attack_image, search_image
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.label_recovery import LabelRecovery
 

@@ -8,14 +8,13 @@ from typing import Any
 import streamlit as st
 import torch
 
-from dashboard import pipeline
+from dashboard import client_side, public_network, server_side
 from dashboard.components import Curve, Frame
 from dashboard.pictures import picture_source
 from dashboard.scenes import class_count, public_part
 from dashboard.state import Scenario
 from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
-from gradinv_core.defences import Clip, read_defences
 from gradinv_core.diagnosis import Diagnosis, diagnose
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
@@ -84,30 +83,29 @@ def stage_title(name: str, stage: str) -> str:
 
 # Two large networks weigh half a gigabyte: few are kept.
 @st.cache_resource(max_entries=4, show_spinner="Building the network …")
-def _network(public: Scenario, classes: int) -> pipeline.PublicNetwork:
-    return pipeline.build_public_network(public, classes)
+def _network(public: Scenario, classes: int) -> public_network.PublicNetwork:
+    return public_network.build_public_network(public, classes)
 
 
-def _network_of(scenario: Scenario, classes: int) -> pipeline.PublicNetwork:
+def _network_of(scenario: Scenario, classes: int) -> public_network.PublicNetwork:
     """The network of a scenario; scenarios that differ in the client's secrets only share it."""
     return _network(public_part(scenario), classes)
 
 
 # One step holds a gradient of every parameter: as heavy as the network itself.
 @st.cache_resource(max_entries=3, show_spinner="The client trains for one step …", hash_funcs=_by_content)
-def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.ClientStep:
+def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> client_side.ClientStep:
     """The client's side of a scenario."""
     images = dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
-    return pipeline.play_client(_network_of(scenario, classes), images, scenario, classes, own_image)
+    return client_side.play_client(_network_of(scenario, classes), images, scenario, classes, own_image)
 
 
 # A head of a thousand classes and four thousand features weighs 60 MB.
 @st.cache_resource(max_entries=6, show_spinner="The server looks for λ …", hash_funcs=_by_content)
-def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> pipeline.LabelAttack:
+def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> server_side.LabelAttack:
     """What the server reads off the head in a scenario."""
     gradients = client_step(scenario, classes, own_image).gradients
-    announced = read_defences(scenario.defences) if scenario.aware else ()
-    return pipeline.attack_label(_network_of(scenario, classes), gradients, announced)
+    return server_side.attack_label(_network_of(scenario, classes), gradients, server_side.announced_defences(scenario))
 
 
 @st.cache_resource(max_entries=6, show_spinner="The server looks for the reason …", hash_funcs=_by_content)
@@ -119,11 +117,10 @@ def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) 
 
 @st.cache_resource(max_entries=6, show_spinner="The server looks through four windows …", hash_funcs=_by_content)
 def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> FourWindows:
-    """What each window on lambda admits in a scenario."""
-    gradients = client_step(scenario, classes, own_image).gradients
-    clipped = any(isinstance(defence, Clip) for defence in read_defences(scenario.defences))
-    scale = "unknown" if clipped and scenario.aware else "known"
-    return four_windows(_network_of(scenario, classes).model, gradients, gradient_scale=scale)
+    """What each window on lambda admits in a scenario, once the server has undone what it knows of."""
+    attack = label_attack(scenario, classes, own_image)
+    model = _network_of(scenario, classes).model
+    return four_windows(model, attack.plain, gradient_scale="unknown" if attack.unknown_scale else "known")
 
 
 @st.cache_resource(max_entries=6, show_spinner="Four solvers look for λ …", hash_funcs=_by_content)
@@ -138,7 +135,7 @@ def _layer_budget(
     name: str,  # noqa: ARG001 - these three say what the architecture is
     classes: int,  # noqa: ARG001
     head_bias: bool,  # noqa: ARG001
-    _network: pipeline.PublicNetwork,
+    _network: public_network.PublicNetwork,
 ) -> tuple[LayerBudget, ...]:
     return layer_budget(_network.model, (3, _network.image_size, _network.image_size))
 
@@ -166,7 +163,7 @@ class Stage:
     """
 
     key: Hashable
-    network: pipeline.PublicNetwork
+    network: public_network.PublicNetwork
     remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
     budget: Callable[[], tuple[LayerBudget, ...]]
 

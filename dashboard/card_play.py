@@ -17,8 +17,8 @@ from dashboard.cards import Card
 from dashboard.figures import card_pictures
 from dashboard.jobs import Job
 from dashboard.number_text import plain
-from dashboard.pipeline import attack_image, attack_label
 from dashboard.scenes import Scene, open_scene
+from dashboard.server_side import attack_image, attack_label
 from gradinv_core.diagnosis import diagnose, diagnose_image
 from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
 from gradinv_core.diagnosis.traces import sample_count, scale_invariance
@@ -65,14 +65,25 @@ class _Finding:
     picture: Callable[..., go.Figure]
 
 
-def gallery_work(cards: tuple[Card, ...]) -> Callable[[Job[tuple[str, PlayedCard], None]], None]:
-    """Play all cards, those first that need no picture; each is reported under its name as soon as it is done."""
+def gallery_work(
+    cards: tuple[Card, ...], earlier: tuple[tuple[str, PlayedCard], ...] = ()
+) -> Callable[[Job[tuple[str, PlayedCard], None]], None]:
+    """Play all cards, those first that need no picture; each is reported under its name as soon as it is done.
+
+    Args:
+        cards: of the gallery.
+        earlier: what was reported before the work was stopped; these are not played again.
+    """
+    done = {name for name, _ in earlier}
 
     def work(job: Job[tuple[str, PlayedCard], None]) -> None:
         torch.set_num_threads(1)
+        for news in earlier:
+            job.report(news)
         for card in sorted(cards, key=lambda card: card.look in _WITH_IMAGE):
             job.check()
-            job.report((card.name, play_card(card, job.stopping)))
+            if card.name not in done:
+                job.report((card.name, play_card(card, job.stopping)))
 
     return work
 

@@ -62,14 +62,21 @@ def loss_curve(head: ObservedHead, recovery: LabelRecovery) -> Curve:
     )
 
 
-def label_range(head: ObservedHead, recovery: LabelRecovery, curve: Curve) -> LabelRange:
-    """Walk every interval of lambda that fits, from end to end, and note each class's smallest and largest share."""
+def label_range(head: ObservedHead, recovery: LabelRecovery, curve: Curve, *, hidden: bool = False) -> LabelRange:
+    """Walk every interval of lambda that fits, from end to end, and note each class's smallest and largest share.
+
+    Args:
+        head: as observed.
+        recovery: the answer.
+        curve: over lambda.
+        hidden: whether more than lambda is open; then nothing is excluded for any class.
+    """
     fits = [recovery.scale] if np.isfinite(recovery.scale) else []
     for low, high in recovery.intervals:
         inside = curve.scales[(low <= curve.scales) & (curve.scales <= high)]
         fits += [*inside, *(end for end in (low, high) if np.isfinite(end))]
     found = recovery.label.numpy()
-    if recovery.status is Status.VANISHED:
+    if hidden or recovery.status is Status.VANISHED:
         return LabelRange(np.zeros_like(found), np.ones_like(found))
     if not fits or head.vanished[0]:  # the bias alone told the label
         return LabelRange(found, found)

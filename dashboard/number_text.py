@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["percent", "plain", "tex"]
+__all__ = ["percent", "plain", "power_of_ten", "tex"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -19,7 +19,12 @@ def plain(value: float, digits: int = 3) -> str:
         whole = math.floor(math.log10(abs(value))) + 1
         return f"{value:.{max(digits - whole, 0)}f}".replace("-", "−")
     mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", "−")
+    return f"{mantissa} × {power_of_ten(int(exponent))}".replace("-", "−")
+
+
+def power_of_ten(exponent: int) -> str:
+    """A tick of a logarithmic axis: 1, then 10 with its exponent."""
+    return "1" if exponent == 0 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def percent(value: float) -> str:

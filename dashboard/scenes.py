@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dashboard.pipeline import ClientStep, PublicNetwork, build_public_network, play_client
+from dashboard.client_side import ClientStep, play_client
+from dashboard.public_network import PublicNetwork, build_public_network
 from dashboard.state import FEWEST_CLASSES, UNTRAINED, Scenario
 from gradinv_core.checkpoints import CHECKPOINT_CLASSES
 from gradinv_core.datasets import ImageDataset, load_dataset

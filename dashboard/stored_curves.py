@@ -9,12 +9,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gradinv_core.defences import DEFENCES
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.networks import NETWORKS
 
 __all__ = ["STUDY_FILE", "StoredCurve", "StoredPoint", "StoredStudy", "read_study"]
 
@@ -108,12 +111,7 @@ def read_study() -> StoredStudy:
     for folder in _PLACES:
         try:
             content = json.loads((folder / _NAME).read_text(encoding="utf-8"))
-            curves = [_curve(entry) for entry in content["curves"]]
-            return StoredStudy(
-                str(content["command"]),
-                str(content["date"]),
-                {(curve.network, curve.defence, curve.aware): curve for curve in curves},
-            )
+            return _study(content)
         except FileNotFoundError:
             continue
         except (KeyError, TypeError, ValueError) as error:
@@ -122,6 +120,19 @@ def read_study() -> StoredStudy:
                 f"again with make curves."
             ) from error
     raise GradientInversionError(f"{_NAME}: expected it among the assets, found none; measure it with make curves.")
+
+
+def _study(content: Mapping[str, Any]) -> StoredStudy:
+    """All curves; a page that draws one of them must find the others as well."""
+    read = [_curve(entry) for entry in content["curves"]]
+    curves = {(curve.network, curve.defence, curve.aware): curve for curve in read}
+    for network in {curve.network for curve in read}:
+        for defence, aware in product(DEFENCES, (False, True)):
+            if network not in NETWORKS or not curves[network, defence, aware].points:
+                raise ValueError(f"no points for {defence} on {network}")
+    if not curves:
+        raise ValueError("no curves")
+    return StoredStudy(str(content["command"]), str(content["date"]), curves)
 
 
 def _curve(entry: Mapping[str, Any]) -> StoredCurve:

@@ -12,19 +12,20 @@ from functools import lru_cache
 
 import torch
 
+from dashboard.client_side import ClientStep, play_client
 from dashboard.jobs import Job, JobStoppedError
-from dashboard.pipeline import ClientStep, PublicNetwork, attack_image, build_public_network, play_client
+from dashboard.public_network import PublicNetwork, build_public_network
 from dashboard.scenes import public_part
+from dashboard.server_side import announced_defences, attack_image, certain_answer
 from dashboard.state import Scenario
 from gradinv_core.aware import InformedAnswer, attack_defended
 from gradinv_core.datasets import ImageDataset
-from gradinv_core.defences import read_defences
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.metrics import cosine_similarity, max_abs_error, psnr
 from gradinv_core.networks import NETWORKS
 
-__all__ = ["FAILED", "Sweep", "SweepPoint", "attack_head", "play_point", "repeat_scenario", "sweep_work"]
+__all__ = ["FAILED", "Sweep", "SweepPoint", "play_point", "repeat_scenario", "sweep_work"]
 
 FAILED = "failed"
 """Status of a point at which the server had to give up."""
@@ -152,23 +153,14 @@ def play_point(
     except ValueError as error:  # documented there: parts that do not fit, or shares that are no label
         return replace(empty, message=str(error))
     try:
-        answer = attack_head(network, client, scenario)
+        # Without the curve that the Lab draws: it would take most of the time.
+        answer = attack_defended(network.model, client.gradients, announced_defences(scenario))
     except GradientInversionError as error:
         return replace(empty, message=error.sentence)
     point = _judge(empty, answer.recovery, client)
     if not sweep.picture or answer.recovery.status is Status.VANISHED:
         return point
     return _with_picture(point, network, client, answer, stop)
-
-
-def attack_head(network: PublicNetwork, client: ClientStep, scenario: Scenario) -> InformedAnswer:
-    """The server's first half without the curve that the Lab draws: that would take most of the time.
-
-    Raises:
-        GradientInversionError: it is not the gradient of one sample, or none of the last layer.
-    """
-    announced = read_defences(scenario.defences) if scenario.aware else ()
-    return attack_defended(network.model, client.gradients, announced)
 
 
 def _judge(point: SweepPoint, recovery: LabelRecovery, client: ClientStep) -> SweepPoint:
@@ -192,10 +184,9 @@ def _with_picture(
     stop: Callable[[], bool],
 ) -> SweepPoint:
     """The same point, with the quality of the picture; where there is no way to it, the message says why."""
-    scenario = point.scenario
-    sure = scenario.aware and bool(scenario.defences) and answer.recovery.status is Status.UNIQUE
+    known = certain_answer(point.scenario, answer.recovery)
     try:
-        rebuilt = attack_image(network, answer.gradients, answer.recovery if sure else None, stop=stop)
+        rebuilt = attack_image(network, answer.gradients, known, stop=stop)
     except GradientInversionError as error:
         return replace(point, message=f"{point.message} No picture: {error.sentence}")
     if stop():  # half a picture must not be judged as a whole one

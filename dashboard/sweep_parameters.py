@@ -9,7 +9,7 @@ from math import log10
 from types import MappingProxyType
 from typing import Any
 
-from dashboard.number_text import plain
+from dashboard.number_text import plain, power_of_ten
 from dashboard.state import MOST_SAMPLES, OWN_CLASS, UNTRAINED, Scenario
 from gradinv_core.augmentation import Augmentation
 from gradinv_core.checkpoints import available_stages
@@ -18,7 +18,6 @@ from gradinv_core.defences import DEFENCES, read_defences, write_defences
 __all__ = ["SWEEP_PARAMETERS", "SweepParameter", "SweepPosition", "sweep_positions"]
 
 _TRAINED_NETWORK, _TRAINED_DATASET = "lenet_sigmoid", "digits"
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _tick(value: float) -> str:
     """Few digits, and a bare power of ten where it is one."""
     exponent = log10(value) if value > 0 else 0.5
     if value < 1e-3 and exponent.is_integer():
-        return f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+        return power_of_ten(int(exponent))
     return plain(value, 1) if 0 < value < 1e-3 else f"{value:,g}"
 
 

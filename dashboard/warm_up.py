@@ -3,10 +3,12 @@
 The launcher calls `warm_up` before the server starts. Nothing here talks to the page.
 """
 
+from dashboard.client_side import play_client
 from dashboard.figures import StripLayer, feature_plot, gradient_heatmap, label_bars, layer_strip, probability_bars
 from dashboard.landscape import label_range
 from dashboard.pictures import enlarge, layer_picture, picture_source
-from dashboard.pipeline import attack_image, attack_label, build_public_network, play_client
+from dashboard.public_network import build_public_network
+from dashboard.server_side import attack_image, attack_label
 from dashboard.state import Scenario
 from gradinv_core.datasets import load_dataset
 from gradinv_core.metrics import psnr, ssim

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
-from dashboard.sections import race, reason, windows
+from dashboard.sections import race, reason, refusal, windows
 from dashboard.sections.view import step
 from gradinv_core.errors import GradientInversionError
 
@@ -27,12 +27,14 @@ def show_failures(choice: Choice) -> None:
         "look the same.",
     )
     try:
+        attack = cache.label_attack(scenario, classes, own_image)
         found = cache.windows(scenario, classes, own_image)
     except GradientInversionError as error:
-        st.info(f"All windows are shut. {error.sentence}".replace("lambda", "λ"), icon=":material/block:")
+        refusal.say("No window opens on this gradient.", error)
     else:
-        client = cache.client_step(scenario, classes, own_image)
-        windows.show(found, true_scale=windows.scale_of_row(client, found.row), dark=dark)
+        true_scale = cache.client_step(scenario, classes, own_image).scale_of(attack.head.row_gradient[0])
+        same_row = found.row == int(attack.head.row[0])
+        windows.show(found, true_scale=true_scale if same_row else None, dark=dark)
     step(
         3,
         "The race",
@@ -50,7 +52,7 @@ def show_failures(choice: Choice) -> None:
         attack = cache.label_attack(scenario, classes, own_image)
         racers = cache.solver_race(scenario, classes, own_image, bounded)
     except GradientInversionError as error:
-        st.info(f"Nobody starts. {error.sentence}".replace("lambda", "λ"), icon=":material/block:")
+        refusal.say("Nobody starts.", error)
         return
     race.show(attack, racers, bounded=bounded, dark=dark)
 

@@ -9,8 +9,8 @@ from dashboard.sections import gallery
 
 with page_frame(
     "A gallery of failures",
-    "Fourteen ways in which the attack breaks. Every picture here is computed now, and every cause is named by the "
-    "computation.",
+    "Fourteen ways in which the attack breaks. Every picture is computed in this session, and every cause is named by "
+    "the computation.",
     "The server plays each scenario with nothing but network and gradient, and says what stands in its way.",
 ):
     # The scenario of the other pages rests here: it is neither shown nor lost.

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.address import current_sweep, sweep_key
 from dashboard.sweep_parameters import SWEEP_PARAMETERS
-from dashboard.sweep_state import REPEAT_CHOICES, SweepSettings
+from dashboard.sweep_state import REPEAT_CHOICES
 from dashboard.sweep_summary import SWEEP_METRICS, SweepMetric
 
 __all__ = ["choose_metric", "choose_sweep"]
@@ -12,14 +12,11 @@ __all__ = ["choose_metric", "choose_sweep"]
 _METRIC = "sweep metric"
 
 
-def choose_sweep(*, disabled: bool) -> SweepSettings:
+def choose_sweep(*, disabled: bool) -> None:
     """Draw the controls.
 
     Args:
         disabled: a sweep is running: its settings stay as they are.
-
-    Returns:
-        The settings as they stand.
     """
     before = current_sweep()
     first, second, third = st.columns(3, vertical_alignment="bottom")
@@ -46,7 +43,6 @@ def choose_sweep(*, disabled: bool) -> SweepSettings:
         help="Slower: besides label and feature, the server works its way back to the pixels every time.",
     )
     st.caption(SWEEP_PARAMETERS[before.parameter].explanation)
-    return current_sweep()
 
 
 def choose_metric(*, picture: bool) -> SweepMetric:

@@ -26,11 +26,13 @@ class ServerCurve:
     Attributes:
         bands: (N, 3) lower end, median and upper end of the metric; NaN without an answer.
         right: (N,) share of answers that are right, certain or not.
+        right_class: (N,) share of answers that name the right class first.
         misled: (N,) share of answers that are called certain and are wrong.
     """
 
     bands: npt.ArrayLike
     right: npt.ArrayLike
+    right_class: npt.ArrayLike
     misled: npt.ArrayLike
 
 
@@ -78,6 +80,16 @@ def defence_curves(
             legendgroup=words,
             showlegend=False,
             hovertemplate=f"server that {words}<br>%{{y:.0%}} right<extra></extra>",
+            row=2,
+            col=1,
+        )
+        figure.add_scatter(
+            x=np.arange(len(ticks)),
+            y=np.asarray(curve.right_class, dtype=np.float64),
+            mode="markers",
+            marker={"symbol": "diamond-open", "size": 11, "color": colour, "line": {"width": 2}},
+            name=f"right class ({words})",
+            hovertemplate=f"server that {words}<br>%{{y:.0%}} name the right class<extra></extra>",
             row=2,
             col=1,
         )
@@ -148,6 +160,8 @@ def _finding(name: str, naive: ServerCurve, aware: ServerCurve) -> str:
         share = "every label" if informed.min() == 1 else f"at least {percent(float(informed.min()))} of the labels"
         return f"{name} does not protect: a server that knows of it reads {share}"
     if informed.min() <= _PROTECTS:
-        return f"{name} protects if it is strong enough"
+        if np.asarray(aware.right_class, dtype=np.float64).min() > 1 - _PROTECTS:
+            return f"{name} hides the exact shares of the label, but never the class"
+        return f"{name} hides the label if it is strong enough"
     least, most = percent(float(plain.min())), percent(float(informed.min()))
     return f"{name} hides some labels: at worst {least} are right, and {most} if the server knows"

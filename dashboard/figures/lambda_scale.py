@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dashboard.number_text import power_of_ten
+
 __all__ = ["LambdaScale"]
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = 0.16  # share of the axis that the lambdas too small to be possible take
 _MARGIN = 0.25  # of a half, beyond its last power of ten: infinity
 _MOST_TICKS = 3  # powers of ten on each side, besides infinity: a phone has room for no more
@@ -79,4 +80,5 @@ class LambdaScale:
 
 
 def _power(exponent: int) -> str:
-    return {0: "1", 1: "10", 2: "100"}.get(exponent, f"10{str(exponent).translate(_SUPERSCRIPTS)}")
+    """Small ones in full: a phone shows them best so."""
+    return {1: "10", 2: "100"}.get(exponent, power_of_ten(exponent))

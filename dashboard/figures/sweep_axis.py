@@ -6,6 +6,7 @@ from math import ceil, floor, log10
 import numpy as np
 
 from dashboard.figures.base import Array
+from dashboard.number_text import power_of_ten
 from dashboard.sweep_summary import SweepMetric
 
 __all__ = ["ValueAxis", "value_axis"]
@@ -13,7 +14,6 @@ __all__ = ["ValueAxis", "value_axis"]
 _LEAST = 1e-9  # an error below this is rounding, and zero has no place on an axis that counts in factors
 _MOST_TICKS = 6
 _STEPS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARGIN, _ROW = 0.05, 0.12  # of the range: around the values, and for the row without an answer
 
 
@@ -58,7 +58,7 @@ def _factors(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
     exponents = list(range(0, lowest - 1, -every))[::-1]
     span = -lowest
     place = _ROW * span
-    ticks = [(10.0**exponent, _power(exponent)) for exponent in exponents]
+    ticks = [(10.0**exponent, power_of_ten(exponent)) for exponent in exponents]
     if silent:
         ticks.append((10.0**place, metric.missing))
     top = place + _MARGIN * span if silent else _MARGIN * span
@@ -79,7 +79,3 @@ def _steps(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
     bottom = place - _MARGIN * span if silent else low - _MARGIN * span
     tick_values, tick_texts = zip(*ticks, strict=True)
     return ValueAxis((bottom, high + _MARGIN * span), tick_values, tick_texts, -np.inf, place)
-
-
-def _power(exponent: int) -> str:
-    return "1" if exponent == 0 else f"10{str(exponent).translate(_SUPERSCRIPTS)}"

@@ -1,13 +1,10 @@
 """Step 3: the one unknown number, and the curve it hides in."""
 
-import math
-
 import streamlit as st
 
 from dashboard.components import ScrubberData, lambda_scrubber
 from dashboard.number_text import plain, tex
 from dashboard.sections.view import LabView, formulas, mathematics, step
-from gradinv_core.client import Truth
 from gradinv_core.label_recovery import LabelRecovery, Status, Window
 
 __all__ = ["show"]
@@ -39,7 +36,7 @@ def show(view: LabView) -> None:
         st.warning(found.message, icon=":material/block:")
         return
     truth, ambiguous = view.client.truth, found.status is Status.AMBIGUOUS
-    true_scale = _scale_of_row(truth, found.row)
+    true_scale = view.client.scale_of(head.row_gradient[0])
     data = ScrubberData(
         title=finding(found),
         caption=_AMBIGUOUS_CAPTION if ambiguous else _CAPTIONS.get(found.window, _OTHER_CAPTION),
@@ -100,9 +97,3 @@ def _range(low: float, high: float) -> str:
     texts = [(plain(low, digits), plain(high, digits)) for digits in (3, 5, 8)]
     first, last = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
     return f"from {first} to {last}"
-
-
-def _scale_of_row(truth: Truth, row: int) -> float:
-    """The true lambda of the row the server chose: rounding alone may tell two rows of equal norm apart."""
-    residual = float(truth.probabilities[row] - truth.label[row])
-    return 1.0 / residual if residual else math.inf

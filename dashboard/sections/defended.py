@@ -22,6 +22,11 @@ _NO_BUDGET = (
     "about the next."
 )
 
+_NOT_EACH = (
+    "The client clips what it sends, which is the mean over all its pictures. A budget for one picture needs the "
+    "gradient of each picture clipped before they are added up."
+)
+
 
 def show(view: ClientView) -> None:
     """Draw it; nothing where nothing was done."""
@@ -36,7 +41,7 @@ def show(view: ClientView) -> None:
             percent(view.client.change),
             "Length of the difference between what was computed and what was sent, over the length of the former.",
         )
-        number(f"Privacy budget ε at δ = {plain(_DELTA)}", *_budget(chosen))
+        number(f"Privacy budget ε at δ = {plain(_DELTA)}", *_budget(chosen, view.scenario.samples))
 
 
 def describe(defence: Defence) -> str:
@@ -47,11 +52,13 @@ def describe(defence: Defence) -> str:
     return f"“{spec.title}” ({spec.parameter} {plain(defence.parameter, 3)})"
 
 
-def _budget(chosen: tuple[Defence, ...]) -> tuple[str, str]:
+def _budget(chosen: tuple[Defence, ...], samples: int) -> tuple[str, str]:
     """The budget in words, and what they mean."""
     multiplier = accountable_multiplier(chosen)
     if multiplier is None:
         return "none", _NO_BUDGET
+    if samples > 1:
+        return "none", _NOT_EACH
     try:
         epsilon = _epsilon(multiplier)
     except OptionError as error:

@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.address import query_of
 from dashboard.card_play import PlayedCard, gallery_work
 from dashboard.cards import CARDS, Card
 from dashboard.jobs import Job, JobState
 from dashboard.session import session_jobs
-from dashboard.state import to_query
 
 __all__ = ["show"]
 
@@ -26,9 +26,13 @@ def show(*, dark: bool) -> None:
     if job.state is JobState.RUNNING:
         _watch(job, dark)
         return
-    if job.state is JobState.STOPPED:
-        st.button("Play on", key="gallery again", on_click=jobs.forget, args=(_SLOT, _KEY))
+    if job.state in (JobState.STOPPED, JobState.FAILED):
+        st.button("Play on", key="gallery again", on_click=_play_on, args=(job,))
     _draw(job, dark)
+
+
+def _play_on(job: Job[tuple[str, PlayedCard], None]) -> None:
+    session_jobs().start(_SLOT, _KEY, gallery_work(CARDS, job.reports))
 
 
 @st.fragment(run_every=1.0)
@@ -73,6 +77,6 @@ def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
                 f"Named: **{played.cause}**", help=_NAMED.format(message=played.message, seconds=played.seconds)
             )
         with st.container(horizontal=True, gap="small"):
-            query = to_query(card.scenario)
+            query = query_of(card.scenario)
             st.page_link("app_pages/lab.py", label="Open in the Lab", icon=":material/science:", query_params=query)
             st.page_link("app_pages/failures.py", label="Why", icon=":material/troubleshoot:", query_params=query)

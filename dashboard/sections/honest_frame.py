@@ -16,7 +16,7 @@ _NEEDS = (
     ),
     (
         "The exact weights",
-        "The server sends the weights, so it has them. An outsider who only listens does not.",
+        "The server sends the weights, so it has them. Somebody who sees gradients alone learns much less.",
     ),
     (
         "The gradient itself",
@@ -26,12 +26,14 @@ _NEEDS = (
     ),
     (
         "Known statistics of batch norm",
-        "Without them the label still leaks, and the picture much less (Huang et al., NeurIPS 2021).",
+        "Without them the picture leaks much less (Huang et al., NeurIPS 2021). The label leaks all the same, as the "
+        "gallery shows.",
     ),
     (
         "No noise to speak of",
-        "Clipping alone protects nothing. Noise protects from a strength on that costs accuracy; a budget for it is "
-        "counted over the whole training, not one step (Abadi et al., CCS 2016).",
+        "Clipping alone protects nothing from a server that was told of it and knows how labels are made. Noise "
+        "protects from a strength on that costs accuracy; a budget for it is counted over the whole training, not one "
+        "step (Abadi et al., CCS 2016).",
     ),
     (
         "A network that is not too sure",
@@ -39,10 +41,9 @@ _NEEDS = (
     ),
 )
 _CANNOT_KNOW = (
-    "**What no attack can know.** A gradient that was made shorter by a factor k is, in every layer and to the last "
-    "digit, the honest gradient of another label: of a mixture of the label with the network's own prediction, "
-    "(1 − k) p + k y. A server that knows neither the factor nor the label's format cannot tell the two apart, and "
-    "neither can anybody else."
+    "**What no attack can know.** A gradient that was multiplied by k < 1 is, in every layer, the honest gradient of "
+    "another label: of a mixture of the label with the network's own prediction, (1 − k) p + k y. A server that knows "
+    "neither the factor nor the label's format cannot tell the two apart, and neither can anybody else."
 )
 
 

@@ -10,12 +10,12 @@ from dashboard.cache import Stage
 from dashboard.components import frame_player
 from dashboard.frames import layer_frames
 from dashboard.jobs import Job, JobState
-from dashboard.pipeline import PublicNetwork
+from dashboard.public_network import PublicNetwork
 from dashboard.sections import exact, search, strip
 from dashboard.sections.view import LabView, finding, formulas, mathematics, step
+from dashboard.server_side import certain_answer
 from dashboard.session import session_jobs
 from gradinv_core.image_recovery import ImageRecovery, Step
-from gradinv_core.label_recovery import LabelRecovery
 
 __all__ = ["show"]
 
@@ -57,15 +57,17 @@ def _exact_job(view: LabView, stage: Stage) -> Job[Step, ImageRecovery]:
     job = jobs.get(_SLOT, stage.key)
     if job is None or job.state is JobState.STOPPED:
         job = jobs.start(
-            _SLOT, stage.key, exact_work(stage.network, view.attack.gradients, stage.remember, _known(view))
+            _SLOT,
+            stage.key,
+            exact_work(
+                stage.network,
+                view.attack.gradients,
+                stage.remember,
+                certain_answer(view.scenario, view.attack.recovery),
+            ),
         )
     job.wait(_PATIENCE)
     return job
-
-
-def _known(view: LabView) -> LabelRecovery | None:
-    """What the attack on the picture may take for granted: an answer that rests on knowledge of the defences."""
-    return view.attack.recovery if view.scenario.aware and view.scenario.defences and view.settled else None
 
 
 @st.fragment(run_every=0.5)

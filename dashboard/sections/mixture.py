@@ -4,9 +4,9 @@ from html import escape
 
 import torch
 
+from dashboard.client_side import ClientStep
 from dashboard.number_text import percent
 from dashboard.pictures import picture_source
-from dashboard.pipeline import ClientStep
 
 __all__ = ["mixture_row"]
 

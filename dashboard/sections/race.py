@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.components import RaceData, Track, solver_race
 from dashboard.number_text import plain
-from dashboard.pipeline import LabelAttack
+from dashboard.server_side import LabelAttack
 from gradinv_core.label_recovery import LabelRecovery, Status, Window
 from gradinv_core.label_recovery.paper_search import LBFGS_BOUND, SWARM_SEGMENTS, Ending
 from gradinv_core.label_recovery.race import Outcome, Racer, RaceVerdict, Solver, verdict

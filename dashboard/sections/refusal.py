@@ -1,4 +1,4 @@
-"""Step 3, where the server cannot even begin: what its mathematics says, and the reason it can tell."""
+"""Where the server cannot even begin: what its mathematics says, and the reason it can tell."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from dashboard.sections.view import step
 from gradinv_core.diagnosis import Cause, Diagnosis
 from gradinv_core.errors import GradientInversionError
 
-__all__ = ["show"]
+__all__ = ["say", "show"]
 
 
 def show(error: GradientInversionError, found: Diagnosis) -> None:
@@ -22,4 +22,13 @@ def show(error: GradientInversionError, found: Diagnosis) -> None:
         st.warning(error.sentence.replace("lambda", "λ"), icon=":material/help:")
         return
     reason.show(found)
-    st.caption(f"In the words of the attack: {error.sentence}".replace("lambda", "λ"))
+    st.caption(_in_its_words(error))
+
+
+def say(lead: str, error: GradientInversionError) -> None:
+    """One box: what does not happen, and the error that keeps it from happening."""
+    st.info(f"{lead} {_in_its_words(error)}", icon=":material/block:")
+
+
+def _in_its_words(error: GradientInversionError) -> str:
+    return f"In the words of the attack: {error}".replace("lambda", "λ")

@@ -77,8 +77,8 @@ def show(*, dark: bool) -> None:
     attacks = naive.points[0].attacks
     st.caption(
         f"A stored measurement of {study.date}, not computed now: {attacks} attacks for every point, each on another "
-        f"network and picture, labels mixed and smoothed. Whiskers hold the middle 80 %. Right means no share of the "
-        f"label off by more than one percent. Measure it again with `{study.command}`."
+        f"network and picture, labels mixed and smoothed. Whiskers hold the middle 80 %. The lines below: how many "
+        f"labels are right, with no share off by more than one percent. Measure it again with `{study.command}`."
     )
 
 
@@ -95,5 +95,6 @@ def _server(curve: StoredCurve, metric: str) -> ServerCurve:
     return ServerCurve(
         bands=[point.bands[metric] for point in curve.points],
         right=[point.right for point in curve.points],
+        right_class=[point.right_class for point in curve.points],
         misled=[point.shares["certain, but wrong"] for point in curve.points],
     )

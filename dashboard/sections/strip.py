@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.figures import StripLayer, convergence, layer_strip
-from dashboard.pipeline import PublicNetwork
+from dashboard.public_network import PublicNetwork
 from dashboard.sections.view import LabView, chart
 from gradinv_core.image_recovery import ImageRecovery, Leak
 from gradinv_core.image_recovery.budget import LayerBudget

@@ -33,7 +33,7 @@ _SHARES = {
     Kind.CERTAIN: "The server says that no other label fits, and it is right.",
     Kind.WRONG: "The server says that no other label fits, and it is wrong by more than one percent.",
     Kind.OPEN: "The server says that several labels fit; its best guess is counted in the medians.",
-    Kind.NOTHING: "The server could not read the gradient, or the gradient was zero.",
+    Kind.NOTHING: "There was no answer: the gradient was zero or not one sample's, or the client could not even train.",
 }
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.client_side import ClientStep
 from dashboard.figures.base import TITLE_HEIGHT, name_classes
-from dashboard.pipeline import ClientStep, LabelAttack
+from dashboard.server_side import LabelAttack, announced_defences
 from dashboard.state import Scenario
 from gradinv_core.diagnosis import Cause, Diagnosis
 from gradinv_core.label_recovery import Status
@@ -58,7 +59,7 @@ class LabView(ClientView):
     @property
     def tampered(self) -> bool:
         """Whether the gradient is not what a plain training step on one sample gives, and the server does not know."""
-        return self.diagnosis.cause in _TAMPERED
+        return self.diagnosis.cause in _TAMPERED and not announced_defences(self.scenario)
 
 
 def step(number: int, title: str, sentence: str, explanation: str) -> None:

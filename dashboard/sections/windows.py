@@ -3,12 +3,11 @@
 import streamlit as st
 
 from dashboard.figures.window_bands import Band, window_bands
-from dashboard.pipeline import ClientStep
 from dashboard.sections.view import chart, formulas, mathematics
 from gradinv_core.label_recovery import Window
 from gradinv_core.windows import FourWindows, WindowsStatus
 
-__all__ = ["bands", "scale_of_row", "show"]
+__all__ = ["bands", "show"]
 
 _EXPLANATION = (
     "λ is the one number that the head's gradient leaves open. Four parts of what the server holds may tell it. Each "
@@ -65,15 +64,6 @@ def show(found: FourWindows, *, true_scale: float | None, dark: bool) -> None:
             st.markdown(f"**{view.window.value.capitalize()}**")
             formulas(*_FORMULAS[view.window])
         st.markdown("The intersection takes every window at a confidence at which all four hold together.")
-
-
-def scale_of_row(client: ClientStep, row: int) -> float | None:
-    """The factor between a row of the gradient as it was sent and the client's feature; None where the row is zero."""
-    if client.head_gradient is None:
-        return None
-    sent = client.head_gradient[row]
-    size = float(sent @ sent)
-    return float(client.truth.feature.numpy() @ sent) / size if size else None
 
 
 def bands(found: FourWindows) -> list[Band]:

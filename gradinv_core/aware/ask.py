@@ -15,10 +15,6 @@ __all__ = ["ask_head"]
 _NOWHERE = (
     "The gradient's length is hidden, and what is left of the rest singles out no lambda; the label shown is a guess."
 )
-_VAGUE_LENGTH = (
-    "The bias gradient tells the feature, but noise leaves the gradient's hidden length open, and with it the label."
-)
-_SIGMAS = 2.0
 
 
 def ask_head(

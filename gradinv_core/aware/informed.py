@@ -14,9 +14,9 @@ from torch import nn
 from gradinv_core.aware.announced import read_announced
 from gradinv_core.aware.evidence import gather_evidence
 from gradinv_core.aware.front_door import recover_defended
-from gradinv_core.aware.scale import in_honest_units, scale_factor, undo_scale
+from gradinv_core.aware.scale import in_honest_units, predicted, scale_factor
 from gradinv_core.defences import Defence, check_defences
-from gradinv_core.label_recovery import LabelRecovery
+from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.networks import HeadView, find_head, observe_head
 
 __all__ = ["InformedAnswer", "attack_defended"]
@@ -28,15 +28,19 @@ class InformedAnswer:
 
     Attributes:
         recovery: as from `recover_defended`, but with lambda in the units of ``gradients``.
-        gradients: of all layers, divided by the factor of a clipping where that is known.
-        head: the last layer in the same units, with the entries that were missing filled in.
+        gradients: of all layers, divided by the factor of a clipping where that is known. Where the answer is unique,
+            entries of the head that were not sent are those the answer implies.
+        head: the last layer in the same units, as complete as it can be made.
         noise_std: of the noise that is left on each of the head's entries; None to measure it.
+        hidden: whether an answer that is not unique leaves more open than lambda: the gradient's length, or the share
+            of classes without a row.
     """
 
     recovery: LabelRecovery
     gradients: dict[str, torch.Tensor]
     head: HeadView
     noise_std: float | None
+    hidden: bool
 
 
 def attack_defended(
@@ -54,10 +58,29 @@ def attack_defended(
     """
     chosen = check_defences(defences)
     recovery = recover_defended(model, gradients, chosen)
-    factor = scale_factor(model, recovery) if chosen else 1.0
-    honest = undo_scale(model, gradients, recovery) if factor != 1 else dict(gradients)
-    head = observe_head(model, honest)
+    head = observe_head(model, gradients)
     if not chosen:
-        return InformedAnswer(recovery, honest, head, None)
-    evidence = gather_evidence(head, read_announced(honest, chosen, f"{find_head(model)}.weight"))
-    return InformedAnswer(in_honest_units(recovery, factor), honest, evidence.head, evidence.noise_std)
+        return InformedAnswer(recovery, dict(gradients), head, None, hidden=False)
+    announced = read_announced(gradients, chosen, f"{find_head(model)}.weight")
+    evidence = gather_evidence(head, announced)
+    factor = scale_factor(model, recovery)
+    honest = {name: gradient / factor if factor != 1 else gradient for name, gradient in gradients.items()}
+    found = in_honest_units(recovery, factor)
+    noise_std = None if evidence.noise_std is None else evidence.noise_std / factor
+    hidden = found.status is not Status.UNIQUE and (not announced.scale_known or bool(evidence.silent.any()))
+    if found.status is Status.UNIQUE and bool(found.feature.any()):
+        honest |= _filled(model, honest, found)
+        return InformedAnswer(found, honest, observe_head(model, honest), noise_std, hidden)
+    return InformedAnswer(found, honest, evidence.head, noise_std, hidden)
+
+
+def _filled(model: nn.Module, gradients: Mapping[str, torch.Tensor], found: LabelRecovery) -> dict[str, torch.Tensor]:
+    """The head's gradients with their zeros replaced by what label and feature imply, which may be zero as well."""
+    residual = predicted(model, found.feature) - found.label
+    implied = {"weight": torch.outer(residual, found.feature), "bias": residual}
+    names = {f"{find_head(model)}.{part}": value for part, value in implied.items()}
+    return {
+        name: torch.where(gradients[name] == 0, value.to(gradients[name]), gradients[name])
+        for name, value in names.items()
+        if name in gradients
+    }

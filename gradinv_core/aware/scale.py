@@ -16,9 +16,10 @@ from torch import nn
 
 from gradinv_core.diagnosis.traces import gradient_factor
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.label_recovery.report import UNIQUE_LABEL
 from gradinv_core.networks import find_head
 
-__all__ = ["in_honest_units", "scale_factor", "undo_scale"]
+__all__ = ["in_honest_units", "predicted", "scale_factor", "undo_scale"]
 
 _ROUNDING = 1e-6  # a factor this close to 1 is one
 
@@ -38,12 +39,7 @@ def scale_factor(model: nn.Module, recovery: LabelRecovery) -> float:
     """
     if recovery.status is not Status.UNIQUE or not bool(recovery.feature.any()):
         return 1.0
-    layer = model.get_submodule(find_head(model))
-    weight, bias = layer.get_parameter("weight"), getattr(layer, "bias", None)
-    logits = weight.detach().double().cpu() @ recovery.feature
-    if bias is not None:
-        logits = logits + bias.detach().double().cpu()
-    factor = gradient_factor(torch.softmax(logits, 0).numpy(), recovery)
+    factor = gradient_factor(predicted(model, recovery.feature).numpy(), recovery)
     return factor if factor > 0 and abs(factor - 1) >= _ROUNDING else 1.0
 
 
@@ -69,10 +65,29 @@ def undo_scale(
 
 
 def in_honest_units(recovery: LabelRecovery, factor: float) -> LabelRecovery:
-    """The same answer with lambda in the units of the gradient divided by the factor: ``lambda / lambda' = 1 / f``."""
+    """The same answer with lambda in the units of the gradient divided by the factor.
+
+    The factor is the residual's size, as the label tells it; a unique label is known to `UNIQUE_LABEL`, and the factor
+    no better. The intervals grow by that.
+    """
+    if factor == 1:
+        return recovery
+    slack = UNIQUE_LABEL * abs(recovery.scale * factor)  # relative: lambda is one over the residual
     return replace(
         recovery,
         scale=recovery.scale * factor,
-        intervals=[(low * factor, high * factor) for low, high in recovery.intervals],
+        intervals=[_wider(low * factor, high * factor, slack) for low, high in recovery.intervals],
         candidates=[replace(candidate, scale=candidate.scale * factor) for candidate in recovery.candidates],
     )
+
+
+def predicted(model: nn.Module, feature: torch.Tensor) -> torch.Tensor:
+    """(C,) what the head predicts from a feature (d,), in float64."""
+    layer = model.get_submodule(find_head(model))
+    logits = layer.get_parameter("weight").detach().double().cpu() @ feature
+    bias = getattr(layer, "bias", None)
+    return torch.softmax(logits if bias is None else logits + bias.detach().double().cpu(), 0)
+
+
+def _wider(low: float, high: float, relative: float) -> tuple[float, float]:
+    return low - relative * abs(low), high + relative * abs(high)

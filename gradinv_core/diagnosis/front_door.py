@@ -137,14 +137,19 @@ def _processed(traces: tuple[Cause, ...], measures: Mapping[str, float]) -> Diag
             Cause.QUANTISED, f"All entries of the head's gradient are {steps}: it was quantised.", measures, traces
         )
     if Cause.PRUNED in traces:
-        return Diagnosis(
-            Cause.PRUNED,
-            f"{measures['holes']:.0%} of the head's gradient are zeros inside rows and columns that are not, and "
-            f"{measures['dropped rows']:.0f} rows are missing from a sum that must be zero: entries were pruned.",
-            measures,
-            traces,
-        )
+        return Diagnosis(Cause.PRUNED, _what_is_missing(measures), measures, traces)
     return None
+
+
+def _what_is_missing(measures: Mapping[str, float]) -> str:
+    """The holes and the dropped rows of a pruned gradient, in words."""
+    rows = int(measures["dropped rows"])
+    marks = []
+    if measures["holes"] > _HOLES:
+        marks.append(f"{measures['holes']:.0%} of the head's gradient are zeros inside rows and columns that are not")
+    if rows:
+        marks.append(f"{rows} row{'s are' if rows > 1 else ' is'} missing from a sum that must be zero")
+    return f"{', and '.join(marks)}: entries were pruned."
 
 
 def _open_answer(

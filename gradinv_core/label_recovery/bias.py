@@ -80,6 +80,8 @@ def _amplitude_std(ratios: Array, structure: LabelStructure, found: Fit) -> floa
     The size is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
     together, as they do for a confident residual, noise moves it freely.
     """
-    weights = np.where(structure.constrained(found.labels[0, 0]), found.std[0, 0] ** -2, 0.0)
+    std = np.maximum(found.std[0, 0], np.finfo(float).tiny ** 0.5)
+    weights = np.where(structure.constrained(found.labels[0, 0]), std**-2, 0.0)
     centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / float(weights.sum())
-    return float(weights @ (ratios - centre) ** 2) ** -0.5
+    spread = float(weights @ (ratios - centre) ** 2)
+    return spread**-0.5 if spread > 0 else float("inf")

@@ -205,7 +205,7 @@ def triple_roots(head: ObservedHead, chosen: np.ndarray, known_scale: bool = Fal
     if known_scale and nearly_equal.any():
         sign_certain = exists & nearly_equal & (error < _SIGN_ACCURACY / SIMPLEX_SIGMAS)
         p = np.take_along_axis(probabilities, chosen, 2)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             first_order = np.sign(nonzero) * np.sqrt(np.abs((up + down) / (p[..., 2] - p[..., 0]) * nonzero))
         sharpened = sign_certain & np.isfinite(first_order)
         roots = np.where(sharpened, first_order, roots)

@@ -1,4 +1,4 @@
-"""Sets of lambda as closed intervals on the real line: made tidy, cut with each other, measured.
+"""Sets of lambda as closed intervals on the real line: made tidy and cut with each other.
 
 A set is a list of ``(low, high)`` in ascending order that do not touch; ends may be infinite. The empty list is the
 empty set.
@@ -11,7 +11,7 @@ from math import inf, isnan
 
 from gradinv_core.errors import OptionError
 
-__all__ = ["Interval", "intersect", "intersect_all", "tidy", "total_width"]
+__all__ = ["Interval", "intersect", "intersect_all", "tidy"]
 
 Interval = tuple[float, float]
 
@@ -64,15 +64,6 @@ def intersect_all(sets: Iterable[Sequence[Interval]]) -> list[Interval]:
     for intervals in sets:
         common = intersect(common, intervals)
     return common
-
-
-def total_width(intervals: Iterable[Interval]) -> float:
-    """Length of the set, each number counted once; 0 for the empty set, infinite if an end is.
-
-    Raises:
-        OptionError: as `tidy`.
-    """
-    return float(sum(high - low for low, high in tidy(intervals) if low < high))  # an end alone may be infinite
 
 
 def _checked(intervals: Iterable[Interval]) -> list[Interval]:

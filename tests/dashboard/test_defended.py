@@ -3,10 +3,14 @@
 import pytest
 
 from dashboard import cache
-from dashboard.pipeline import attack_label, build_public_network, play_client
+from dashboard.client_side import play_client
+from dashboard.public_network import build_public_network
+from dashboard.server_side import announced_defences, attack_image, attack_label, certain_answer
 from dashboard.state import Scenario
 from gradinv_core.datasets import load_dataset
 from gradinv_core.defences import DEFENCES, read_defences, write_defences
+from gradinv_core.label_recovery import Status
+from gradinv_core.metrics import psnr
 
 LENET = {"network": "lenet_sigmoid"}
 
@@ -120,6 +124,58 @@ def test_merged_classes_are_the_remainder():
     assert client.sample.label.numel() == 3
     assert int(client.sample.label.argmax()) == int(whole.sample.label.argmax()) % 3
     assert client.class_names == ("0 and others", "1 and others", "2 and others")
+
+
+def test_a_sure_network_with_a_bias_and_a_known_clipping_is_no_crash(lab):
+    page = lab(**LENET, bias="yes", defences="clip:0.5", aware="yes", sharpness="1000", label="none", **{"class": "3"})
+    assert not page.error
+    page.switch_page("app_pages/failures.py").run()
+    assert not page.exception
+    assert not page.error
+
+
+@pytest.mark.parametrize("defences", ["clip:0.1~gaussian:1e-6", "drop rows:0.5", "gaussian:0.001", "prune:0.9"])
+@pytest.mark.parametrize("network", ["fcn_small", "lenet_sigmoid"])
+def test_the_whiskers_hold_the_truth(network, defences):
+    scenario = Scenario(network=network, defences=defences, aware=True)
+    network, client = step(scenario)
+    solved = attack_label(network, client.gradients, announced_defences(scenario))
+    low, high, true = solved.allowed.low, solved.allowed.high, client.sample.label.numpy()
+    if solved.recovery.status is Status.UNIQUE:
+        assert abs(solved.recovery.label.numpy() - true).max() < 1e-3
+    else:
+        outside = (true < low - 0.05) | (true > high + 0.05)  # noise blurs the ends
+        assert not outside.any()
+
+
+@pytest.mark.parametrize("defences", ["drop rows:0.1", "prune:0.5", "clip:0.1", "drop rows:0.1~clip:0.2"])
+def test_an_informed_answer_leads_to_the_picture(defences):
+    scenario = Scenario(defences=defences, aware=True)
+    network, client = step(scenario)
+    solved = attack_label(network, client.gradients, announced_defences(scenario))
+    answer = certain_answer(scenario, solved.recovery)
+    assert answer is not None
+    assert psnr(attack_image(network, solved.gradients, answer).image, client.sample.image) > 70
+    true_scale = client.scale_of(solved.head.row_gradient[0])
+    assert any(low <= true_scale <= high for low, high in solved.recovery.intervals)
+
+
+def test_both_pages_speak_of_the_same_gradient(lab):
+    page = lab(**LENET, defences="prune:0.5", aware="yes")
+    assert "**Unique.**" in boxes(page)
+    page.switch_page("app_pages/failures.py").run()
+    assert "**Unique.** One λ is left" in boxes(page)
+
+
+def test_a_server_that_knows_is_not_told_what_it_knows(lab):
+    page = lab(**LENET, defences="prune:0.9", aware="yes")
+    assert "**Ambiguous.**" in boxes(page)
+    assert "The gradient was pruned" not in boxes(page)
+
+
+def test_a_clipped_mean_of_several_pictures_has_no_budget(lab, numbers):
+    name = "Privacy budget ε at δ = 1.0 × 10⁻⁵"
+    assert numbers(lab(**LENET, defences="clip:1~gaussian:5", samples="4"))[name] == "none"
 
 
 def test_the_same_scenario_draws_the_same_noise():

@@ -128,10 +128,14 @@ def test_a_stopped_gallery_goes_on_when_asked(open_gallery):
     (job,) = page.session_state["background jobs"]._slots["gallery"].values()
     job._stop.set()  # as the button does while it runs
     page.run()
+    before = dict(job.reports)
     again = next(button for button in page.main.button if button.label == "Play on")
     again.click().run()
     page = wait(page)
     assert sum(part.value.startswith("Named: ") for part in page.main.markdown) == len(QUICK)
+    (again,) = page.session_state["background jobs"]._slots["gallery"].values()
+    assert again is not job
+    assert all(dict(again.reports)[name] is card for name, card in before.items())  # not played a second time
 
 
 def test_the_scenario_of_the_lab_rests_in_the_gallery(open_gallery):

@@ -1,12 +1,13 @@
 """The Lab from the script's side: scenarios, sentences and numbers, without a browser."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import cache, pipeline
+from dashboard import cache, client_side, public_network, server_side
 from dashboard.state import Scenario
 from gradinv_core.errors import GradientInversionError
 
@@ -154,18 +155,21 @@ def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(lab, numbers, monke
 
 
 def test_the_server_gets_the_public_network_and_the_gradients_only():
-    assert list(inspect.signature(pipeline.attack_label).parameters) == ["network", "gradients", "announced"]
+    assert list(inspect.signature(server_side.attack_label).parameters) == ["network", "gradients", "announced"]
     known = ["network", "gradients", "answer", "on_step", "stop"]
-    assert list(inspect.signature(pipeline.attack_image).parameters) == known
-    assert {"image", "sample", "truth", "client"}.isdisjoint(inspect.signature(pipeline.search_image).parameters)
+    assert list(inspect.signature(server_side.attack_image).parameters) == known
+    source = Path(server_side.__file__).read_text(encoding="utf-8")
+    assert "client_side" not in source
+    assert "gradinv_core.client" not in source
+    assert {"image", "sample", "truth", "client"}.isdisjoint(inspect.signature(server_side.search_image).parameters)
 
 
 def test_nothing_cached_is_modified():
-    network = pipeline.build_public_network(Scenario(), 8)
+    network = public_network.build_public_network(Scenario(), 8)
     before = {name: value.clone() for name, value in network.model.state_dict().items()}
-    step = pipeline.play_client(network, cache.dataset("photographs", 32), Scenario(), 8)
-    pipeline.attack_label(network, step.gradients)
-    pipeline.attack_image(network, step.gradients)
+    step = client_side.play_client(network, cache.dataset("photographs", 32), Scenario(), 8)
+    server_side.attack_label(network, step.gradients)
+    server_side.attack_image(network, step.gradients)
     assert all(torch.equal(value, before[name]) for name, value in network.model.state_dict().items())
     assert all(parameter.grad is None for parameter in network.model.parameters())
     assert not network.model.training

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from dashboard import pipeline
+from dashboard import client_side, public_network, server_side
 from dashboard.state import Scenario
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.datasets import load_dataset
 from gradinv_core.label_recovery import Status
 
 
-def attack(**changes) -> tuple[pipeline.ClientStep, pipeline.LabelAttack]:
-    network = pipeline.build_public_network(Scenario(**changes), 8)
-    client = pipeline.play_client(network, load_dataset("photographs", 32), Scenario(**changes), 8)
-    return client, pipeline.attack_label(network, client.gradients)
+def attack(**changes) -> tuple[client_side.ClientStep, server_side.LabelAttack]:
+    network = public_network.build_public_network(Scenario(**changes), 8)
+    client = client_side.play_client(network, load_dataset("photographs", 32), Scenario(**changes), 8)
+    return client, server_side.attack_label(network, client.gradients)
 
 
 def test_the_far_ends_mean_no_valid_label():

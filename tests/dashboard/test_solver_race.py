@@ -9,8 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.components import RaceData, Track
 from dashboard.components.solver_race.thinning import rounded, thin_frames, thin_lambdas
-from dashboard.pipeline import attack_label, build_public_network
+from dashboard.public_network import build_public_network
 from dashboard.sections import race as section
+from dashboard.server_side import attack_label
 from dashboard.state import Scenario
 from gradinv_core import capture_gradients, mixup_label
 from gradinv_core.datasets import load_dataset
@@ -163,8 +164,9 @@ def test_who_gave_up_is_told_apart_from_who_stopped(attack):
 
 def test_the_section_draws_itself():
     def page():
-        from dashboard.pipeline import attack_label, build_public_network
+        from dashboard.public_network import build_public_network
         from dashboard.sections import race as section
+        from dashboard.server_side import attack_label
         from dashboard.state import Scenario
         from gradinv_core import capture_gradients, mixup_label
         from gradinv_core.datasets import load_dataset

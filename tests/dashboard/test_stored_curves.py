@@ -55,8 +55,9 @@ def test_the_server_that_knows_of_the_clipping_loses_nothing():
 
 
 def test_a_curve_survives_its_file(elsewhere):
-    curve = StoredCurve("lenet_sigmoid", "prune", True, (point(), point(strength=0.5)))
-    content = {"command": "make curves", "date": "2026-01-02", "curves": [curve.as_json()]}
+    points = (point(), point(strength=0.5))
+    curves = [StoredCurve("lenet_sigmoid", name, aware, points) for name in DEFENCES for aware in (False, True)]
+    content = {"command": "make curves", "date": "2026-01-02", "curves": [curve.as_json() for curve in curves]}
     (elsewhere / STUDY_FILE.name).write_text(json.dumps(content))
     study = read_study()
     assert study.date == "2026-01-02"
@@ -66,7 +67,11 @@ def test_a_curve_survives_its_file(elsewhere):
     assert np.isnan(read.points[0].bands["psnr"]).all()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"command": "x", "date": "y", "curves": [{"network": 1}]}'])
+LONELY = StoredCurve("lenet_sigmoid", "prune", True, (point(),)).as_json()
+DAMAGED = ["", "[]", "{}", *(json.dumps({"command": "x", "date": "y", "curves": part}) for part in ([], [LONELY]))]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_file_is_one_sentence(elsewhere, text):
     (elsewhere / STUDY_FILE.name).write_text(text)
     with pytest.raises(GradientInversionError, match="expected the curves that the study writes"):
@@ -81,7 +86,9 @@ def test_a_missing_file_is_one_sentence():
 
 def server(right, **changes):
     bands = np.tile([1e-12, 1e-3, 0.1], (len(right), 1))
-    return ServerCurve(**({"bands": bands, "right": right, "misled": np.zeros(len(right))} | changes))
+    return ServerCurve(
+        **({"bands": bands, "right": right, "right_class": right, "misled": np.zeros(len(right))} | changes)
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,7 @@ def server(right, **changes):
     [
         ([1.0, 1.0], "“Clip” does not protect: a server that knows of it reads every label"),
         ([1.0, 0.94], "“Clip” does not protect: a server that knows of it reads at least 94 % of the labels"),
-        ([1.0, 0.0], "“Clip” protects if it is strong enough"),
+        ([1.0, 0.0], "“Clip” hides the label if it is strong enough"),
         ([1.0, 0.5], "“Clip” hides some labels: at worst 0 % are right, and 50 % if the server knows"),
     ],
 )
@@ -114,3 +121,9 @@ def test_a_server_without_any_answer_is_drawn_without_a_line():
     silent = server([0.0], bands=[[np.nan] * 3])
     figure = defence_curves("x", [""], "none", silent, silent, metric="error", logarithmic=False)
     assert np.isnan(figure.data[0].y).all()
+
+
+def test_a_class_that_stays_visible_is_said_so():
+    known = server([1.0, 0.0], right_class=[1.0, 0.98])
+    figure = defence_curves("“Quantise”", ["8", "4"], "bits", known, known, metric="error", logarithmic=True)
+    assert figure.layout.title.text == "“Quantise” hides the exact shares of the label, but never the class"

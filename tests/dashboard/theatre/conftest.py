@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dashboard import attacks, cache
-from dashboard.pipeline import PublicNetwork
+from dashboard.public_network import PublicNetwork
 from dashboard.sections import image
 from gradinv_core.image_recovery import ImageRecovery, LayerRecovery, Step
 
@@ -114,7 +114,7 @@ def exact(monkeypatch):
     """Function that makes up what the exact route answers."""
 
     def answer(std: float = 1e-6, share: float = 1.0, error: Exception | None = None, gate=None):
-        def attack(_network, _gradients, on_step=None, _stop=None):
+        def attack(_network, _gradients, _answer=None, on_step=None, _stop=None):
             if gate is not None:
                 gate.wait(20)
             if error is not None:

@@ -1,0 +1,157 @@
+"""The client's side of a scenario, the only place where its secret exists; figures and metrics compare with it."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dashboard.public_network import Gradients, PublicNetwork
+from dashboard.shares import share_label
+from dashboard.state import OWN_CLASS, Scenario
+from gradinv_core.augmentation import Augmentation, AugmentedSample, augment
+from gradinv_core.client import Truth, capture_batch_gradients, client_truth
+from gradinv_core.datasets import ImageDataset
+from gradinv_core.defences import apply_defences, read_defences
+from gradinv_core.networks import find_head
+
+__all__ = ["ClientStep", "play_client"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClientStep:
+    """The client's side: its picture, its label, and what only it knows.
+
+    Attributes:
+        original: (3, h, w) picture before augmentation.
+        partner: (3, h, w) second picture of a mixture, None without.
+        sample: the augmented image and its soft label, which the network is trained on.
+        target: class of the first picture.
+        partner_target: class of the second picture, None without.
+        share: of the first picture in the mixture, in [0, 1]; 1 without a second one.
+        others: the rest of the batch, empty for a single sample.
+        truth: prediction, feature and lambda of the first sample, for metrics and figures.
+        gradients: what leaves the device, defended if the client defends itself.
+        head_gradient: (C, d) of the last layer, as it leaves the device; None where it is withheld.
+        change: length of what the defences changed, relative to the gradient's own length; 0 without any.
+        class_names: names of the classes; may be fewer or more than there are classes.
+    """
+
+    original: torch.Tensor
+    partner: torch.Tensor | None
+    sample: AugmentedSample
+    target: int
+    partner_target: int | None
+    share: float
+    others: tuple[AugmentedSample, ...]
+    truth: Truth
+    gradients: Gradients
+    head_gradient: Array | None
+    change: float
+    class_names: tuple[str, ...]
+
+    def scale_of(self, row_gradient: Array) -> float:
+        """The true lambda of a row (d,) of the gradient the server works on: the factor between it and the feature.
+
+        Infinite where the row is zero. Of a plain gradient it is ``1 / (p_r - y_r)``; of a shortened one it is larger.
+        """
+        size = float(row_gradient @ row_gradient)
+        return float(self.truth.feature.numpy() @ row_gradient) / size if size else math.inf
+
+
+def play_client(
+    network: PublicNetwork,
+    dataset: ImageDataset,
+    scenario: Scenario,
+    classes: int,
+    own_image: torch.Tensor | None = None,
+) -> ClientStep:
+    """Take one training step as the client would.
+
+    Args:
+        network: the network the server sent.
+        dataset: where the images come from, already at the network's image size.
+        scenario: which image and label.
+        classes: number of classes C.
+        own_image: (3, h, w) picture that takes the place of the dataset's.
+
+    Raises:
+        GradientInversionError: with one sentence, whenever the parts do not fit.
+        ValueError: with one sentence, for shares that are no label.
+    """
+    custom = share_label(scenario.shares, classes) if scenario.augmentation == "custom" else None
+    augmentation = Augmentation(scenario.augmentation, scenario.epsilon, scenario.ratio, custom)
+    mixed = augmentation.needs_partner
+    batch = [_draw(dataset, scenario, classes, place, own_image, mixed) for place in range(scenario.samples)]
+    samples = [augment(*drawn, classes, augmentation, scenario.seed + place) for place, drawn in enumerate(batch)]
+    (sample, *others), (picture, target, partner, partner_target) = samples, batch[0]
+    images, labels = [one.image for one in samples], [one.label for one in samples]
+    computed = capture_batch_gradients(network.model, images, labels, batch_norm=scenario.batch_norm)
+    defences = read_defences(scenario.defences)
+    sent = apply_defences(network.model, computed, defences, image=sample.image, seed=scenario.seed)
+    head = sent.get(f"{find_head(network.model)}.weight")
+    return ClientStep(
+        original=picture,
+        partner=partner,
+        sample=sample,
+        target=target,
+        partner_target=partner_target,
+        share=_share(picture, partner, augmentation, scenario.seed),
+        others=tuple(others),
+        truth=client_truth(network.model, *sample, batch_norm=scenario.batch_norm, others=images[1:]),
+        gradients=sent,
+        head_gradient=None if head is None else head.double().cpu().numpy(),
+        change=_change(computed, sent) if defences else 0.0,
+        class_names=_merged(dataset.class_names, classes),
+    )
+
+
+class _Drawn(NamedTuple):
+    """One sample before augmentation: a picture and its class, and those of the picture it may be mixed with."""
+
+    picture: torch.Tensor
+    target: int
+    partner: torch.Tensor | None
+    partner_target: int | None
+
+
+def _draw(
+    dataset: ImageDataset, scenario: Scenario, classes: int, place: int, own_image: torch.Tensor | None, mixed: bool
+) -> _Drawn:
+    """The sample at a place of the batch; later ones take the pictures that follow in the dataset."""
+    picture, target = dataset[(scenario.image + place) % len(dataset)]
+    if place == 0:
+        picture = picture if own_image is None else own_image
+        target = target if scenario.target == OWN_CLASS else scenario.target
+    partner, partner_target = None, None
+    if mixed:
+        partner, partner_target = dataset[(scenario.partner + place) % len(dataset)]
+        partner_target %= classes
+    return _Drawn(picture, target % classes, partner, partner_target)
+
+
+def _merged(names: tuple[str, ...], classes: int) -> tuple[str, ...]:
+    """Names of the classes; where they are merged, one stands for all that have the same remainder."""
+    if classes >= len(names):
+        return names
+    return tuple(f"{names[index]} and others" for index in range(classes))
+
+
+def _change(computed: Gradients, sent: Gradients) -> float:
+    """What was changed or held back, relative to the whole."""
+    whole = sum(float(gradient.double().square().sum()) for gradient in computed.values())
+    changed = sum(
+        float((gradient - sent.get(name, 0.0)).double().square().sum()) for name, gradient in computed.items()
+    )
+    return (changed / whole) ** 0.5 if whole else 0.0
+
+
+def _share(first: torch.Tensor, second: torch.Tensor | None, augmentation: Augmentation, seed: int) -> float:
+    """Weight of the first picture. CutMix counts whole pixels, so it is read off a label of two distinct classes."""
+    if second is None:
+        return 1.0
+    return float(augment(first, 0, second, 1, 2, replace(augmentation, epsilon=0.0), seed).label[0])
