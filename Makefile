@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 
 PYTEST := $(BIN)/python -m pytest
+# Processes that share the tests; each may hold a page, a browser and PyTorch, some 3 GB.
+WORKERS ?= 2
 
 .PHONY: dashboard test bench study curves lint checkpoints clean
 
@@ -12,7 +14,7 @@ dashboard: $(VENV)/.installed
 	$(BIN)/gradinv dashboard --port $(PORT)
 
 test: $(VENV)/.installed-test
-	$(PYTEST)
+	OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --benchmark-disable
 
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q

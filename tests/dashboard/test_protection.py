@@ -45,7 +45,8 @@ def figure_title(page):
 def test_the_page_waits_for_a_click(protection):
     page = protection()
     assert page.title[0].value == "What protects"
-    assert [header.value for header in page.header] == ["1  The sweep"]
+    headings = ["1  The sweep", "2  All defences", "3  What this proves, and what not"]
+    assert [header.value for header in page.header] == headings
     assert not page.main.dataframe
     assert "run_sweep" not in address(page)
     assert not page.error
@@ -104,5 +105,25 @@ def test_another_scenario_or_setting_forgets_the_run_but_not_the_result(protecti
 def test_no_room_for_another_defence_is_a_sentence(protection):
     six = "clip:1~laplace:0.001~prune:0.5~quantise:8~sign~drop rows:0.2"
     page = protection(network="lenet_sigmoid", defences=six, run_sweep="yes")
-    assert [box.value for box in page.main.info] == ["Defences: expected at most 6, got 7; leave some out."]
+    assert page.main.info[0].value == "Defences: expected at most 6, got 7; leave some out."
     assert not page.error
+
+
+def test_the_stored_curves_are_drawn_as_stored_for_every_defence(protection):
+    page = protection()
+    menu = next(box for box in page.main.selectbox if box.key == "stored defence")
+    for title in menu.options:
+        menu.select(title).run()
+        assert not page.exception
+        assert not page.error
+        words = " ".join(part.value for part in page.main.caption)
+        assert "A stored measurement of" in words
+        assert "50 attacks for every point" in words
+        menu = next(box for box in page.main.selectbox if box.key == "stored defence")
+
+
+def test_the_page_says_what_the_attack_needs_and_what_nobody_can_know(protection):
+    page = protection()
+    words = " ".join(part.value for part in (*page.main.markdown, *page.main.info))
+    for part in ("One sample in the gradient", "secure aggregation", "(1 − k) p + k y"):
+        assert part in words
