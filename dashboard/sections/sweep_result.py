@@ -4,14 +4,12 @@ import textwrap
 from collections.abc import Sequence
 from math import isnan
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.address import leave_for
-from dashboard.figures.base import TITLE_HEIGHT
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
 from dashboard.number_text import percent, plain
-from dashboard.sections.view import finding
+from dashboard.sections.view import chart
 from dashboard.sweep import SweepPoint
 from dashboard.sweep_parameters import SWEEP_PARAMETERS, SweepPosition
 from dashboard.sweep_state import SweepSettings
@@ -58,7 +56,9 @@ def show(
     figure = sweep_bands(
         _axis(positions, settings), metric, _marks(points, positions, settings, metric), dark=_is_dark()
     )
-    chosen = _draw(figure, clickable=clickable)
+    # Two keys: a figure that lost its clicks must not be taken for the one that has them.
+    key = "sweep figure" if clickable else "sweep figure so far"
+    chosen = chart(figure, key, _EXPLANATION, clickable=clickable)
     if chosen is not None and chosen < len(points):
         # The address carries the scenario: the Lab's widgets are filled from it, and the back button leads here again.
         st.switch_page(_LAB, query_params=leave_for(points[chosen].scenario))
@@ -115,28 +115,6 @@ def _hover(point: SweepPoint, place: str) -> str:
 def _number(metric: str, value: float) -> str:
     """Few digits; a cosine gets four places, because those close to one are the interesting ones."""
     return f"{value:.4f}" if metric == "feature_cosine" and not isnan(value) else plain(value)
-
-
-def _draw(figure: go.Figure, *, clickable: bool) -> int | None:
-    """Draw the figure, its title above it; returns the number of the mark that was clicked."""
-    sentence, layout = str(figure.layout.title.text), figure.layout
-    finding(sentence, _EXPLANATION)
-    figure.update_layout(title_text="", height=layout.height - TITLE_HEIGHT, margin_t=layout.margin.t - TITLE_HEIGHT)
-    config = {"displayModeBar": False}
-    if not clickable:
-        st.plotly_chart(figure, theme=None, key="sweep figure so far", config=config, alt=sentence)
-        return None
-    event = st.plotly_chart(
-        figure,
-        theme=None,
-        key="sweep figure",
-        config=config,
-        on_select="rerun",
-        selection_mode="points",
-        alt=sentence,
-    )
-    clicked = [point["customdata"] for point in event["selection"]["points"] if "customdata" in point]
-    return int(clicked[0]) if clicked else None
 
 
 def _table(points: Sequence[SweepPoint], positions: Sequence[SweepPosition], settings: SweepSettings) -> None:

@@ -74,7 +74,7 @@ def finding(sentence: str, explanation: str | None = None) -> None:
     st.subheader(sentence, anchor=False, help=explanation)
 
 
-def chart(figure: go.Figure, key: str, explanation: str | None = None) -> None:
+def chart(figure: go.Figure, key: str, explanation: str | None = None, *, clickable: bool = False) -> int | None:
     """Draw a figure without Plotly's tool bar.
 
     Its title moves out of the picture and above it: there it wraps on a phone, and a screen reader finds it.
@@ -83,11 +83,23 @@ def chart(figure: go.Figure, key: str, explanation: str | None = None) -> None:
         figure: what to draw; its title states the finding.
         key: identity of the figure on the page.
         explanation: what the finding's words mean.
+        clickable: whether a click on a mark draws the page, or the fragment, again.
+
+    Returns:
+        ``customdata`` of the mark that was clicked, its number; None without a click.
     """
     sentence, layout = str(figure.layout.title.text), figure.layout
     finding(sentence, explanation)
     figure.update_layout(title_text="", height=layout.height - TITLE_HEIGHT, margin_t=layout.margin.t - TITLE_HEIGHT)
-    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=sentence)
+    config = {"displayModeBar": False}
+    if not clickable:
+        st.plotly_chart(figure, theme=None, key=key, config=config, alt=sentence)
+        return None
+    event = st.plotly_chart(
+        figure, theme=None, key=key, config=config, alt=sentence, on_select="rerun", selection_mode="points"
+    )
+    clicked = [point["customdata"] for point in event["selection"]["points"] if "customdata" in point]
+    return int(clicked[0]) if clicked else None
 
 
 @contextmanager
