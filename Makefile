@@ -14,7 +14,7 @@ dashboard: $(VENV)/.installed
 	$(BIN)/gradinv dashboard --port $(PORT)
 
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --benchmark-disable
+	OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder --benchmark-disable
 
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q

@@ -1,4 +1,4 @@
-"""Heads with a known answer, built without any of the code under test."""
+"""Heads with a known answer, built without any of the code under test; and which tests keep to one process."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def soft_label(kind: str, classes: int, rng: np.random.Generator) -> np.ndarray:
     label[first] += (1 - epsilon) * ratio
     label[second] += (1 - epsilon) * (1 - ratio)
     return label
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, a file stays in one; so do all browser tests, which share a page's server."""
+    for item in items:
+        group = "browser" if "browser" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
