@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-__all__ = ["Reader", "number", "one_of", "read_value", "share", "whole", "write_fields", "write_value", "yes_or_no"]
+__all__ = [
+    "Reader",
+    "number",
+    "one_of",
+    "read_fields",
+    "read_value",
+    "share",
+    "whole",
+    "write_fields",
+    "write_value",
+    "yes_or_no",
+]
 
 Reader = Callable[[str], Any]
 """Turns a text into a value, or raises a `ValueError` whose message goes on after "but"."""
@@ -55,6 +66,29 @@ def read_value(query: Mapping[str, str], name: str, read: Reader, shown: Any, se
         asked = f"The address asks for {name} “{_harmless(text)}”"
         sentences.append(f"{asked}, but {error}; the page shows {write_value(shown)} instead.")
         return None
+
+
+def read_fields(
+    query: Mapping[str, str], kind: Any, names: Mapping[str, str], readers: Mapping[str, Reader]
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of a dataclass from query parameters; the twin of `write_fields`.
+
+    Args:
+        query: parameter name -> text, as the browser sent it; unknown names are left alone.
+        kind: the dataclass.
+        names: field -> parameter name.
+        readers: field -> how to read it.
+
+    Returns:
+        The fields that the query holds, and one sentence for each value that made no sense.
+    """
+    sentences: list[str] = []
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        value = read_value(query, names[field.name], readers[field.name], field.default, sentences)
+        if value is not None:
+            values[field.name] = value
+    return values, sentences
 
 
 def _harmless(text: str) -> str:

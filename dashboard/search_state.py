@@ -4,10 +4,9 @@ Fewer than the library has: a class needs six knobs, not fourteen.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from dashboard.query import Reader, number, one_of, read_value, whole, write_fields
+from dashboard.query import Reader, number, one_of, read_fields, whole, write_fields
 
 __all__ = [
     "DISTANCE_CHOICES",
@@ -95,10 +94,5 @@ def search_from_query(query: Mapping[str, str]) -> tuple[SearchSettings, list[st
     Returns:
         The settings, and one sentence for each value that made no sense and became the default.
     """
-    sentences: list[str] = []
-    values: dict[str, Any] = {}
-    for field in fields(SearchSettings):
-        value = read_value(query, _ADDRESS_NAMES[field.name], _READERS[field.name], field.default, sentences)
-        if value is not None:
-            values[field.name] = value
+    values, sentences = read_fields(query, SearchSettings, _ADDRESS_NAMES, _READERS)
     return SearchSettings(**values), sentences

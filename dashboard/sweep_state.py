@@ -1,10 +1,9 @@
 """The settings of a sweep on the page, which fit into its address next to the scenario."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from dashboard.query import Reader, one_of, read_value, whole, write_fields, yes_or_no
+from dashboard.query import Reader, one_of, read_fields, whole, write_fields, yes_or_no
 from dashboard.sweep_parameters import SWEEP_PARAMETERS
 
 __all__ = [
@@ -74,10 +73,5 @@ def sweep_from_query(query: Mapping[str, str]) -> tuple[SweepSettings, list[str]
     Returns:
         The settings, and one sentence for each value that made no sense and became the default.
     """
-    sentences: list[str] = []
-    values: dict[str, Any] = {}
-    for field in fields(SweepSettings):
-        value = read_value(query, _ADDRESS_NAMES[field.name], _READERS[field.name], field.default, sentences)
-        if value is not None:
-            values[field.name] = value
+    values, sentences = read_fields(query, SweepSettings, _ADDRESS_NAMES, _READERS)
     return SweepSettings(**values), sentences

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from gradinv_core.arrays import Array, ArrayLike, as_array, is_number, unit_roundoff
 from gradinv_core.errors import OptionError, RankError, ShapeError
 
-__all__ = ["ObservedHead", "observe_heads"]
+__all__ = ["ObservedHead", "observe_heads", "predicted"]
 
 _ROUNDING = 1e-6  # a relative residual below this is rounding of float32 entries, not noise
 _COLUMNS = 256  # columns from which the noise is measured: its standard deviation to 4 %
@@ -203,3 +204,9 @@ def _row_noise(
         if structured:
             noise[index] = np.maximum(noise[index], second * np.sqrt(step))
     return noise, residual
+
+
+def predicted(weight: torch.Tensor, bias: torch.Tensor | None, feature: torch.Tensor) -> torch.Tensor:
+    """(C,) softmax of ``W x + b`` in float64: what a head (C, d) predicts from a recovered feature (d,)."""
+    logits = weight.detach().double().cpu() @ feature
+    return torch.softmax(logits if bias is None else logits + bias.detach().double().cpu(), 0)

@@ -1,6 +1,6 @@
 """One defence at growing strength, against a server that does not know of it and one that does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,40 +71,40 @@ def defence_curves(
             bands = np.maximum(bands, _LEAST)
         _add_band(figure, bands, words, colour, dash, symbol)
         line = {"color": colour, "width": 2.5, "dash": dash}
-        figure.add_scatter(
-            x=np.arange(len(ticks)),
-            y=np.asarray(curve.right, dtype=np.float64),
-            mode="lines+markers",
-            line=line,
-            marker={"symbol": symbol, "size": 8},
-            legendgroup=words,
-            showlegend=False,
-            hovertemplate=f"server that {words}<br>%{{y:.0%}} right<extra></extra>",
-            row=2,
-            col=1,
-        )
-        figure.add_scatter(
-            x=np.arange(len(ticks)),
-            y=np.asarray(curve.right_class, dtype=np.float64),
-            mode="markers",
-            marker={"symbol": "diamond-open", "size": 11, "color": colour, "line": {"width": 2}},
-            name=f"right class ({words})",
-            hovertemplate=f"server that {words}<br>%{{y:.0%}} name the right class<extra></extra>",
-            row=2,
-            col=1,
-        )
-        figure.add_scatter(
-            x=np.arange(len(ticks)),
-            y=np.asarray(curve.misled, dtype=np.float64),
-            mode="markers",
-            marker={"symbol": "x", "size": 9, "color": colour},
-            name=f"sure and wrong ({words})",
-            hovertemplate=f"server that {words}<br>%{{y:.0%}} sure and wrong<extra></extra>",
-            row=2,
-            col=1,
-        )
+        strong = {"symbol": symbol, "size": 8, "color": colour}
+        _add_share(figure, curve.right, words, "right", strong, line)
+        outline = {"symbol": "diamond-open", "size": 11, "color": colour, "line": {"width": 2}}
+        _add_share(figure, curve.right_class, words, "right class", outline, hover="name the right class")
+        _add_share(figure, curve.misled, words, "sure and wrong", {"symbol": "x", "size": 9, "color": colour})
     _finish(figure, colours, _finding(name, naive, aware), ticks, axis, metric, logarithmic)
     return figure
+
+
+def _add_share(
+    figure: go.Figure,
+    shares: npt.ArrayLike,
+    words: str,
+    what: str,
+    marker: Mapping[str, object],
+    line: Mapping[str, object] | None = None,
+    *,
+    hover: str = "",
+) -> None:
+    """A share of answers in the lower panel; the one with a line stands in the legend through the band above."""
+    heights = np.asarray(shares, dtype=np.float64)
+    figure.add_scatter(
+        x=np.arange(heights.size),
+        y=heights,
+        mode="markers" if line is None else "lines+markers",
+        line=line,
+        marker=dict(marker),
+        name=f"{what} ({words})",
+        legendgroup=None if line is None else words,
+        showlegend=line is None,
+        hovertemplate=f"server that {words}<br>%{{y:.0%}} {hover or what}<extra></extra>",
+        row=2,
+        col=1,
+    )
 
 
 def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:

@@ -14,8 +14,9 @@ from torch import nn
 from gradinv_core.aware.announced import read_announced
 from gradinv_core.aware.evidence import gather_evidence
 from gradinv_core.aware.front_door import recover_defended
-from gradinv_core.aware.scale import in_honest_units, predicted, scale_factor
+from gradinv_core.aware.scale import in_honest_units, scale_factor
 from gradinv_core.defences import Defence, check_defences
+from gradinv_core.head import predicted
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.networks import HeadView, find_head, observe_head
 
@@ -69,18 +70,20 @@ def attack_defended(
     noise_std = None if evidence.noise_std is None else evidence.noise_std / factor
     hidden = found.status is not Status.UNIQUE and (not announced.scale_known or bool(evidence.silent.any()))
     if found.status is Status.UNIQUE and bool(found.feature.any()):
-        honest |= _filled(model, honest, found)
+        honest |= _filled(head, find_head(model), honest, found)
         return InformedAnswer(found, honest, observe_head(model, honest), noise_std, hidden)
     return InformedAnswer(found, honest, evidence.head, noise_std, hidden)
 
 
-def _filled(model: nn.Module, gradients: Mapping[str, torch.Tensor], found: LabelRecovery) -> dict[str, torch.Tensor]:
+def _filled(
+    head: HeadView, name: str, gradients: Mapping[str, torch.Tensor], found: LabelRecovery
+) -> dict[str, torch.Tensor]:
     """The head's gradients with their zeros replaced by what label and feature imply, which may be zero as well."""
-    residual = predicted(model, found.feature) - found.label
+    residual = predicted(head.weight, head.bias, found.feature) - found.label
     implied = {"weight": torch.outer(residual, found.feature), "bias": residual}
-    names = {f"{find_head(model)}.{part}": value for part, value in implied.items()}
+    names = {f"{name}.{part}": value for part, value in implied.items()}
     return {
-        name: torch.where(gradients[name] == 0, value.to(gradients[name]), gradients[name])
-        for name, value in names.items()
-        if name in gradients
+        entry: torch.where(gradients[entry] == 0, value.to(gradients[entry]), gradients[entry])
+        for entry, value in names.items()
+        if entry in gradients
     }

@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 from gradinv_core.diagnosis.traces import gradient_factor
+from gradinv_core.head import predicted
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.report import UNIQUE_LABEL
 from gradinv_core.networks import find_head
 
-__all__ = ["in_honest_units", "predicted", "scale_factor", "undo_scale"]
+__all__ = ["in_honest_units", "scale_factor", "undo_scale"]
 
 _ROUNDING = 1e-6  # a factor this close to 1 is one
 
@@ -39,7 +40,9 @@ def scale_factor(model: nn.Module, recovery: LabelRecovery) -> float:
     """
     if recovery.status is not Status.UNIQUE or not bool(recovery.feature.any()):
         return 1.0
-    factor = gradient_factor(predicted(model, recovery.feature).numpy(), recovery)
+    head = model.get_submodule(find_head(model))
+    probabilities = predicted(head.get_parameter("weight"), getattr(head, "bias", None), recovery.feature)
+    factor = gradient_factor(probabilities.numpy(), recovery)
     return factor if factor > 0 and abs(factor - 1) >= _ROUNDING else 1.0
 
 
@@ -79,14 +82,6 @@ def in_honest_units(recovery: LabelRecovery, factor: float) -> LabelRecovery:
         intervals=[_wider(low * factor, high * factor, slack) for low, high in recovery.intervals],
         candidates=[replace(candidate, scale=candidate.scale * factor) for candidate in recovery.candidates],
     )
-
-
-def predicted(model: nn.Module, feature: torch.Tensor) -> torch.Tensor:
-    """(C,) what the head predicts from a feature (d,), in float64."""
-    layer = model.get_submodule(find_head(model))
-    logits = layer.get_parameter("weight").detach().double().cpu() @ feature
-    bias = getattr(layer, "bias", None)
-    return torch.softmax(logits if bias is None else logits + bias.detach().double().cpu(), 0)
 
 
 def _wider(low: float, high: float, relative: float) -> tuple[float, float]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from gradinv_core.arrays import Array, as_array, to_tensor
 from gradinv_core.aware.ask import ask_head
 from gradinv_core.errors import ClassCountError, OptionError
+from gradinv_core.head import predicted
 from gradinv_core.label_recovery import Candidate, LabelRecovery, Status, Window
 from gradinv_core.label_recovery.report import UNIQUE_LABEL, infer_format
 from gradinv_core.label_structures import AllBut, LabelStructure, SharedBase, SharedClasses
@@ -138,11 +138,9 @@ def _fill(
         filled[silent] = left_over / count
         return _Filled([filled], tolerance, settled=shared.size > 0)
     # The network's own prediction is the best guess at which class it is: nothing else tells them apart.
-    logits = head.weight.double().cpu().numpy() @ answer.feature.numpy()
-    if head.bias is not None:
-        logits = logits + head.bias.double().cpu().numpy()
+    guess = predicted(head.weight, head.bias, answer.feature).numpy()
     labels = []
-    for index in sorted(np.flatnonzero(silent), key=lambda index: -logits[index]):
+    for index in sorted(np.flatnonzero(silent), key=lambda index: -guess[index]):
         one = filled.copy()
         one[silent] = value
         one[index] = value + excess
@@ -153,20 +151,19 @@ def _fill(
 
 def _tolerance(answer: LabelRecovery, head: HeadView, speaking: np.ndarray, noise_std: float | None) -> float:
     """How far the sum of the speaking classes may be off: over lambda's interval, by noise and by rounding."""
-    weight = head.weight.double().cpu().numpy()
-    bias = np.zeros(len(weight)) if head.bias is None else head.bias.double().cpu().numpy()
+
+    def prediction(scale: float) -> Array:
+        return np.asarray(predicted(head.weight, head.bias, scale / answer.scale * answer.feature))
+
     direction = answer.feature.numpy() / answer.scale
-    residual = _softmax(weight @ answer.feature.numpy() + bias) - answer.label.numpy()
-    amplitude = float(residual[answer.row])
+    amplitude = float((prediction(answer.scale) - answer.label.numpy())[answer.row])
     low, high = answer.intervals[0]
     if not np.isfinite(low) or not np.isfinite(high) or low * high <= 0:
         return 1.0
     known = as_array(head.weight_grad, "weight_grad", "classes features")
     ratios = known @ direction / max(float(direction @ direction), 1e-300)
     sums = [
-        float(
-            (_softmax(weight @ (scale * direction) + bias) - amplitude * answer.scale / scale * ratios)[speaking].sum()
-        )
+        float((prediction(scale) - amplitude * answer.scale / scale * ratios)[speaking].sum())
         for scale in (low, answer.scale, high)
     ]
     drift = max(abs(sums[0] - sums[1]), abs(sums[2] - sums[1]))
@@ -174,8 +171,3 @@ def _tolerance(answer: LabelRecovery, head: HeadView, speaking: np.ndarray, nois
     noise = 0.0 if noise_std is None else abs(amplitude) * noise_std / size * float(speaking.sum()) ** 0.5
     measured = abs(amplitude) * answer.noise
     return drift + _SIGMAS * (noise + measured) + _ROUNDING
-
-
-def _softmax(logits: Array) -> Array:
-    result: Array = torch.softmax(torch.from_numpy(logits), 0).numpy()
-    return result

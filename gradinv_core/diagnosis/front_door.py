@@ -20,6 +20,7 @@ from gradinv_core.diagnosis.traces import (
     scale_invariance,
 )
 from gradinv_core.errors import ClassCountError, OptionError, RankError
+from gradinv_core.head import predicted
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
 from gradinv_core.networks import HeadView, find_head, observe_head
 
@@ -174,7 +175,7 @@ def _open_answer(
             Cause.CLIPPED, "The gradient of the bias means no label: the gradients were rescaled.", measures, traces
         )
     measures = measures | {"noise": answer.noise}
-    others = 1.0 - float(_prediction(view, answer).max())
+    others = 1.0 - float(predicted(view.weight, view.bias, answer.feature).numpy().max())
     if others < _ONE_HOT or any(isinf(end) for interval in answer.intervals for end in interval):
         return Diagnosis(
             Cause.ONE_HOT,
@@ -210,13 +211,4 @@ def _factor(view: HeadView) -> float | None:
         return None
     if answer.status is not Status.UNIQUE:
         return None
-    return gradient_factor(_prediction(view, answer), answer)
-
-
-def _prediction(view: HeadView, answer: LabelRecovery) -> Array:
-    """(C,) softmax of the logits that the answer's feature implies."""
-    logits = view.weight.double().cpu() @ answer.feature
-    if view.bias is not None:
-        logits = logits + view.bias.double().cpu()
-    probabilities: Array = torch.softmax(logits, 0).numpy()
-    return probabilities
+    return gradient_factor(predicted(view.weight, view.bias, answer.feature).numpy(), answer)
