@@ -2,6 +2,6 @@
 
 from gradinv_core.label_recovery.front_door import recover_label, recover_labels
 from gradinv_core.label_recovery.request import SOLVERS
-from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
+from gradinv_core.label_recovery.result import Candidate, Doubt, LabelRecovery, Status, Window
 
-__all__ = ["SOLVERS", "Candidate", "LabelRecovery", "Status", "Window", "recover_label", "recover_labels"]
+__all__ = ["SOLVERS", "Candidate", "Doubt", "LabelRecovery", "Status", "Window", "recover_label", "recover_labels"]

@@ -9,17 +9,14 @@ from gradinv_core.consistency import chance_of_agreement
 from gradinv_core.errors import OptionError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_recovery.result import Candidate, LabelRecovery, Status, Window
+from gradinv_core.label_recovery.result import UNIQUE_SCALE, Candidate, LabelRecovery, Status, Window
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import head_probabilities, variance_of
 
-__all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "infer_format", "report", "vanished_report", "zero_feature_report"]
+__all__ = ["UNIQUE_LABEL", "infer_format", "report", "vanished_report", "zero_feature_report"]
 
 UNIQUE_LABEL = 1e-3
 """An answer is called unique only if no label entry can be off by more than this."""
-
-UNIQUE_SCALE = 1e-2
-"""... and lambda, hence the feature, by no more than this fraction."""
 
 _CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _PRESENT = 1e-5  # a label entry below this is called zero

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 
 import torch
 
-__all__ = ["Candidate", "LabelRecovery", "Status", "Window"]
+__all__ = ["UNIQUE_SCALE", "Candidate", "Doubt", "LabelRecovery", "Status", "Window"]
+
+UNIQUE_SCALE = 1e-2
+"""lambda, hence the feature, is called known only if it can be off by no more than this fraction."""
 
 
 class Status(StrEnum):
@@ -26,6 +30,16 @@ class Window(StrEnum):
     BIAS = "bias"
     LAYER_BELOW = "layer below"
     NONE = "none"
+
+
+class Doubt(StrEnum):
+    """What the gradient itself says against having been a plain one: one sample, one step, cross-entropy, no factor."""
+
+    NONE = "none"
+    ROW_SUMS = "rows that do not add up"
+    RESCALED = "rescaled"
+    TEMPERATURE = "temperature"
+    FORMAT = "no known format"
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,10 @@ class LabelRecovery:
         evaluations: how many lambdas were evaluated.
         seconds: wall time.
         noise: norm of what is not rank one in the gradient, relative to its norm.
+        condition: what a "unique" rests on that the gradient cannot show, as the end of a sentence that begins with
+            "if"; empty where everything was tested.
+        doubt: what speaks against a plain gradient; `Doubt.NONE` where nothing does.
+        factor: of which honest gradient this one is a multiple, as far as it shows: 0.25 for a quarter of one.
     """
 
     label: torch.Tensor
@@ -82,3 +100,17 @@ class LabelRecovery:
     evaluations: int = 0
     seconds: float = 0.0
     noise: float = 0.0
+    condition: str = ""
+    doubt: Doubt = Doubt.NONE
+    factor: float = 1.0
+
+    @property
+    def feature_known(self) -> bool:
+        """Whether one narrow range of lambda is left, so that the feature is known even where the label is not.
+
+        A bias gradient fixes the feature whatever the loss, the label and the gradient's scale were.
+        """
+        if len(self.intervals) != 1:
+            return False
+        low, high = self.intervals[0]
+        return isfinite(self.scale) and high - low <= 2 * UNIQUE_SCALE * abs(self.scale)

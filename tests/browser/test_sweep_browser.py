@@ -60,7 +60,7 @@ def test_a_click_on_a_point_opens_that_attack_in_the_lab_and_back_leads_back(ope
     page.get_by_role("button", name="Start again").wait_for()
     settle(page)
     click_point(page, 4)
-    page.get_by_role("heading", name="6 The picture").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="6 The picture").wait_for()
     settle(page)
     asked = question(page)
     assert "run_sweep" not in asked

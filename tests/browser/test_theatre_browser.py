@@ -39,7 +39,7 @@ def stop(box) -> None:
 
 
 def finished(box) -> None:
-    expect(box.get_by_test_id("player-title")).to_have_text(re.compile("^Finished after"), timeout=60_000)
+    expect(box.get_by_test_id("player-title")).to_have_text(re.compile("^Finished after"))
 
 
 def curve(box, name: str) -> str:
@@ -84,7 +84,7 @@ def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_p
 def test_stop_answers_again_and_again(open_page, benchmark):
     """`make bench` says how soon, click to Start button, while the search computes beside the page."""
     page = open_page(ENDLESS)
-    page.get_by_test_id("stMetric").filter(has_text="PSNR").wait_for(timeout=60_000)  # the exact route is done
+    page.get_by_test_id("stMetric").filter(has_text="PSNR").wait_for()  # the exact route is done
     box = open_panel(page)
 
     def begin():
@@ -164,7 +164,7 @@ def test_four_labels_stand_side_by_side(open_page, width, scheme):
     page = open_page("?network=lenet_tanh&label=mixup&iterations=100&run=comparison", width=width, scheme=scheme)
     row = page.get_by_role("group", name="the same search with four labels")
     heading = page.get_by_role("heading", name=re.compile("^The recovered label"))
-    heading.wait_for(timeout=60_000)
+    heading.wait_for()
     expect(row.locator("img")).to_have_count(5)
     assert all(picture.bounding_box()["width"] > 80 for picture in row.locator("img").all())
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -177,7 +177,7 @@ def test_an_exact_picture_is_rebuilt_while_the_page_is_there_and_its_layers_are_
     # The rest of the story does not wait for the picture.
     assert page.get_by_test_id("stMetric").filter(has_text="Largest error").is_visible()
     metric = page.get_by_test_id("stMetric").filter(has_text="PSNR").first
-    metric.wait_for(timeout=60_000)
+    metric.wait_for()
     assert float(metric.get_by_test_id("stMetricValue").inner_text().split()[0]) > 80
     expect(page.get_by_role("heading", name="All 4 layers leak exactly")).to_be_visible()
     row = page.get_by_role("group", name="the client's picture and the server's")
