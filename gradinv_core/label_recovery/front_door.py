@@ -280,15 +280,14 @@ def _with_any_factor(head: ObservedHead, structure: LabelStructure, request: Req
         structure.check(head.classes, False)
     except ClassCountError:
         return None
-    if sums_up(head, structure) and closed_form.applicable(head, structure):
-        (search,) = closed_form.solve(head, structure, False, request.sigmas)
-        search = _of_allowed_sign(head, search, request)
-        if search.complete and search.modes:
-            return report_rescaled(head, search, structure, "closed_form")
-    elif sums_up(head, structure):
-        search = scan.solve(head, structure, False, request.sigmas, _allowed_signs(head, request))
-        return report_rescaled(head, search, structure, "scan") if search.modes else None
-    return None
+    if not sums_up(head, structure):
+        return None
+    if closed_form.applicable(head, structure):
+        search = _of_allowed_sign(head, closed_form.solve(head, structure, False, request.sigmas)[0], request)
+        if search.complete:
+            return report_rescaled(head, search, structure, "closed_form") if search.modes else None
+    search = scan.solve(head, structure, False, request.sigmas, _allowed_signs(head, request))
+    return report_rescaled(head, search, structure, "scan") if search.modes else None
 
 
 def _judged(head: ObservedHead, mode: Mode, request: Request, solver: str, window: Window) -> LabelRecovery:

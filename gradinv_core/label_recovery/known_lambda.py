@@ -21,6 +21,7 @@ from gradinv_core.arrays import Array
 from gradinv_core.consistency import (
     FACTOR_SIGMAS,
     SIMPLEX_SIGMAS,
+    Fit,
     amplitude_std,
     chance_of_agreement,
     fit,
@@ -112,12 +113,7 @@ class _Tried:
 def _plain(head: ObservedHead, scale: float, width: float, structure: LabelStructure | None) -> _Tried:
     """The gradient as it came."""
     result = fit(head, np.array([[scale]]), structure, True)
-    if structure is not None:  # the label may place lambda within its own range
-        nudge = float(np.clip(result.step[0, 0], -_REACH * width, _REACH * width))
-        nudged = fit(head, np.array([[scale + nudge]]), structure, True)
-        chi_square = min(float(result.chi_square[0, 0]), float(nudged.chi_square[0, 0]))
-    else:
-        chi_square = 0.0
+    chi_square = 0.0 if structure is None else _chi_square(head, scale, width, structure, result, True)
     drift = np.abs(result.slope[0, 0]) * width
     label, std = result.labels[0, 0], result.std[0, 0]
     allowed = SIMPLEX_SIGMAS * std + drift + 1e-6
@@ -140,6 +136,15 @@ def _plain(head: ObservedHead, scale: float, width: float, structure: LabelStruc
     return _Tried(verdict, chi_square, freedom)
 
 
+def _chi_square(
+    head: ObservedHead, scale: float, width: float, structure: LabelStructure, result: Fit, known_scale: bool
+) -> float:
+    """Misfit of the best lambda within the known one's own range."""
+    nudge = float(np.clip(result.step[0, 0], -_REACH * width, _REACH * width))
+    nudged = fit(head, np.array([[scale + nudge]]), structure, known_scale)
+    return min(float(result.chi_square[0, 0]), float(nudged.chi_square[0, 0]))
+
+
 def _explained(tried: _Tried) -> bool:
     """Whether noise explains what the structure leaves over."""
     if not tried.verdict.in_simplex:
@@ -158,13 +163,15 @@ def _scaled(head: ObservedHead, scale: float, width: float, structure: LabelStru
     if freedom < 1 or not (open_ or plausible_amplitude(head, scales, result.amplitude)[0, 0]):
         return None
     loss = _loss(head, scale, amplitude, structure)
-    in_simplex = open_ or result.outside[0, 0] <= SIMPLEX_SIGMAS
-    if float(result.chi_square[0, 0]) > float(good_fit_limit(freedom)) or not in_simplex:
+    label, allowed = result.labels[0, 0], SIMPLEX_SIGMAS * (result.std[0, 0] + spread * np.abs(ratios))
+    in_simplex = open_ or bool(np.all((label >= -allowed) & (label <= 1 + allowed)))
+    chi_square = _chi_square(head, scale, width, structure, result, False)
+    if chi_square > float(good_fit_limit(freedom)) or not in_simplex:
         return None
     of_size = 2 * float(np.abs(ratios).max()) * spread
     uncertainty = float((np.abs(result.slope[0, 0]) * width).max() + 2 * result.std[0, 0].max()) + of_size
     return LabelVerdict(
-        label=result.labels[0, 0],
+        label=label,
         residuals=amplitude * ratios,
         uncertainty=uncertainty,
         loss=loss,
