@@ -1,0 +1,274 @@
+"""Every lambda that explains an update of several local steps: a grid, its minima refined, and the range around each.
+
+Where the bias trained along, its own update is the sum of the residuals, so lambda is known and only judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradinv_core.arrays import Array
+from gradinv_core.consistency import SIMPLEX_SIGMAS, good_fit_limit, rounding_width
+from gradinv_core.errors import RankError
+from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_structures import LabelStructure
+from gradinv_core.updates.implied_label import implied_labels, settled_labels
+from gradinv_core.updates.judge import PathFit, fit_paths
+from gradinv_core.updates.trajectory import TrainedHead
+
+__all__ = ["PathSearch", "from_bias", "scan"]
+
+_FINEST, _PER_DECADE = 1e-4, 20  # |lambda| = least (1 + t), t from the finest on
+_STRONGEST = 100.0  # a step that moves logits by this much for a residual of one jumps to and fro
+_MINIMA = 12
+_ROUNDS = 14  # Gauss-Newton steps of each minimum
+_FLAT = 0.05  # relative width of a range from which the parabola is not trusted
+_FAR = 2.5  # times the sigmas asked for
+_HALVINGS = 40
+_MISMATCH = 1e-3  # relative difference of the two updates that rounding does not explain
+
+
+@dataclass(frozen=True)
+class PathSearch:
+    """What was found.
+
+    Attributes:
+        search: the ranges of lambda, best first.
+        best: the fit at the best lambda, one row; the least misfit where nothing is consistent.
+        scale: the lambda of that row.
+        labels: (M, C) labels of the ranges.
+    """
+
+    search: Search
+    best: PathFit
+    scale: float
+    labels: Array
+
+
+@dataclass
+class _Judge:
+    """Judges lambdas, and counts how many."""
+
+    trained: TrainedHead
+    structure: LabelStructure | None
+    settled: bool
+    evaluations: int = 0
+
+    def __call__(self, scales: Array, scale_std: float | None = None) -> tuple[PathFit, np.ndarray]:
+        """The fit at (K,) lambdas, and which of them (K,) can be followed to a label."""
+        self.evaluations += scales.size
+        start = settled_labels(self.trained, scales) if self.settled else None
+        labels, found = implied_labels(self.trained, scales, start)
+        block = max(1, 2**18 // self.trained.head.classes**2)
+        parts = [
+            fit_paths(self.trained, scales[i : i + block], labels[i : i + block], self.structure, scale_std)
+            for i in range(0, scales.size, block)
+        ]
+        fits = _joined(parts)
+        return fits, found & fits.followed
+
+    def misfit(self, fits: PathFit) -> Array:
+        """What is minimised: as in the scan of a single step."""
+        if self.structure is None:
+            return fits.outside
+        misfit: Array = fits.chi_square + np.maximum(fits.outside, 0.0) ** 2
+        return misfit
+
+    def good(self, fits: PathFit, known: np.ndarray) -> np.ndarray:
+        """Which lambdas noise explains."""
+        good: np.ndarray = known & (fits.outside <= SIMPLEX_SIGMAS)
+        return good & (fits.chi_square <= good_fit_limit(fits.freedom))
+
+
+def from_bias(trained: TrainedHead, end: Array, structure: LabelStructure | None, sigmas: float) -> PathSearch:
+    """Lambda from the bias update: ``end`` (C,) is ``B_k`` itself.
+
+    Raises:
+        RankError: weight and bias updates do not share their left factor.
+    """
+    head = trained.head
+    ratios = head.ratios[0]
+    power = float(ratios @ ratios)
+    factor = float(end @ ratios) / power
+    rest, size = float(np.linalg.norm(end - factor * ratios)), float(np.linalg.norm(end))
+    noise = float(np.linalg.norm(head.ratio_std[0])) * abs(factor)
+    if factor == 0 or rest > _MISMATCH * size + 6 * noise:
+        raise RankError(
+            "after: expected updates of the last layer's weight and bias by the same local steps, which share their "
+            f"left factor; got a bias update that differs by {rest / size if size else 1.0:.0%}. Check learning_rate, "
+            "steps, weight_decay and momentum, and that both followed the same rule."
+        )
+    scale = 1 / factor
+    spread = rest / max(len(end) - 1, 1) ** 0.5
+    factor_std = float(np.hypot(spread, noise)) / power**0.5 + 4 * float(head.rounding[0]) * abs(factor)
+    std = factor_std / factor**2
+    judge = _Judge(trained, structure, settled=False)
+    for settled in (False, True):
+        judge.settled = settled
+        fits, known = judge(np.array([scale]), std)
+        if judge.good(fits, known)[0]:
+            break
+    good = bool(judge.good(fits, known)[0])
+    width = sigmas * std
+    drift = float(np.abs(fits.slope[0]).max() * width + 2 * fits.std[0].max())
+    mode = Mode(scale, scale - width, scale + width, factor, _share(fits, 0), fits.freedom, drift)
+    search = Search((mode,) if good else (), complete=True, evaluations=judge.evaluations)
+    return PathSearch(search, fits, scale, fits.labels)
+
+
+def scan(trained: TrainedHead, structure: LabelStructure | None, sigmas: float, signs: tuple[int, ...]) -> PathSearch:
+    """Every range of lambda consistent with the update.
+
+    A lambda whose path cannot be followed counts as not consistent: there, steps are so large that the logits jump to
+    and fro, and a label whose jumps end in C given numbers has no reason to have a structure.
+
+    Args:
+        trained: the observed update.
+        structure: the label structure, or None for the simplex alone.
+        sigmas: half width of the intervals in standard deviations.
+        signs: which signs of lambda are possible.
+    """
+    for settled in (False, True):  # momentum can lead two labels to one end; the second start finds the other one
+        judge = _Judge(trained, structure, settled)
+        found = _scan(judge, _grid(trained, signs), sigmas)
+        if found.search.modes:
+            break
+    return found
+
+
+def _grid(trained: TrainedHead, signs: tuple[int, ...]) -> Array:
+    least = trained.least_scale
+    power = float((trained.head.row_gradient[0] ** 2).sum())
+    largest = max((_STRONGEST / (trained.steps.rate * power)) ** 0.5, 10 * least)
+    reach = largest / least - 1
+    count = int(_PER_DECADE * np.log10(reach / _FINEST)) + 2
+    sizes = least * (1 + np.concatenate([[0.0], np.geomspace(_FINEST, reach, count)]))
+    return np.concatenate([sign * sizes[::sign] for sign in sorted(signs)])
+
+
+def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
+    fits, known = judge(grid)
+    values = np.where(known, judge.misfit(fits), np.inf)
+    scales = grid
+    if judge.structure is not None:
+        refined = _refine(judge, grid, fits, values)
+        if refined.size:
+            more, also = judge(refined)
+            scales, order = np.unique(np.concatenate([grid, refined]), return_index=True)
+            fits, known = _joined([fits, more]).take(order), np.concatenate([known, also])[order]
+            values = np.where(known, judge.misfit(fits), np.inf)
+    good = judge.good(fits, known)
+    found = [_mode(judge, scales, fits, good, first, last, sigmas) for first, last in _runs(good, scales)]
+    found.sort(key=lambda pair: pair[0].misfit)
+    search = Search(tuple(mode for mode, _ in found), complete=True, evaluations=judge.evaluations)
+    best = found[0][1] if found else int(np.argmin(values))
+    return PathSearch(search, fits.take(np.array([best])), float(scales[best]), fits.labels[[i for _, i in found]])
+
+
+def _refine(judge: _Judge, grid: Array, fits: PathFit, values: Array) -> Array:
+    """Lambdas at the local minima of the misfit, by Gauss and Newton between the neighbouring grid points."""
+    padded = np.concatenate([[np.inf], values, [np.inf]])
+    minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
+    minima = minima[np.argsort(values[minima], kind="stable")[:_MINIMA]]
+    if not minima.size:
+        return np.empty(0)
+    low, high = grid[np.maximum(minima - 1, 0)], grid[np.minimum(minima + 1, len(grid) - 1)]
+    low = np.where(low * grid[minima] > 0, low, grid[minima])
+    high = np.where(high * grid[minima] > 0, high, grid[minima])
+    scales, here, value = grid[minima].copy(), fits.take(minima), values[minima]
+    damping = np.ones(len(minima))
+    for _ in range(_ROUNDS):
+        trial = np.clip(scales + damping * here.step, low, high)
+        moved = np.abs(trial - scales) > 1e-13 * np.abs(scales)
+        if not moved.any():
+            break
+        there, known = judge(trial)
+        trial_value = np.where(known, judge.misfit(there), np.inf)
+        better = trial_value <= value
+        joined = _joined([here, there])
+        here = joined.take(np.where(better, np.arange(len(scales)) + len(scales), np.arange(len(scales))))
+        done = value - trial_value < 1e-6
+        scales, value = np.where(better, trial, scales), np.where(better, trial_value, value)
+        damping = np.where(better, np.minimum(2 * damping, 1.0), 0.25 * damping)
+        if np.all(done & better | (damping < 1e-3)):
+            break
+    return np.asarray(scales)
+
+
+def _mode(
+    judge: _Judge, scales: Array, fits: PathFit, good: np.ndarray, first: int, last: int, sigmas: float
+) -> tuple[Mode, int]:
+    """The range within one run of good points, and the index of its best lambda."""
+    values = judge.misfit(fits)
+    best = first + int(np.argmin(values[first : last + 1]))
+    scale = float(scales[best])
+    half = sigmas * float(fits.information[best]) ** -0.5 if fits.information[best] > 0 else np.inf
+    if first == last and half < _FLAT * abs(scale):
+        half += float(rounding_width(judge.trained.head, np.array([[scale]]))[0, 0])
+        drift = float(np.abs(fits.slope[best]).max()) * half
+        low, high = scale - half, scale + half
+    else:
+        low, high = _reach(judge, scales, fits, good, best, sigmas)
+        inside = (scales >= low) & (scales <= high) & good
+        drift = float(np.abs(fits.labels[inside] - fits.labels[best]).max())
+        edges, known = judge(np.clip([low, high], scales[0], scales[-1]))
+        drift = max(drift, float(np.abs(edges.labels[known] - fits.labels[best]).max()) if known.any() else 1.0)
+    uncertainty = drift + 2 * float(fits.std[best].max())
+    return Mode(scale, low, high, 1 / scale, _share(fits, best), fits.freedom, uncertainty), best
+
+
+def _reach(
+    judge: _Judge, scales: Array, fits: PathFit, good: np.ndarray, best: int, sigmas: float
+) -> tuple[float, float]:
+    """How far the lambdas around the best one stay consistent; to infinity at the ends of the grid."""
+    ceiling = float(fits.chi_square[best]) + (_FAR * sigmas) ** 2
+    inside = good & (fits.chi_square <= ceiling)
+    ends = []
+    for side in (-1, 1):
+        index = best
+        while 0 <= index + side < len(scales) and inside[index + side] and scales[index] * scales[index + side] > 0:
+            index += side
+        neighbour = index + side
+        if not 0 <= neighbour < len(scales):
+            ends.append(side * np.inf)
+            continue
+        if scales[neighbour] * scales[index] < 0:
+            ends.append(float(scales[index]))
+            continue
+        near, far = float(scales[index]), float(scales[neighbour])
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (near + far)
+            if abs(far - near) <= 1e-9 * abs(near):
+                break
+            edge, known = judge(np.array([middle]))
+            holds = judge.good(edge, known)[0] and edge.chi_square[0] <= ceiling
+            near, far = (middle, far) if holds else (near, middle)
+        ends.append(near)
+    return ends[0], ends[1]
+
+
+def _runs(good: np.ndarray, scales: Array) -> list[tuple[int, int]]:
+    """First and last index of each unbroken run of good points of one sign."""
+    runs: list[tuple[int, int]] = []
+    for index in np.flatnonzero(good):
+        if runs and runs[-1][1] == index - 1 and scales[index - 1] * scales[index] > 0:
+            runs[-1] = (runs[-1][0], int(index))
+        else:
+            runs.append((int(index), int(index)))
+    return runs
+
+
+def _share(fits: PathFit, index: int) -> float:
+    return float(fits.chi_square[index]) / max(fits.freedom, 1)
+
+
+def _joined(parts: list[PathFit]) -> PathFit:
+    """Fits of the same update one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    names = ("labels", "std", "chi_square", "outside", "step", "information", "slope", "one_more", "followed")
+    return PathFit(
+        freedom=parts[0].freedom, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )
