@@ -20,6 +20,8 @@ __all__ = ["approximate", "path_answer"]
 
 _CHANCE = 1e-3  # as in the report of a single step
 _TOLD = 2.0  # times the limit of a good fit that one more step must cost, for the number of steps to be tested
+_OVERSHOOTS = 4.0  # logits per step and residual: twice the inverse of the largest curvature, one half
+_SWINGS = " Or the steps were so large that the logits swung to and fro, and the label that leads here was not found."
 _GOOD_SIGMAS = 3.0  # a unique answer must fit better than one that is merely possible
 
 
@@ -52,7 +54,7 @@ def path_answer(
         loss=loss,
         status=status,
         message=message,
-        intervals=[(mode.low, mode.high) for mode in search.modes] or [_open_interval(found, bias_told)],
+        intervals=[(mode.low, mode.high) for mode in search.modes] or [found.reach],
         candidates=[
             Candidate(mode.scale, to_tensor(each), loss) for mode, each in zip(search.modes, found.labels, strict=False)
         ]
@@ -86,9 +88,10 @@ def _verdict(
     if not search.modes:
         return (
             Status.AMBIGUOUS,
-            f"No label of the assumed format explains {steps} local steps of this size: their number, the learning "
-            f"rate, weight decay or momentum is another, the loss is not plain cross-entropy, or the label has another "
-            f"format.",
+            f"No label {'of the assumed format ' if structure is not None else ''}explains {steps} local steps of this "
+            f"size: their number, the learning rate, weight decay or momentum is another, "
+            f"{'' if structure is None else 'the label has another format, '}or the loss is not plain cross-entropy."
+            f"{_SWINGS if _swings(trained, found.scale) else ''}",
             "",
         )
     if structure is None and not bias_told:
@@ -114,19 +117,19 @@ def _verdict(
             f"The bias update tells lambda, and one label leads to this end in {steps} local steps.",
             f"the client took exactly {steps} plain SGD steps of this learning rate on cross-entropy",
         )
+    if fits.one_more[0] < _TOLD * float(good_fit_limit(mode.freedom)):
+        return (
+            Status.AMBIGUOUS,
+            f"One label fits, if the client took exactly {steps} local steps; the predictions are too much alike to "
+            f"show their number.",
+            "",
+        )
     surely_good = fits.freedom + _GOOD_SIGMAS * (2.0 * fits.freedom) ** 0.5
     by_chance = chance_of_agreement(trained.head.classes, loss, structure, mode.freedom) >= _CHANCE
     if fits.chi_square[0] > surely_good or by_chance or mode.freedom < 1:
         return (
             Status.AMBIGUOUS,
             f"One lambda fits the {steps} local steps, but not well enough to exclude an accident.",
-            "",
-        )
-    if fits.one_more[0] < _TOLD * float(good_fit_limit(mode.freedom)):
-        return (
-            Status.AMBIGUOUS,
-            f"One label fits, if the client took exactly {steps} local steps; the predictions are too much alike to "
-            f"show their number.",
             "",
         )
     return (
@@ -140,15 +143,16 @@ def _verdict(
     )
 
 
+def _swings(trained: TrainedHead, scale: float) -> bool:
+    """Whether a step moves the logits so far that the training may overshoot."""
+    push = float(trained.strength(np.array([scale]))[0]) / (1 - trained.steps.momentum)
+    return push > _OVERSHOOTS
+
+
 def _too_wide(low: float, high: float) -> str:
     if not np.isfinite(low) or not np.isfinite(high):
         return (
             "The prediction is one-hot to the update's precision, or the steps were so large that the logits jump to "
             "and fro: every lambda in an unbounded range explains it."
         )
-    return "The rounding of the weights leaves a range of lambda too wide to call one answer; a larger learning rate leaves less."
-
-
-def _open_interval(found: PathSearch, bias_told: bool) -> tuple[float, float]:
-    """Where no label fits: nothing is known of lambda, unless the bias told it."""
-    return (found.scale, found.scale) if bias_told else (-np.inf, np.inf)
+    return "The rounding of the weights leaves a range of lambda too wide to call one answer."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from gradinv_core.updates.trajectory import TrainedHead
 
 __all__ = ["recover_from_update"]
 
+_CONFIDENCE = 0.95
 _LOST = 8.0  # roundings of a weight; smaller changes by one step are partly rounded away
 
 
@@ -43,7 +45,7 @@ def recover_from_update(
     head: str | None = None,
     label_format: str | LabelStructure = "unknown",
     nonnegative_feature: bool = False,
-    confidence: float = 0.95,
+    confidence: float = _CONFIDENCE,
 ) -> LabelRecovery:
     """Recover label and feature of the one sample a client trained on by ``torch.optim.SGD``, from its new weights.
 
@@ -104,20 +106,27 @@ def recover_from_update(
         )
     bias_trains = bias is not None and not torch.equal(bias, new[f"{name}.bias"])
     own = {f"{name}.weight", f"{name}.bias"}
-    body_trains = any(not torch.equal(old[key], new[key]) for key in old if key not in own)
-    options = {"label_format": label_format, "nonnegative_feature": nonnegative_feature, "confidence": confidence}
-    if steps == 1 or body_trains:
+    moved = [not torch.equal(old[key], new[key]) for key in old if key not in own]
+    if steps == 1 or any(moved):
         gradients = gradient_from_update(
             old, new, learning_rate, steps=steps, weight_decay=weight_decay, momentum=momentum
         )
-        plain = label_format == "unknown" and not nonnegative_feature and confidence == 0.95 and head is None
-        if steps == 1 and plain and learning_rate is not None and body_trains and (bias is None or bias_trains):
+        plain = label_format == "unknown" and not nonnegative_feature and confidence == _CONFIDENCE and head is None
+        whole = bool(moved) and all(moved) and (bias is None or bias_trains)  # a frozen layer below is no witness
+        if steps == 1 and plain and learning_rate is not None and whole:
             return _timed(recover_from_gradients(_with_weights(model, old), gradients), started)
-        scale = "known" if learning_rate is not None else "unknown"
-        view = (weight, gradients[f"{name}.weight"], bias, gradients[f"{name}.bias"] if bias_trains else None)
-        if steps == 1:
-            return _timed(recover_label(*view, gradient_scale=scale, **options), started)
-        return _timed(_approximately(view, steps, options), started)
+        read = partial(
+            recover_label,
+            weight,
+            gradients[f"{name}.weight"],
+            bias,
+            gradients[f"{name}.bias"] if bias_trains else None,
+            label_format=label_format,
+            gradient_scale="unknown" if learning_rate is None else "known",
+            nonnegative_feature=nonnegative_feature,
+            confidence=confidence,
+        )
+        return _timed(read() if steps == 1 else _approximately(read, steps), started)
 
     # Only the head trained, and for several steps.
     total = scaled_sum(weight, new[f"{name}.weight"], plan).to(weight.dtype)
@@ -148,7 +157,8 @@ def _head_name(model: nn.Module, weights: Mapping[str, torch.Tensor], head: str 
     if f"{name}.weight" not in weights or weights[f"{name}.weight"].ndim != 2:
         fitting = [key.removesuffix(".weight") for key in weights if key.endswith(".weight") and weights[key].ndim == 2]
         raise OptionError(
-            f"head: expected the name of a fully connected layer ({', '.join(fitting) or 'none is there'}), got {name!r}."
+            f"head: expected the name of a fully connected layer ({', '.join(fitting) or 'none is there'}), "
+            f"got {name!r}."
         )
     return name
 
@@ -185,10 +195,10 @@ def _with_lost_changes(observed: ObservedHead, plan: LocalSteps, total: torch.Te
     return replace(observed, ratio_std=np.where(lost, np.maximum(observed.ratio_std, worst), observed.ratio_std))
 
 
-def _approximately(view: tuple, steps: int, options: dict) -> LabelRecovery:  # type: ignore[type-arg]
+def _approximately(read: Callable[[], LabelRecovery], steps: int) -> LabelRecovery:
     """A guess from the mean gradient of several steps of the whole network."""
     try:
-        answer = recover_label(*view, **options)
+        answer = read()
     except GradientInversionError as error:
         raise RankError(
             f"after: expected an update near to a gradient, got {steps} local steps of the whole network, which saw "

@@ -5,58 +5,80 @@ C equations in C unknowns, ``B_k(label) = c / lambda``, solved by Newton for man
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.updates.trajectory import TrainedHead, softmax
 
-__all__ = ["implied_labels", "settled_labels"]
+__all__ = ["STARTS", "implied_labels"]
 
-_FRESH = 12  # times the derivative is taken anew
+_FRESH = 16  # times the derivative is taken anew
 _CHORDS = 8  # steps with one derivative
 _EXACT = 1e-13  # of the largest possible end
 _SETTLED = 1e-9  # what counts as solved where rounding stops the descent earlier
+_BEND = 0.2  # of the way, each time
 _BLOCK_ENTRIES = 2**18
 
 
-def implied_labels(trained: TrainedHead, scales: Array, start: Array | None = None) -> tuple[Array, np.ndarray]:
+def implied_labels(trained: TrainedHead, scales: Array, start: Array) -> tuple[Array, np.ndarray]:
     """The label that each lambda implies.
 
     Args:
         trained: the observed update.
         scales: (K,) candidate values of lambda_r.
-        start: (K, C) first guess; None takes the straight path to the known end.
+        start: (K, C) first guess.
 
     Returns:
         Labels (K, C), and whether each was found (K,). They sum to 1 and may leave the simplex.
     """
-    guess = _straight_path(trained, scales) if start is None else start
     block = max(1, _BLOCK_ENTRIES // trained.head.classes**2)
     parts = [
-        _newton(trained, scales[first : first + block], guess[first : first + block])
+        _newton(trained, scales[first : first + block], start[first : first + block])
         for first in range(0, len(scales), block)
     ]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def settled_labels(trained: TrainedHead, scales: Array) -> Array:
-    """Another first guess (K, C): the training has settled, so that the last prediction is the label."""
+def settled(trained: TrainedHead, scales: Array) -> Array:
+    """First guess (K, C): the training has settled, so that the last prediction is the label."""
     steps = trained.steps
     end = trained.head.ratios[0] / scales[:, None]
     return softmax(trained.resting_logits(scales, steps.steps) - trained.strength(scales)[:, None] * end)
 
 
-def _straight_path(trained: TrainedHead, scales: Array) -> Array:
-    """Labels (K, C) as if the logits went straight from their known beginning to their known end."""
+def straight(trained: TrainedHead, scales: Array) -> Array:
+    """First guess (K, C): the logits went straight from their known beginning to their known end."""
+    return _bent(trained, scales, rounds=0)
+
+
+def bent(trained: TrainedHead, scales: Array) -> Array:
+    """First guess (K, C): a straight path, bent a few times towards the one that its own label would take."""
+    return _bent(trained, scales, rounds=4)
+
+
+STARTS: tuple[Callable[[TrainedHead, Array], Array], ...] = (settled, straight, bent)
+"""Where Newton may begin. Momentum can lead two labels to one end; then another start finds the other one."""
+
+
+def _bent(trained: TrainedHead, scales: Array, rounds: int) -> Array:
     steps = trained.steps
     end = trained.head.ratios[0] / scales[:, None]
     push = trained.strength(scales)[:, None]
-    mean = np.zeros_like(end)
-    moments = np.unique(np.linspace(0, steps.steps - 1, min(steps.steps, 32)).astype(int))
-    for step in moments:
-        way = step / steps.steps
-        mean += softmax(trained.resting_logits(scales, step) - push * way * end) / len(moments)
-    return mean - end / steps.total
+    path = [(step / steps.steps) * end for step in range(steps.steps)]
+    for again in range(rounds, -1, -1):
+        seen = [softmax(trained.resting_logits(scales, step) - push * point) for step, point in enumerate(path)]
+        mean = np.einsum("t,tkc->kc", steps.shares / steps.total, np.array(seen))
+        labels = mean - end / steps.total
+        if not again:
+            break
+        summed, velocity = np.zeros_like(end), np.zeros_like(end)
+        for step, prediction in enumerate(seen[:-1]):
+            velocity = steps.momentum * velocity + prediction - labels - steps.decay * steps.rate * summed
+            summed = summed + velocity
+            path[step + 1] = path[step + 1] + _BEND * (summed - path[step + 1])
+    return labels
 
 
 def _newton(trained: TrainedHead, scales: Array, labels: Array) -> tuple[Array, np.ndarray]:
@@ -64,7 +86,7 @@ def _newton(trained: TrainedHead, scales: Array, labels: Array) -> tuple[Array, 
     end = trained.head.ratios[0] / scales[:, None]
     limit = _EXACT * trained.steps.total
     miss = trained.ends(scales, labels) - end
-    size = np.abs(miss).max(1)
+    size = np.linalg.norm(miss, axis=1)
     active = np.flatnonzero(size > limit)
     for _ in range(_FRESH):
         if not active.size:
@@ -77,7 +99,7 @@ def _newton(trained: TrainedHead, scales: Array, labels: Array) -> tuple[Array, 
             move = np.matmul(inverse[inner], miss[chosen][:, :, None])[:, :, 0]
             trial = labels[chosen] - steps[inner, None] * move
             trial_miss = trained.ends(scales[chosen], trial) - end[chosen]
-            trial_size = np.abs(trial_miss).max(1)
+            trial_size = np.linalg.norm(trial_miss, axis=1)
             better = trial_size < size[chosen]
             quick = trial_size < 0.3 * size[chosen]
             kept = chosen[better]

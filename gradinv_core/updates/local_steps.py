@@ -65,10 +65,16 @@ class LocalSteps:
         return np.array(series)
 
     @cached_property
+    def shares(self) -> Array:
+        """(k,) share of each gradient in the update; all ones without decay and momentum."""
+        shares, share, velocity = [], 0.0, 0.0
+        for age in range(self.steps):  # the rule is the same at every step, so only a gradient's age counts
+            velocity = self.momentum * velocity + (1.0 if age == 0 else 0.0) - self.decay * self.rate * share
+            share += velocity
+            shares.append(share)
+        return np.array(shares[::-1])
+
+    @cached_property
     def total(self) -> float:
-        """Sum of the shares of all gradients; k without decay and momentum."""
-        summed, velocity = 0.0, 0.0
-        for _ in range(self.steps):
-            velocity = self.momentum * velocity + 1.0 - self.decay * self.rate * summed
-            summed += velocity
-        return summed
+        """Sum of all shares; k without decay and momentum."""
+        return float(self.shares.sum())

@@ -5,6 +5,7 @@ Where the bias trained along, its own update is the sum of the residuals, so lam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradinv_core.consistency import SIMPLEX_SIGMAS, good_fit_limit, rounding_wi
 from gradinv_core.errors import RankError
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.updates.implied_label import implied_labels, settled_labels
+from gradinv_core.updates.implied_label import STARTS, implied_labels
 from gradinv_core.updates.judge import PathFit, fit_paths
 from gradinv_core.updates.trajectory import TrainedHead
 
@@ -24,6 +25,8 @@ _FINEST, _PER_DECADE = 1e-4, 20  # |lambda| = least (1 + t), t from the finest o
 _STRONGEST = 100.0  # a step that moves logits by this much for a residual of one jumps to and fro
 _MINIMA = 12
 _ROUNDS = 14  # Gauss-Newton steps of each minimum
+_SETTLED = 1e-6  # of chi-square
+_GOLDEN, _GOLDEN_ROUNDS = (np.sqrt(5) - 1) / 2, 32
 _FLAT = 0.05  # relative width of a range from which the parabola is not trusted
 _FAR = 2.5  # times the sigmas asked for
 _HALVINGS = 40
@@ -39,12 +42,14 @@ class PathSearch:
         best: the fit at the best lambda, one row; the least misfit where nothing is consistent.
         scale: the lambda of that row.
         labels: (M, C) labels of the ranges.
+        reach: what is known of lambda even where no label fits.
     """
 
     search: Search
     best: PathFit
     scale: float
     labels: Array
+    reach: tuple[float, float] = (-np.inf, np.inf)
 
 
 @dataclass
@@ -53,14 +58,13 @@ class _Judge:
 
     trained: TrainedHead
     structure: LabelStructure | None
-    settled: bool
+    start: Callable[[TrainedHead, Array], Array] = STARTS[0]
     evaluations: int = 0
 
     def __call__(self, scales: Array, scale_std: float | None = None) -> tuple[PathFit, np.ndarray]:
         """The fit at (K,) lambdas, and which of them (K,) can be followed to a label."""
         self.evaluations += scales.size
-        start = settled_labels(self.trained, scales) if self.settled else None
-        labels, found = implied_labels(self.trained, scales, start)
+        labels, found = implied_labels(self.trained, scales, self.start(self.trained, scales))
         block = max(1, 2**18 // self.trained.head.classes**2)
         parts = [
             fit_paths(self.trained, scales[i : i + block], labels[i : i + block], self.structure, scale_std)
@@ -104,9 +108,9 @@ def from_bias(trained: TrainedHead, end: Array, structure: LabelStructure | None
     spread = rest / max(len(end) - 1, 1) ** 0.5
     factor_std = float(np.hypot(spread, noise)) / power**0.5 + 4 * float(head.rounding[0]) * abs(factor)
     std = factor_std / factor**2
-    judge = _Judge(trained, structure, settled=False)
-    for settled in (False, True):
-        judge.settled = settled
+    judge = _Judge(trained, structure)
+    for start in STARTS:
+        judge.start = start
         fits, known = judge(np.array([scale]), std)
         if judge.good(fits, known)[0]:
             break
@@ -115,7 +119,7 @@ def from_bias(trained: TrainedHead, end: Array, structure: LabelStructure | None
     drift = float(np.abs(fits.slope[0]).max() * width + 2 * fits.std[0].max())
     mode = Mode(scale, scale - width, scale + width, factor, _share(fits, 0), fits.freedom, drift)
     search = Search((mode,) if good else (), complete=True, evaluations=judge.evaluations)
-    return PathSearch(search, fits, scale, fits.labels)
+    return PathSearch(search, fits, scale, fits.labels, (scale - width, scale + width))
 
 
 def scan(trained: TrainedHead, structure: LabelStructure | None, sigmas: float, signs: tuple[int, ...]) -> PathSearch:
@@ -130,8 +134,8 @@ def scan(trained: TrainedHead, structure: LabelStructure | None, sigmas: float, 
         sigmas: half width of the intervals in standard deviations.
         signs: which signs of lambda are possible.
     """
-    for settled in (False, True):  # momentum can lead two labels to one end; the second start finds the other one
-        judge = _Judge(trained, structure, settled)
+    for start in STARTS[:2] if trained.steps.momentum == 0 else STARTS:
+        judge = _Judge(trained, structure, start)
         found = _scan(judge, _grid(trained, signs), sigmas)
         if found.search.modes:
             break
@@ -152,13 +156,12 @@ def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
     fits, known = judge(grid)
     values = np.where(known, judge.misfit(fits), np.inf)
     scales = grid
-    if judge.structure is not None:
-        refined = _refine(judge, grid, fits, values)
-        if refined.size:
-            more, also = judge(refined)
-            scales, order = np.unique(np.concatenate([grid, refined]), return_index=True)
-            fits, known = _joined([fits, more]).take(order), np.concatenate([known, also])[order]
-            values = np.where(known, judge.misfit(fits), np.inf)
+    refined = _refine(judge, grid, fits, values)
+    if refined.size:
+        more, also = judge(refined)
+        scales, order = np.unique(np.concatenate([grid, refined]), return_index=True)
+        fits, known = _joined([fits, more]).take(order), np.concatenate([known, also])[order]
+        values = np.where(known, judge.misfit(fits), np.inf)
     good = judge.good(fits, known)
     found = [_mode(judge, scales, fits, good, first, last, sigmas) for first, last in _runs(good, scales)]
     found.sort(key=lambda pair: pair[0].misfit)
@@ -168,7 +171,7 @@ def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
 
 
 def _refine(judge: _Judge, grid: Array, fits: PathFit, values: Array) -> Array:
-    """Lambdas at the local minima of the misfit, by Gauss and Newton between the neighbouring grid points."""
+    """Lambdas at the local minima of the misfit, between the neighbouring grid points."""
     padded = np.concatenate([[np.inf], values, [np.inf]])
     minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
     minima = minima[np.argsort(values[minima], kind="stable")[:_MINIMA]]
@@ -177,24 +180,43 @@ def _refine(judge: _Judge, grid: Array, fits: PathFit, values: Array) -> Array:
     low, high = grid[np.maximum(minima - 1, 0)], grid[np.minimum(minima + 1, len(grid) - 1)]
     low = np.where(low * grid[minima] > 0, low, grid[minima])
     high = np.where(high * grid[minima] > 0, high, grid[minima])
-    scales, here, value = grid[minima].copy(), fits.take(minima), values[minima]
-    damping = np.ones(len(minima))
+    if judge.structure is None:
+        return _by_golden_section(judge, low, high)
+    return _by_gauss_newton(judge, grid[minima], fits.take(minima), values[minima], low, high)
+
+
+def _by_gauss_newton(judge: _Judge, scales: Array, here: PathFit, value: Array, low: Array, high: Array) -> Array:
+    """The minima of a chi-square, which is smooth."""
+    damping = np.ones(len(scales))
+    every = np.arange(len(scales))
     for _ in range(_ROUNDS):
         trial = np.clip(scales + damping * here.step, low, high)
-        moved = np.abs(trial - scales) > 1e-13 * np.abs(scales)
-        if not moved.any():
+        if not (np.abs(trial - scales) > 1e-13 * np.abs(scales)).any():
             break
         there, known = judge(trial)
         trial_value = np.where(known, judge.misfit(there), np.inf)
         better = trial_value <= value
-        joined = _joined([here, there])
-        here = joined.take(np.where(better, np.arange(len(scales)) + len(scales), np.arange(len(scales))))
-        done = value - trial_value < 1e-6
+        here = _joined([here, there]).take(np.where(better, every + len(every), every))
+        done = value - trial_value < _SETTLED
         scales, value = np.where(better, trial, scales), np.where(better, trial_value, value)
         damping = np.where(better, np.minimum(2 * damping, 1.0), 0.25 * damping)
-        if np.all(done & better | (damping < 1e-3)):
+        if np.all((done & better) | (damping < 1e-3)):
             break
-    return np.asarray(scales)
+    return scales
+
+
+def _by_golden_section(judge: _Judge, low: Array, high: Array) -> Array:
+    """The minima of the way out of the simplex, which has kinks; a label with zeros is inside for a sliver only."""
+
+    def score(scales: Array) -> Array:
+        fits, known = judge(scales)
+        return np.where(known, judge.misfit(fits), np.inf)
+
+    for _ in range(_GOLDEN_ROUNDS):
+        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        lower = score(inner) < score(outer)
+        low, high = np.where(lower, low, inner), np.where(lower, outer, high)
+    return 0.5 * (low + high)
 
 
 def _mode(

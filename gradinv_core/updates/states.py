@@ -88,9 +88,8 @@ def read_weights(state: State, what: str) -> dict[str, torch.Tensor]:
 def _weight(value: object, what: str) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
-    if isinstance(value, np.ndarray | np.generic) and np.issubdtype(value.dtype, np.number):
-        if not np.iscomplexobj(value):
-            return torch.from_numpy(np.array(value))
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiub":
+        return torch.from_numpy(np.array(value))
     raise ShapeError(f"{what}: expected a tensor or an array of real numbers, got {type(value).__name__}.")
 
 

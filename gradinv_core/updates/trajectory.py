@@ -2,8 +2,8 @@
 
 With a frozen body every gradient is ``a_t x^T``, so the weights stay ``W_t = shrink_t W_0 - rate B_t x^T`` and the
 logits ``z_t = shrink_t W_0 x + b_t - rate s B_t``, where ``s = |x|^2``, plus 1 if the bias trains along (our
-derivation). The update tells ``B_k = c / lambda``, and ``x = lambda g`` gives ``W_0 x = lambda u`` and ``s``. One lambda
-and one label thus fix the whole path, in C numbers a step, and the label must be the one whose path ends at
+derivation). The update tells ``B_k = c / lambda``, and ``x = lambda g`` gives ``W_0 x = lambda u`` and ``s``. One
+lambda and one label thus fix the whole path, in C numbers a step, and the label must be the one whose path ends at
 ``c / lambda``.
 """
 
