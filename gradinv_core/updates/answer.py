@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradinv_core.arrays import to_tensor
+from gradinv_core.arrays import Array, to_tensor
 from gradinv_core.consistency import chance_of_agreement, good_fit_limit
 from gradinv_core.label_recovery import Candidate, Doubt, LabelRecovery, Status, Window
 from gradinv_core.label_recovery.report import UNIQUE_LABEL, infer_format
 from gradinv_core.label_recovery.result import UNIQUE_SCALE
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import variance_of
-from gradinv_core.updates.search import PathSearch
+from gradinv_core.updates.path_judge import PathSearch
 from gradinv_core.updates.trajectory import TrainedHead
 
 __all__ = ["approximate", "path_answer"]
@@ -39,8 +39,12 @@ def path_answer(
     search, fits = found.search, found.best
     mode = search.modes[0] if search.modes else None
     label = fits.labels[0]
-    end = trained.head.ratios[0] / (found.scale * trained.steps.total)
-    loss = 0.0 if structure is None else float(variance_of(label + end, end, structure, scale_free=True))
+
+    def loss_of(label: Array, scale: float) -> float:
+        mean = trained.head.ratios[0] / (scale * trained.steps.total)  # residual, over all steps
+        return 0.0 if structure is None else float(variance_of(label + mean, mean, structure, scale_free=True))
+
+    loss = loss_of(label, found.scale)
     status, message, condition = _verdict(trained, found, structure, loss, bias_told)
     window = Window.BIAS if bias_told else Window.SIMPLEX if structure is None else Window.LABEL_STRUCTURE
     unlike = search.modes == () or (structure is None and not bias_told)
@@ -56,7 +60,8 @@ def path_answer(
         message=message,
         intervals=[(mode.low, mode.high) for mode in search.modes] or [found.reach],
         candidates=[
-            Candidate(mode.scale, to_tensor(each), loss) for mode, each in zip(search.modes, found.labels, strict=False)
+            Candidate(mode.scale, to_tensor(each), loss_of(each, mode.scale))
+            for mode, each in zip(search.modes, found.labels, strict=False)
         ]
         or [Candidate(found.scale, to_tensor(label), loss)],
         window=window,

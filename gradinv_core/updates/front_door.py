@@ -21,9 +21,10 @@ from gradinv_core.label_recovery.modes import interval_sigmas
 from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.networks import find_head
 from gradinv_core.updates.answer import approximate, path_answer
+from gradinv_core.updates.bias_update import from_bias
 from gradinv_core.updates.gradient import gradient_from_update, scaled_sum
 from gradinv_core.updates.local_steps import LocalSteps
-from gradinv_core.updates.search import from_bias, scan
+from gradinv_core.updates.search import scan
 from gradinv_core.updates.states import State, read_states
 from gradinv_core.updates.trajectory import TrainedHead
 

@@ -76,7 +76,5 @@ def scaled_sum(old: torch.Tensor, new: torch.Tensor, plan: LocalSteps) -> torch.
     start, end = old.double(), new.double()
     if torch.equal(start, end):  # it did not train, so it did not decay either
         return torch.zeros_like(start)
-    if plan.decay == 0:
-        return (start - end) / plan.rate  # by itself: a product with 1 - 0 would cost nothing, but this is exact
     # W_0 - W_k first: the two are near, so their difference is exact where shrink * W_0 would be rounded.
     return (start - end) / plan.rate - ((1 - plan.shrinks[-1]) / plan.rate) * start

@@ -16,7 +16,7 @@ from gradinv_core.arrays import Array
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.updates.trajectory import TrainedHead
 
-__all__ = ["PathFit", "fit_paths"]
+__all__ = ["PathFit", "fit_paths", "joined"]
 
 _VALUE_ROUNDINGS = 1.5  # as in `consistency`: rounding errors of a softmax entry or a residual of size one,
 _LOGIT_ROUNDINGS = 4.0  # and of a logit
@@ -156,3 +156,13 @@ def _without(nuisances: Array, vectors: Array) -> tuple[Array, Array, Array]:
         for _ in range(2):  # once more for the rounding of the first time
             vectors = vectors - np.matmul(basis, np.matmul(basis.transpose(0, 2, 1), vectors))
     return vectors[:, :, 0], vectors[:, :, 1], vectors[:, :, 2]
+
+
+def joined(parts: list[PathFit]) -> PathFit:
+    """Fits of the same update one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    names = ("labels", "std", "chi_square", "outside", "step", "information", "slope", "one_more", "followed")
+    return PathFit(
+        freedom=parts[0].freedom, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )

@@ -1,25 +1,19 @@
-"""Every lambda that explains an update of several local steps: a grid, its minima refined, and the range around each.
-
-Where the bias trained along, its own update is the sum of the residuals, so lambda is known and only judged.
-"""
+"""Every lambda that explains an update of several steps: a grid, its minima refined, and the range around each."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, good_fit_limit, rounding_width
-from gradinv_core.errors import RankError
+from gradinv_core.consistency import rounding_width
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.updates.implied_label import STARTS, implied_labels
-from gradinv_core.updates.judge import PathFit, fit_paths
+from gradinv_core.updates.implied_label import STARTS
+from gradinv_core.updates.judge import PathFit, joined
+from gradinv_core.updates.path_judge import PathJudge, PathSearch, share
 from gradinv_core.updates.trajectory import TrainedHead
 
-__all__ = ["PathSearch", "from_bias", "scan"]
+__all__ = ["scan"]
 
 _FINEST, _PER_DECADE = 1e-4, 20  # |lambda| = least (1 + t), t from the finest on
 _STRONGEST = 100.0  # a step that moves logits by this much for a residual of one jumps to and fro
@@ -30,96 +24,6 @@ _GOLDEN, _GOLDEN_ROUNDS = (np.sqrt(5) - 1) / 2, 32
 _FLAT = 0.05  # relative width of a range from which the parabola is not trusted
 _FAR = 2.5  # times the sigmas asked for
 _HALVINGS = 40
-_MISMATCH = 1e-3  # relative difference of the two updates that rounding does not explain
-
-
-@dataclass(frozen=True)
-class PathSearch:
-    """What was found.
-
-    Attributes:
-        search: the ranges of lambda, best first.
-        best: the fit at the best lambda, one row; the least misfit where nothing is consistent.
-        scale: the lambda of that row.
-        labels: (M, C) labels of the ranges.
-        reach: what is known of lambda even where no label fits.
-    """
-
-    search: Search
-    best: PathFit
-    scale: float
-    labels: Array
-    reach: tuple[float, float] = (-np.inf, np.inf)
-
-
-@dataclass
-class _Judge:
-    """Judges lambdas, and counts how many."""
-
-    trained: TrainedHead
-    structure: LabelStructure | None
-    start: Callable[[TrainedHead, Array], Array] = STARTS[0]
-    evaluations: int = 0
-
-    def __call__(self, scales: Array, scale_std: float | None = None) -> tuple[PathFit, np.ndarray]:
-        """The fit at (K,) lambdas, and which of them (K,) can be followed to a label."""
-        self.evaluations += scales.size
-        labels, found = implied_labels(self.trained, scales, self.start(self.trained, scales))
-        block = max(1, 2**18 // self.trained.head.classes**2)
-        parts = [
-            fit_paths(self.trained, scales[i : i + block], labels[i : i + block], self.structure, scale_std)
-            for i in range(0, scales.size, block)
-        ]
-        fits = _joined(parts)
-        return fits, found & fits.followed
-
-    def misfit(self, fits: PathFit) -> Array:
-        """What is minimised: as in the scan of a single step."""
-        if self.structure is None:
-            return fits.outside
-        misfit: Array = fits.chi_square + np.maximum(fits.outside, 0.0) ** 2
-        return misfit
-
-    def good(self, fits: PathFit, known: np.ndarray) -> np.ndarray:
-        """Which lambdas noise explains."""
-        good: np.ndarray = known & (fits.outside <= SIMPLEX_SIGMAS)
-        return good & (fits.chi_square <= good_fit_limit(fits.freedom))
-
-
-def from_bias(trained: TrainedHead, end: Array, structure: LabelStructure | None, sigmas: float) -> PathSearch:
-    """Lambda from the bias update: ``end`` (C,) is ``B_k`` itself.
-
-    Raises:
-        RankError: weight and bias updates do not share their left factor.
-    """
-    head = trained.head
-    ratios = head.ratios[0]
-    power = float(ratios @ ratios)
-    factor = float(end @ ratios) / power
-    rest, size = float(np.linalg.norm(end - factor * ratios)), float(np.linalg.norm(end))
-    noise = float(np.linalg.norm(head.ratio_std[0])) * abs(factor)
-    if factor == 0 or rest > _MISMATCH * size + 6 * noise:
-        raise RankError(
-            "after: expected updates of the last layer's weight and bias by the same local steps, which share their "
-            f"left factor; got a bias update that differs by {rest / size if size else 1.0:.0%}. Check learning_rate, "
-            "steps, weight_decay and momentum, and that both followed the same rule."
-        )
-    scale = 1 / factor
-    spread = rest / max(len(end) - 1, 1) ** 0.5
-    factor_std = float(np.hypot(spread, noise)) / power**0.5 + 4 * float(head.rounding[0]) * abs(factor)
-    std = factor_std / factor**2
-    judge = _Judge(trained, structure)
-    for start in STARTS:
-        judge.start = start
-        fits, known = judge(np.array([scale]), std)
-        if judge.good(fits, known)[0]:
-            break
-    good = bool(judge.good(fits, known)[0])
-    width = sigmas * std
-    drift = float(np.abs(fits.slope[0]).max() * width + 2 * fits.std[0].max())
-    mode = Mode(scale, scale - width, scale + width, factor, _share(fits, 0), fits.freedom, drift)
-    search = Search((mode,) if good else (), complete=True, evaluations=judge.evaluations)
-    return PathSearch(search, fits, scale, fits.labels, (scale - width, scale + width))
 
 
 def scan(trained: TrainedHead, structure: LabelStructure | None, sigmas: float, signs: tuple[int, ...]) -> PathSearch:
@@ -135,7 +39,7 @@ def scan(trained: TrainedHead, structure: LabelStructure | None, sigmas: float, 
         signs: which signs of lambda are possible.
     """
     for start in STARTS[:2] if trained.steps.momentum == 0 else STARTS:
-        judge = _Judge(trained, structure, start)
+        judge = PathJudge(trained, structure, start)
         found = _scan(judge, _grid(trained, signs), sigmas)
         if found.search.modes:
             break
@@ -152,7 +56,7 @@ def _grid(trained: TrainedHead, signs: tuple[int, ...]) -> Array:
     return np.concatenate([sign * sizes[::sign] for sign in sorted(signs)])
 
 
-def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
+def _scan(judge: PathJudge, grid: Array, sigmas: float) -> PathSearch:
     fits, known = judge(grid)
     values = np.where(known, judge.misfit(fits), np.inf)
     scales = grid
@@ -160,7 +64,7 @@ def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
     if refined.size:
         more, also = judge(refined)
         scales, order = np.unique(np.concatenate([grid, refined]), return_index=True)
-        fits, known = _joined([fits, more]).take(order), np.concatenate([known, also])[order]
+        fits, known = joined([fits, more]).take(order), np.concatenate([known, also])[order]
         values = np.where(known, judge.misfit(fits), np.inf)
     good = judge.good(fits, known)
     found = [_mode(judge, scales, fits, good, first, last, sigmas) for first, last in _runs(good, scales)]
@@ -170,7 +74,7 @@ def _scan(judge: _Judge, grid: Array, sigmas: float) -> PathSearch:
     return PathSearch(search, fits.take(np.array([best])), float(scales[best]), fits.labels[[i for _, i in found]])
 
 
-def _refine(judge: _Judge, grid: Array, fits: PathFit, values: Array) -> Array:
+def _refine(judge: PathJudge, grid: Array, fits: PathFit, values: Array) -> Array:
     """Lambdas at the local minima of the misfit, between the neighbouring grid points."""
     padded = np.concatenate([[np.inf], values, [np.inf]])
     minima = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]) & np.isfinite(values))
@@ -185,7 +89,7 @@ def _refine(judge: _Judge, grid: Array, fits: PathFit, values: Array) -> Array:
     return _by_gauss_newton(judge, grid[minima], fits.take(minima), values[minima], low, high)
 
 
-def _by_gauss_newton(judge: _Judge, scales: Array, here: PathFit, value: Array, low: Array, high: Array) -> Array:
+def _by_gauss_newton(judge: PathJudge, scales: Array, here: PathFit, value: Array, low: Array, high: Array) -> Array:
     """The minima of a chi-square, which is smooth."""
     damping = np.ones(len(scales))
     every = np.arange(len(scales))
@@ -196,7 +100,7 @@ def _by_gauss_newton(judge: _Judge, scales: Array, here: PathFit, value: Array, 
         there, known = judge(trial)
         trial_value = np.where(known, judge.misfit(there), np.inf)
         better = trial_value <= value
-        here = _joined([here, there]).take(np.where(better, every + len(every), every))
+        here = joined([here, there]).take(np.where(better, every + len(every), every))
         done = value - trial_value < _SETTLED
         scales, value = np.where(better, trial, scales), np.where(better, trial_value, value)
         damping = np.where(better, np.minimum(2 * damping, 1.0), 0.25 * damping)
@@ -205,7 +109,7 @@ def _by_gauss_newton(judge: _Judge, scales: Array, here: PathFit, value: Array, 
     return scales
 
 
-def _by_golden_section(judge: _Judge, low: Array, high: Array) -> Array:
+def _by_golden_section(judge: PathJudge, low: Array, high: Array) -> Array:
     """The minima of the way out of the simplex, which has kinks; a label with zeros is inside for a sliver only."""
 
     def score(scales: Array) -> Array:
@@ -220,7 +124,7 @@ def _by_golden_section(judge: _Judge, low: Array, high: Array) -> Array:
 
 
 def _mode(
-    judge: _Judge, scales: Array, fits: PathFit, good: np.ndarray, first: int, last: int, sigmas: float
+    judge: PathJudge, scales: Array, fits: PathFit, good: np.ndarray, first: int, last: int, sigmas: float
 ) -> tuple[Mode, int]:
     """The range within one run of good points, and the index of its best lambda."""
     values = judge.misfit(fits)
@@ -238,11 +142,11 @@ def _mode(
         edges, known = judge(np.clip([low, high], scales[0], scales[-1]))
         drift = max(drift, float(np.abs(edges.labels[known] - fits.labels[best]).max()) if known.any() else 1.0)
     uncertainty = drift + 2 * float(fits.std[best].max())
-    return Mode(scale, low, high, 1 / scale, _share(fits, best), fits.freedom, uncertainty), best
+    return Mode(scale, low, high, 1 / scale, share(fits, best), fits.freedom, uncertainty), best
 
 
 def _reach(
-    judge: _Judge, scales: Array, fits: PathFit, good: np.ndarray, best: int, sigmas: float
+    judge: PathJudge, scales: Array, fits: PathFit, good: np.ndarray, best: int, sigmas: float
 ) -> tuple[float, float]:
     """How far the lambdas around the best one stay consistent; to infinity at the ends of the grid."""
     ceiling = float(fits.chi_square[best]) + (_FAR * sigmas) ** 2
@@ -280,17 +184,3 @@ def _runs(good: np.ndarray, scales: Array) -> list[tuple[int, int]]:
         else:
             runs.append((int(index), int(index)))
     return runs
-
-
-def _share(fits: PathFit, index: int) -> float:
-    return float(fits.chi_square[index]) / max(fits.freedom, 1)
-
-
-def _joined(parts: list[PathFit]) -> PathFit:
-    """Fits of the same update one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    names = ("labels", "std", "chi_square", "outside", "step", "information", "slope", "one_more", "followed")
-    return PathFit(
-        freedom=parts[0].freedom, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    )
