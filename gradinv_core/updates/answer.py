@@ -26,7 +26,7 @@ _GOOD_SIGMAS = 3.0  # a unique answer must fit better than one that is merely po
 
 
 def path_answer(
-    trained: TrainedHead, found: PathSearch, structure: LabelStructure | None, bias_told: bool
+    trained: TrainedHead, found: PathSearch, structure: LabelStructure | None, bias_told: bool, clean: bool
 ) -> LabelRecovery:
     """The public answer.
 
@@ -35,6 +35,7 @@ def path_answer(
         found: what the search found.
         structure: the label structure it used, None for the simplex alone.
         bias_told: whether lambda came from the bias.
+        clean: whether the update is of rank one to the rounding of its weights.
     """
     search, fits = found.search, found.best
     mode = search.modes[0] if search.modes else None
@@ -45,7 +46,11 @@ def path_answer(
         return 0.0 if structure is None else float(variance_of(label + mean, mean, structure, scale_free=True))
 
     loss = loss_of(label, found.scale)
-    status, message, condition = _verdict(trained, found, structure, loss, bias_told)
+    candidates = [
+        Candidate(mode.scale, to_tensor(each), loss_of(each, mode.scale))
+        for mode, each in zip(search.modes, found.labels, strict=False)
+    ]
+    status, message, condition = _verdict(trained, found, structure, loss, bias_told, clean)
     window = Window.BIAS if bias_told else Window.SIMPLEX if structure is None else Window.LABEL_STRUCTURE
     unlike = search.modes == () or (structure is None and not bias_told)
     uncertainty = mode.uncertainty if mode is not None else UNIQUE_LABEL
@@ -59,11 +64,7 @@ def path_answer(
         status=status,
         message=message,
         intervals=[(mode.low, mode.high) for mode in search.modes] or [found.reach],
-        candidates=[
-            Candidate(mode.scale, to_tensor(each), loss_of(each, mode.scale))
-            for mode, each in zip(search.modes, found.labels, strict=False)
-        ]
-        or [Candidate(found.scale, to_tensor(label), loss)],
+        candidates=candidates or [Candidate(found.scale, to_tensor(label), loss)],
         window=window,
         solver="bias" if bias_told else "scan",
         evaluations=search.evaluations,
@@ -86,7 +87,12 @@ def approximate(answer: LabelRecovery, steps: int) -> LabelRecovery:
 
 
 def _verdict(
-    trained: TrainedHead, found: PathSearch, structure: LabelStructure | None, loss: float, bias_told: bool
+    trained: TrainedHead,
+    found: PathSearch,
+    structure: LabelStructure | None,
+    loss: float,
+    bias_told: bool,
+    clean: bool,
 ) -> tuple[Status, str, str]:
     """Status, sentence and condition."""
     steps, search, fits = trained.steps.steps, found.search, found.best
@@ -116,6 +122,13 @@ def _verdict(
     narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale) and mode.uncertainty <= UNIQUE_LABEL
     if not narrow:
         return Status.AMBIGUOUS, _too_wide(mode.low, mode.high), ""
+    if not clean:
+        return (
+            Status.AMBIGUOUS,
+            f"{trained.head.residual[0]:.0e} of the update is outside rank one, more than the rounding of the weights "
+            f"leaves: a weight decay that was not told, added noise, or a second sample. The label is approximate.",
+            "",
+        )
     if structure is None:
         return (
             Status.UNIQUE,

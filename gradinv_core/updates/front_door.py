@@ -31,6 +31,7 @@ from gradinv_core.updates.trajectory import TrainedHead
 __all__ = ["recover_from_update"]
 
 _CONFIDENCE = 0.95
+_CLEAN = 4.0  # times the rounding of the weights, which grow a little in training
 _LOST = 8.0  # roundings of a weight; smaller changes by one step are partly rounded away
 
 
@@ -140,7 +141,8 @@ def recover_from_update(
         found = from_bias(trained, end, structure, sigmas)
     else:
         found = scan(trained, structure, sigmas, _signs(observed, nonnegative_feature))
-    return _timed(path_answer(trained, found, structure, bias_trains), started)
+    clean = float(observed.residual[0]) <= _CLEAN * _rounding_share(weight, total, plan)
+    return _timed(path_answer(trained, found, structure, bias_trains, clean), started)
 
 
 def _plan(learning_rate: float | None, steps: int, weight_decay: float, momentum: float) -> LocalSteps:
@@ -178,6 +180,13 @@ def _signs(observed: ObservedHead, nonnegative_feature: bool) -> tuple[int, ...]
     if not nonnegative_feature:
         return (-1, 1)
     return (1,) if observed.row_gradient[0].sum() > 0 else (-1,)
+
+
+def _rounding_share(weight: torch.Tensor, total: torch.Tensor, plan: LocalSteps) -> float:
+    """The most that rounding the weights at every step can leave outside rank one, relative to the whole."""
+    unit = torch.finfo(weight.dtype).eps / 2
+    per_step = unit * float(weight.double().norm()) / plan.rate
+    return plan.steps * per_step / float(total.double().norm()) + unit
 
 
 def _with_lost_changes(observed: ObservedHead, plan: LocalSteps, total: torch.Tensor) -> ObservedHead:

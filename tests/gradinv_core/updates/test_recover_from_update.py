@@ -73,6 +73,15 @@ def test_the_wrong_rate_or_decay_fits_no_label(client):
         assert answer.status == "ambiguous"
 
 
+@pytest.mark.parametrize("gain", [0.3, 1.0])
+def test_a_decay_that_was_not_told_shows_outside_rank_one(client, gain):
+    trained = client(5, 0.1, bias=True, gain=gain, weight_decay=1e-3)
+    answer = recover_from_update(trained.before, trained.after, 0.1, steps=5)
+    assert answer.status == "ambiguous"
+    assert "outside rank one, more than the rounding of the weights leaves" in answer.message
+    assert trained.error(answer.label) < 1e-2
+
+
 def test_another_loss_fits_no_label(client):
     def focal(logits, label):
         probabilities = torch.softmax(logits, 1)
