@@ -9,7 +9,7 @@ import torch
 
 __all__ = ["FAMILIES", "FEATURES", "KINDS", "Head", "Label", "draw_head", "draw_label", "one_hot", "smooth"]
 
-FAMILIES = ("spread", "default")
+FAMILIES = ("spread", "default", "sharp")
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 FEATURES = 64
 _DIM = 0.3  # of the default family's features: logits then spread by about 0.1, as over a pooled, untrained network
@@ -20,7 +20,8 @@ class Head:
     """A last layer and the feature that one sample put into it.
 
     Attributes:
-        family: "spread" (logits of spread 1) or "default" (as `torch.nn.Linear` starts: logits nearly equal).
+        family: "spread" (logits of spread 1), "default" (as `torch.nn.Linear` starts: logits nearly equal) or "sharp"
+            (spread 5, as after training).
         weight: (C, d) float32.
         bias: (C,) float32, or None.
         feature: (d,) float32, non-negative.
@@ -109,8 +110,8 @@ def _draw_layer(
     if family == "default":
         bound = len(feature) ** -0.5
         return _float32(rng.uniform(-bound, bound, shape)), _float32(rng.uniform(-bound, bound, classes))
-    spread = float(feature.norm())
-    return _float32(rng.standard_normal(shape) / spread), _float32(0.1 * rng.standard_normal(classes))
+    gain = (5.0 if family == "sharp" else 1.0) / float(feature.norm())
+    return _float32(gain * rng.standard_normal(shape)), _float32(0.1 * rng.standard_normal(classes))
 
 
 def _float32(values: np.ndarray) -> torch.Tensor:

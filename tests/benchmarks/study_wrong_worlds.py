@@ -20,10 +20,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawn_heads import FAMILIES, KINDS, draw_head, draw_label
+from played_step import Played
 from world_verdicts import CLOSE, Outcome, Told, Verdict, judge, judge_told
-from wrong_worlds import WORLDS, Played, play
+from wrong_worlds import WORLDS, play
 
 CLASSES = (2, 3, 10, 100)
+STUDIED = ("spread", "default")  # families, unless others are named
 HEADS = ("biased", "withheld", "free")
 SEEDS = 20
 TESTABLE = 5  # classes from which scale and loss show in the gradient
@@ -81,8 +83,11 @@ def print_outcomes(title: str, verdicts: dict[Case, Verdict], columns: list[str]
     rows = list(dict.fromkeys(case.world for case in verdicts))
     if len(rows) > 1:
         rows.append("all")
-    texts = {key: " ".join(f"{counts[o]}{o}" for o in Outcome if counts[o]) for key, counts in cells.items()}
-    print_table(title, rows, columns, texts)
+    print_table(title, rows, columns, {key: counts_text(counts) for key, counts in cells.items()})
+
+
+def counts_text(counts: Counter[Outcome]) -> str:
+    return " ".join(f"{counts[outcome]}{outcome}" for outcome in Outcome if counts[outcome])
 
 
 def print_told(told: dict[Case, Told], columns: list[str]) -> None:
@@ -135,7 +140,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", nargs="*", help="parts of world names; all of them by default")
     parser.add_argument("--classes", type=int, nargs="+", default=CLASSES)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=STUDIED)
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS)
     parser.add_argument("--kinds", nargs="+", choices=(*KINDS, "dirichlet"), default=KINDS)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="one label kind each, in turn")

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from wrong_worlds import Played
+from played_step import Played
 
 import gradinv_core
 from gradinv_core import recover_label
@@ -36,9 +36,15 @@ class Outcome(StrEnum):
 
 
 class Verdict(NamedTuple):
+    """An outcome, the largest error of a label entry, and what was said."""
+
     outcome: Outcome
     error: float
     words: str
+
+    @property
+    def unique(self) -> bool:
+        return self.outcome in (Outcome.RIGHT, Outcome.RIGHT_IF, Outcome.WRONG, Outcome.WRONG_IF)
 
 
 class Told(NamedTuple):

@@ -7,67 +7,20 @@ and, where there is one, the option that would tell the server the truth. Nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from drawn_heads import Head, Label, draw_head, one_hot, smooth
+from played_step import Played, Update, gradients, multiplied, named, under
 from torch.nn import functional
-from wrong_losses import LOSSES, LabelLoss, cross_entropy, temperature_cross_entropy
+from wrong_losses import LOSSES, cross_entropy, temperature_cross_entropy
 
-__all__ = ["WORLDS", "Played", "Update", "play"]
-
-
-@dataclass(frozen=True)
-class Update:
-    """What a federated client sends: the layer before and after its local steps of plain gradient descent.
-
-    Attributes:
-        before: "weight" (C, d) and, where there is one, "bias" (C,).
-        after: the same names.
-        learning_rate: of every step.
-        steps: how many.
-        weight_decay: of the optimiser.
-    """
-
-    before: dict[str, torch.Tensor]
-    after: dict[str, torch.Tensor]
-    learning_rate: float
-    steps: int = 1
-    weight_decay: float = 0.0
+__all__ = ["WORLDS", "play"]
 
 
-@dataclass(frozen=True)
-class Played:
-    """One client's step in one world.
-
-    Attributes:
-        weight: (C, d) as the server holds it.
-        weight_grad: as received; the same shape.
-        bias: (C,) or None.
-        bias_grad: (C,) or None.
-        label: (C,) float64, the truth. Never shown to the server.
-        options: keywords of the label recovery that tell the truth; empty if there are none.
-        update: the layer before and after, where that is how the truth is told.
-    """
-
-    weight: torch.Tensor
-    weight_grad: torch.Tensor
-    bias: torch.Tensor | None
-    bias_grad: torch.Tensor | None
-    label: torch.Tensor
-    options: dict[str, Any] = field(default_factory=dict)
-    update: Update | None = None
-
-    def withheld(self) -> Played:
-        """The same step where the client keeps its bias gradient to itself."""
-        update = self.update
-        if update is not None:
-            update = replace(update, after={"weight": update.after["weight"]})
-        return replace(self, bias_grad=None, update=update)
-
+_RATES = (1e-3, 0.05, 0.3)  # of local steps: hardly moving, usual, and until the label is learned
 
 World = Callable[[Head, Label, np.random.Generator], Played]
 
@@ -77,21 +30,6 @@ def play(name: str, head: Head, label: Label, rng: np.random.Generator) -> Playe
     return WORLDS[name](head, label, rng)
 
 
-def gradients(head: Head, loss: Callable[[torch.Tensor], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Gradients of weight and bias under a loss of the (1, C) logits, in the head's own arithmetic."""
-    weight = head.weight.clone().requires_grad_()
-    bias = None if head.bias is None else head.bias.clone().requires_grad_()
-    value = loss(functional.linear(head.feature[None], weight, bias))
-    parts = torch.autograd.grad(value, [weight] if bias is None else [weight, bias])
-    return parts[0], parts[1] if bias is not None else None
-
-
-def under(loss: LabelLoss, head: Head, label: Label, _rng: np.random.Generator, **options: Any) -> Played:
-    """One honest step under some loss of logits and label."""
-    weight_grad, bias_grad = gradients(head, lambda logits: loss(logits, label.values[None].to(logits.dtype)))
-    return Played(head.weight, weight_grad, head.bias, bias_grad, label.values, options)
-
-
 def times(factor: float, head: Head, label: Label, rng: np.random.Generator) -> Played:
     """The gradient of cross-entropy, multiplied. A negative factor is what the difference of two checkpoints shows."""
     honest = under(cross_entropy, head, label, rng)
@@ -99,30 +37,29 @@ def times(factor: float, head: Head, label: Label, rng: np.random.Generator) -> 
     if factor > 0:
         options = {"gradient_scale": "unknown"}
         return replace(honest, weight_grad=weight_grad, bias_grad=bias_grad, options=options)
-    before = layer(head)
-    sent = {"weight": weight_grad} | ({} if bias_grad is None else {"bias": bias_grad})
+    before, sent = named(head.weight, head.bias), named(weight_grad, bias_grad)
     after = {name: before[name] + sent[name] for name in before}
     return replace(honest, weight_grad=weight_grad, bias_grad=bias_grad, update=Update(before, after, -factor))
 
 
 def weight_decay(strength: float, head: Head, label: Label, rng: np.random.Generator) -> Played:
     """The decay of the optimiser left inside the gradient."""
-    honest, before, rate = under(cross_entropy, head, label, rng), layer(head), 0.1
-    sent = {"weight": honest.weight_grad} | ({} if honest.bias_grad is None else {"bias": honest.bias_grad})
+    honest, rate = under(cross_entropy, head, label, rng), 0.1
+    before, sent = named(head.weight, head.bias), named(honest.weight_grad, honest.bias_grad)
     decayed = {name: sent[name] + strength * before[name] for name in before}
     after = {name: before[name] - rate * decayed[name] for name in before}
     update = Update(before, after, rate, weight_decay=strength)
     return replace(honest, weight_grad=decayed["weight"], bias_grad=decayed.get("bias"), update=update)
 
 
-def local_steps(steps: int, head: Head, label: Label, _rng: np.random.Generator) -> Played:
+def local_steps(steps: int, head: Head, label: Label, rng: np.random.Generator) -> Played:
     """Several steps of the head alone, over a frozen body, sent as their mean gradient."""
-    rate, now = 0.05, head
+    rate, now = float(rng.choice(_RATES)), head
     for _ in range(steps):
         weight_grad, bias_grad = gradients(now, lambda z: cross_entropy(z, label.values[None].to(z.dtype)))
         bias = None if now.bias is None or bias_grad is None else now.bias - rate * bias_grad
         now = replace(now, weight=now.weight - rate * weight_grad, bias=bias)
-    before, after = layer(head), layer(now)
+    before, after = named(head.weight, head.bias), named(now.weight, now.bias)
     mean = {name: (before[name] - after[name]) / (rate * steps) for name in before}
     update = Update(before, after, rate, steps)
     return Played(head.weight, mean["weight"], head.bias, mean.get("bias"), label.values, update=update)
@@ -246,14 +183,6 @@ def one_logit(head: Head, label: Label, _rng: np.random.Generator) -> Played:
     return Played(single.weight, weight_grad, single.bias, bias_grad, label.values)
 
 
-def layer(head: Head) -> dict[str, torch.Tensor]:
-    return {"weight": head.weight} | ({} if head.bias is None else {"bias": head.bias})
-
-
-def multiplied(values: torch.Tensor | None, factor: float) -> torch.Tensor | None:
-    return None if values is None else factor * values
-
-
 WORLDS: dict[str, World] = {
     "honest": partial(under, cross_entropy),
     **{name: partial(under, loss) for name, loss in LOSSES.items()},
@@ -265,8 +194,7 @@ WORLDS: dict[str, World] = {
     "amp_65536": partial(times, 65536.0),
     "sign_flipped": partial(times, -1.0),
     "update_rate_0.1": partial(times, -0.1),
-    "steps_5": partial(local_steps, 5),
-    "steps_20": partial(local_steps, 20),
+    **{f"steps_{steps}": partial(local_steps, steps) for steps in (2, 5, 20, 100)},
     "temperature_2": partial(under, partial(temperature_cross_entropy, 2.0), temperature=2.0),
     "temperature_4": partial(under, partial(temperature_cross_entropy, 4.0), temperature=4.0),
     "temperature_4_bare": partial(
