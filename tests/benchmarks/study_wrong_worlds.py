@@ -94,9 +94,11 @@ def print_told(told: dict[Case, Told], columns: list[str]) -> None:
     cells: dict[tuple[str, str], list[tuple[Case, Told]]] = defaultdict(list)
     for case, answer in told.items():
         cells[case.world, case.column].append((case, answer))
+        if answer.there:
+            cells["all that are there", case.column].append((case, answer))
     texts = {key: told_text(answers) for key, answers in cells.items()}
     title = f"told the truth: within {CLOSE:g} of the unique | of all with {TESTABLE} classes or more"
-    print_table(title, list(dict.fromkeys(case.world for case in told)), columns, texts)
+    print_table(title, [*dict.fromkeys(case.world for case in told), "all that are there"], columns, texts)
 
 
 def told_text(answers: list[tuple[Case, Told]]) -> str:
