@@ -37,6 +37,17 @@ def test_never_sure_and_wrong(world):
         assert allowed or verdict.outcome not in (Outcome.WRONG, Outcome.WRONG_IF, Outcome.CRASHED), (case, verdict)
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_without_a_format_a_sure_answer_says_what_it_rests_on(world):
+    """Any probability vector would do then, so that only the row sums and the simplex can contradict."""
+    for classes, family, seed in product(SLICE, STUDIED, range(3)):
+        if classes == 2 or world != "one_logit":
+            case = Case(world, classes, family, "biased", seed, "dirichlet")
+            verdict = judge(set_up(case), label_format="any")
+            assert verdict.outcome not in (Outcome.WRONG, Outcome.CRASHED), (case, verdict)
+            assert world != "honest" or verdict.outcome in (Outcome.RIGHT, Outcome.RIGHT_IF)
+
+
 @pytest.mark.parametrize("world", ["honest", "alike_2_same"])
 @pytest.mark.parametrize("head", HEADS)
 def test_right_gradients_lose_nothing(world, head):
