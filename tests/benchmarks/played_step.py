@@ -59,8 +59,9 @@ class Played:
     def withheld(self) -> Played:
         """The same step where the client keeps its bias gradient to itself."""
         update = self.update
-        if update is not None:
-            update = replace(update, after={"weight": update.after["weight"]})
+        if update is not None:  # one step needs nothing of the bias; the path of several does
+            before, after = {"weight": self.weight}, {"weight": update.after["weight"]}
+            update = replace(update, before=before, after=after) if update.steps == 1 else None
         return replace(self, bias_grad=None, update=update)
 
 

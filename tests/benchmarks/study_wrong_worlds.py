@@ -138,6 +138,12 @@ def print_examples(verdicts: dict[Case, Verdict], outcomes: str, count: int) -> 
             print(f"{outcome} {' '.join(map(str, case))}: off by {verdict.error:.3g}; {verdict.words}")
 
 
+def print_told_misses(told: dict[Case, Told], count: int) -> None:
+    misses = [(case, t) for case, t in told.items() if t.there and t.unique and t.error > CLOSE]
+    for case, answer in misses[:count]:
+        print(f"told {' '.join(map(str, case))}: unique, off by {answer.error:.3g}; {answer.words}")
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", nargs="*", help="parts of world names; all of them by default")
@@ -146,7 +152,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS)
     parser.add_argument("--kinds", nargs="+", choices=(*KINDS, "dirichlet"), default=KINDS)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="one label kind each, in turn")
-    parser.add_argument("--show", type=int, default=0, help="how many examples to show of each outcome in --of")
+    parser.add_argument(
+        "--show", type=int, default=0, help="how many examples to show of each outcome in --of, and of misses when told"
+    )
     parser.add_argument("--of", default="W!", help="letters of the outcomes to show examples of")
     parser.add_argument("--untold", action="store_true", help="leave out the options that tell the truth")
     return parser.parse_args()
@@ -174,6 +182,7 @@ def main() -> None:
         print_told(told, columns)
     print_totals(verdicts)
     print_examples(verdicts, options.of, options.show)
+    print_told_misses(told, options.show)
     print(f"\n{len(verdicts)} cases in {time.process_time() - started:.0f} s of processor time")
 
 

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from played_step import Played
+from played_step import Played, Update
+from torch import nn
 
-import gradinv_core
 from gradinv_core import recover_label
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import LabelRecovery
@@ -82,11 +82,11 @@ def judge_told(played: Played) -> Told | None:
     if not played.options and played.update is None:
         return None
     try:
-        answer = tell_update(played) if played.update is not None else tell_options(played)
+        answer = tell_update(played, played.update) if played.update is not None else tell_options(played)
     except GradientInversionError as error:
         return Told(True, False, np.inf, f"{type(error).__name__}: {error}")
-    except (AttributeError, TypeError) as error:
-        absent = "unexpected keyword" in str(error) or "has no attribute" in str(error)
+    except (ImportError, TypeError) as error:
+        absent = isinstance(error, ImportError) or "unexpected keyword" in str(error)
         return Told(not absent, False, np.inf, f"{type(error).__name__}: {error}")
     return Told(True, answer.status == "unique", label_error(answer, played), answer.message)
 
@@ -95,19 +95,18 @@ def tell_options(played: Played) -> LabelRecovery:
     return recover_label(played.weight, played.weight_grad, played.bias, played.bias_grad, **played.options)
 
 
-def tell_update(played: Played) -> LabelRecovery:
+def tell_update(played: Played, update: Update) -> LabelRecovery:
     """Hand over the layer before and after, with the optimiser's settings."""
-    update = played.update
-    if update is None:
-        raise ValueError("update: expected one, got None.")
-    if update.steps > 1:
-        return gradinv_core.recover_from_update(
-            update.before, update.after, update.learning_rate, steps=update.steps, weight_decay=update.weight_decay
-        )
-    sent = gradinv_core.gradient_from_update(
-        update.before, update.after, update.learning_rate, weight_decay=update.weight_decay
-    )
-    return recover_label(played.weight, sent["weight"], played.bias, sent.get("bias"))
+    from gradinv_core.updates import gradient_from_update, recover_from_update
+
+    settings: dict[str, Any] = {"steps": update.steps, "weight_decay": update.weight_decay}
+    if update.steps == 1:
+        sent = gradient_from_update(update.before, update.after, update.learning_rate, **settings)
+        return recover_label(played.weight, sent["weight"], played.bias, sent.get("bias"))
+    classes, features = played.weight.shape
+    network = nn.Sequential(nn.Linear(features, classes, bias=played.bias is not None))
+    before, after = ({f"0.{name}": v for name, v in state.items()} for state in (update.before, update.after))
+    return recover_from_update(network, after, update.learning_rate, before=before, **settings)
 
 
 def label_error(answer: LabelRecovery, played: Played) -> float:

@@ -144,4 +144,5 @@ def test_a_withheld_bias_gradient_is_withheld_everywhere(client):
     assert played.bias is not None
     assert played.bias_grad is None
     assert played.update is not None
-    assert "bias" not in played.update.after
+    assert list(played.update.before) == list(played.update.after) == ["weight"]
+    assert play("steps_5", head, label, np.random.default_rng(0)).withheld().update is None
