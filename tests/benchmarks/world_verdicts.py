@@ -65,8 +65,11 @@ def judge(played: Played, **options: Any) -> Verdict:
     except Exception as error:  # a crash is a finding, not an end
         return Verdict(Outcome.CRASHED, np.inf, f"{type(error).__name__}: {error}")
     error = label_error(answer, played)
-    condition = f" If {answer.condition}." if answer.condition else ""
-    return Verdict(outcome_of(answer, error), error, f"[{answer.doubt}] {answer.message}{condition}")
+    return Verdict(outcome_of(answer, error), error, f"[{answer.doubt}] {words_of(answer)}")
+
+
+def words_of(answer: LabelRecovery) -> str:
+    return f"{answer.message} If {answer.condition}." if answer.condition else answer.message
 
 
 def outcome_of(answer: LabelRecovery, error: float) -> Outcome:
@@ -88,7 +91,7 @@ def judge_told(played: Played) -> Told | None:
     except (ImportError, TypeError) as error:
         absent = isinstance(error, ImportError) or "unexpected keyword" in str(error)
         return Told(not absent, False, np.inf, f"{type(error).__name__}: {error}")
-    return Told(True, answer.status == "unique", label_error(answer, played), answer.message)
+    return Told(True, answer.status == "unique", label_error(answer, played), words_of(answer))
 
 
 def tell_options(played: Played) -> LabelRecovery:
