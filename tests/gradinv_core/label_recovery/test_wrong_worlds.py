@@ -14,8 +14,9 @@ from wrong_worlds import WORLDS, play
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 SLICE = {2: 2, 3: 2, 10: 1}  # seeds by number of classes; `make study` takes twenty, and a hundred classes too
-TOLD = [name for name in WORLDS if name.startswith(("class_weights", "acc", "amp", "temperature", "heads_two"))]
-UPDATES = [name for name in WORLDS if name.startswith(("sign", "update", "decay", "steps"))]
+QUICK = [name for name in WORLDS if name != "steps_100"]
+TOLD = [name for name in QUICK if name.startswith(("class_weights", "acc", "amp", "temperature", "heads_two"))]
+UPDATES = [name for name in QUICK if name.startswith(("sign", "update", "decay", "steps"))]
 
 
 def slice_of(world: str) -> list[Case]:
@@ -28,7 +29,7 @@ def slice_of(world: str) -> list[Case]:
     ]
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", QUICK)
 def test_never_sure_and_wrong(world):
     """Nor a crash; below five classes, scale and loss cannot be tested, and the condition has to say so."""
     for case in slice_of(world):
@@ -37,7 +38,7 @@ def test_never_sure_and_wrong(world):
         assert allowed or verdict.outcome not in (Outcome.WRONG, Outcome.WRONG_IF, Outcome.CRASHED), (case, verdict)
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", QUICK)
 def test_without_a_format_a_sure_answer_says_what_it_rests_on(world):
     """Any probability vector would do then, so that only the row sums and the simplex can contradict."""
     for classes, family, seed in product(SLICE, STUDIED, range(3)):
@@ -59,18 +60,19 @@ def test_right_gradients_lose_nothing(world, head):
 
 @pytest.mark.parametrize("world", TOLD)
 def test_told_of_loss_and_scale_the_label_is_right(world):
-    check_told(world, seeds=3)
+    check_told(world, ("biased", "free"), seeds=2)
 
 
 @pytest.mark.parametrize("world", UPDATES)
 def test_told_of_the_update_the_label_is_right(world):
-    check_told(world, seeds=3)
+    slow = world.startswith("steps")  # the search along a path without a bias gradient: seconds
+    check_told(world, ("biased",) if slow else ("biased", "free"), seeds=2)
 
 
-def check_told(world: str, seeds: int) -> None:
+def check_told(world: str, heads: tuple[str, ...], seeds: int) -> None:
     """Whatever is called unique is right, and something is."""
     unique = 0
-    for seed, family, head in product(range(seeds), STUDIED, ("biased", "free")):
+    for seed, family, head in product(range(seeds), STUDIED, heads):
         case = Case(world, 10, family, head, seed, kind_of(seed, KINDS))
         told = judge_told(set_up(case))
         assert told is not None
