@@ -5,14 +5,16 @@ again. The widgets' values live in the session under `widget_key`, `search_key` 
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.own_photo import PHOTO_LOST
 from dashboard.search_state import SearchSettings, search_from_query, search_to_query
-from dashboard.state import VERSION, Scenario, from_query, to_query
+from dashboard.session import session_photo
+from dashboard.state import OWN_CLASS, VERSION, Scenario, from_query, to_query
 from dashboard.sweep_state import SweepSettings, sweep_from_query, sweep_to_query
 
 __all__ = [
@@ -139,8 +141,11 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
         scenario, sentences = from_query(query, stages)
         search, of_search = search_from_query(query)
         sweep, of_sweep = sweep_from_query(query)
-        shown = scenario, search, sweep
         st.session_state[_SENTENCES] = sentences + of_search + of_sweep
+        if scenario.own_photo and session_photo() is None:
+            scenario = replace(scenario, own_photo=False, target=OWN_CLASS)  # the class was the photo's
+            st.session_state[_SENTENCES].append(PHOTO_LOST)
+        shown = scenario, search, sweep
     # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
     _fill(*shown)
     if not started:  # a visitor who moves on before the page is drawn takes the scenario along
