@@ -27,7 +27,8 @@ pages = [
     st.Page("app_pages/protection.py", title="What protects", icon=":material/shield:"),
 ]
 page = st.navigation(pages, position="top")
-history_keeper()
-page.run()
+with st.container(gap=None):  # the keeper draws nothing, and must not leave a gap
+    history_keeper()
+    page.run()
 
 freeze_imports()

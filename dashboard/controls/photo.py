@@ -115,9 +115,9 @@ def _ask_for_class(names: tuple[str, ...]) -> None:
         "What does it show?",
         (OWN_CLASS, *range(len(names))),
         key=widget_key("target"),
-        format_func=lambda target: NEUTRAL_NAME if target == OWN_CLASS else names[target],
-        help=f"The class it is trained as. “{NEUTRAL_NAME.capitalize()}” names none: it takes the place of one of the "
-        "dataset's classes, under that name.",
+        format_func=lambda target: f"left open: “{NEUTRAL_NAME}”" if target == OWN_CLASS else names[target],
+        help=f"The class it is trained as. Left open, it takes the place of one of the dataset's classes, which is then "
+        f"called “{NEUTRAL_NAME}” everywhere on the page.",
     )
 
 

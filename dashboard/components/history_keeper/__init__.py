@@ -8,7 +8,6 @@ from dashboard.components.assets import read_parts
 
 __all__ = ["history_keeper"]
 
-_KEY = "history-keeper"
 _mount = st.components.v2.component(
     "history_keeper", html="<i hidden></i>", js=read_parts(Path(__file__).parent, "history_keeper.js")
 )
@@ -16,6 +15,4 @@ _mount = st.components.v2.component(
 
 def history_keeper() -> None:
     """Put it on the page, before anything that may change the address."""
-    # Out of the flow: an element without content would still leave a gap.
-    st.html(f"<style>.st-key-{_KEY} {{ position: absolute; }}</style>")
-    _mount(key=_KEY)
+    _mount(key="history keeper")
