@@ -116,8 +116,8 @@ def _ask_for_class(names: tuple[str, ...]) -> None:
         (OWN_CLASS, *range(len(names))),
         key=widget_key("target"),
         format_func=lambda target: f"left open: “{NEUTRAL_NAME}”" if target == OWN_CLASS else names[target],
-        help=f"The class it is trained as. Left open, it takes the place of one of the dataset's classes, which is then "
-        f"called “{NEUTRAL_NAME}” everywhere on the page.",
+        help=f"The class it is trained as. Left open, the photo takes the place of one of the dataset's classes, which "
+        f"is then called “{NEUTRAL_NAME}” everywhere on the page.",
     )
 
 
