@@ -40,7 +40,9 @@ def softening(page):
 
 
 def choose(page, name: str, option: str) -> None:
-    page.get_by_role("combobox", name=name).click()
+    box = page.get_by_role("combobox", name=name)
+    box.evaluate("box => box.scrollIntoView({ block: 'center' })")  # a list that is scrolled closes
+    box.click()
     page.get_by_role("option", name=option, exact=True).click()
 
 
