@@ -69,7 +69,7 @@ def show(view: LabView, stage: cache.Stage, job: int, recovery: ImageRecovery) -
             number("Within the error bars", percent(_share_within(recovery, true)), _WITHIN)
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
     strip.show_layers(view, stage.network, recovery)
-    frames, curves = cache.film(job, view.dark, lambda: _film(view, stage, recovery))
+    frames, curves = cache.film(job, view.dark, lambda: _film(view, stage, recovery), private=view.scenario.own_photo)
     if len(frames) > 1:
         frame_player(
             frames,
