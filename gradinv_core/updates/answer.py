@@ -22,6 +22,7 @@ _CHANCE = 1e-3  # as in the report of a single step
 _TOLD = 2.0  # times the limit of a good fit that one more step must cost, for the number of steps to be tested
 _OVERSHOOTS = 4.0  # logits per step and residual: twice the inverse of the largest curvature, one half
 _SWINGS = " Or the steps were so large that the logits swung to and fro, and the label that leads here was not found."
+_ONE_TO_ONE = 2.0  # up to here no step overshoots in any direction, so that other labels lead to other ends
 _GOOD_SIGMAS = 3.0  # a unique answer must fit better than one that is merely possible
 
 
@@ -129,6 +130,13 @@ def _verdict(
             f"leaves: a weight decay that was not told, added noise, or a second sample. The label is approximate.",
             "",
         )
+    if structure is None and _push(trained, found.scale) > _ONE_TO_ONE:
+        return (
+            Status.AMBIGUOUS,
+            f"The bias update tells lambda, and with it the feature; but steps this large may lead from several labels "
+            f"to one end after {steps} of them, and nothing else is known of the label.",
+            "",
+        )
     if structure is None:
         return (
             Status.UNIQUE,
@@ -163,8 +171,12 @@ def _verdict(
 
 def _swings(trained: TrainedHead, scale: float) -> bool:
     """Whether a step moves the logits so far that the training may overshoot."""
-    push = float(trained.strength(np.array([scale]))[0]) / (1 - trained.steps.momentum)
-    return push > _OVERSHOOTS
+    return _push(trained, scale) > _OVERSHOOTS
+
+
+def _push(trained: TrainedHead, scale: float) -> float:
+    """How far one step moves the logits per unit of residual: the learning rate times the feature's squared length."""
+    return float(trained.strength(np.array([scale]))[0]) / (1 - trained.steps.momentum)
 
 
 def _too_wide(low: float, high: float) -> str:

@@ -65,6 +65,7 @@ def test_public_attacks_take_only_what_a_server_holds():
     held = {"weight", "weight_grad", "weight_grads", "bias", "bias_grad", "bias_grads", "model", "gradients"}
     chosen = {"label_format", "solver", "gradient_scale", "noise_std", "nonnegative_feature", "confidence", "seed"}
     recovered = {"label", "feature"}  # reconstruct_image may be handed what recover_label returned
+    chosen |= {"temperature", "class_weights"}  # of the loss, as announced
     chosen |= {"input_shape", "method", "on_step", "stop", "start", "options", "scales", "scale_free"}
     for attack in (recover_label, recover_labels, recover_from_gradients, variance_loss):
         assert set(inspect.signature(attack).parameters) <= held | chosen

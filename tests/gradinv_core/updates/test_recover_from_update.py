@@ -102,6 +102,15 @@ def test_few_classes_are_unique_under_a_named_condition(client, classes):
     assert trained.error(answer.label) < 1e-5
 
 
+def test_few_classes_and_steps_that_overshoot_leave_the_label_open(client):
+    """The logits jump past their goal, and other labels lead to the same end."""
+    trained = client(5, 0.5, classes=3, bias=True, kind="hard")
+    answer = recover_from_update(trained.before, trained.after, 0.5, steps=5)
+    assert answer.status == "ambiguous"
+    assert "steps this large may lead from several labels to one end" in answer.message
+    assert answer.feature_known
+
+
 def test_few_classes_without_a_bias_and_any_label_leave_a_range(client):
     few = client(5, 0.05, classes=3, kind="mixup")
     answer = recover_from_update(few.before, few.after, 0.05, steps=5)
