@@ -14,7 +14,6 @@ line; for a ReLU it is one in 1 / lambda. Only where the layer is positively hom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +21,13 @@ import torch
 from torch import nn
 
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery.layer_evidence import LayerEvidence, is_clean, layer_evidence
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import report
-from gradinv_core.networks import observe_head
+from gradinv_core.networks import find_head, observe_head
 
 __all__ = ["layer_below", "recover_from_gradients"]
 
@@ -43,7 +43,12 @@ _SIGMAS = 1.96
 
 
 def layer_below(
-    model: nn.Module, gradients: Mapping[str, torch.Tensor], *, noise_std: float | None = None, sigmas: float = _SIGMAS
+    model: nn.Module,
+    gradients: GradientsLike,
+    *,
+    noise_std: float | None = None,
+    sigmas: float = _SIGMAS,
+    head: str | None = None,
 ) -> tuple[Mode, ...] | None:
     """Every lambda that explains the gradient of the layer below the head, whatever label it means.
 
@@ -54,6 +59,7 @@ def layer_below(
         gradients: as in `recover_from_gradients`.
         noise_std: standard deviation of noise added to each gradient entry, if known; it is measured too.
         sigmas: half width of the ranges in standard deviations.
+        head: as in `recover_from_gradients`.
 
     Returns:
         One mode for every lambda, best first; none if the layer's gradient fits nowhere although the head's is clean
@@ -62,21 +68,22 @@ def layer_below(
     Raises:
         As `recover_from_gradients`.
     """
-    view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
-    if head.vanished[0]:
+    sent, name = read_gradients(model, gradients), find_head(model, head)
+    view = observe_head(model, sent, head=name)
+    observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
+    if observed.vanished[0]:
         return None
-    evidence = layer_evidence(model, gradients, head, view.weight_grad, noise_std)
+    evidence = layer_evidence(model, sent, observed, view.weight_grad, noise_std, name)
     if evidence is None:
         return None
     found = _roots(evidence, sigmas)
     if found.modes:
         return tuple(found.modes)
-    clean = is_clean(head, view.weight_grad, noise_std)
+    clean = is_clean(observed, view.weight_grad, noise_std)
     return () if clean and not found.blind and evidence.reached_by(_STARTS[-1]) else None
 
 
-def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> LabelRecovery:
+def recover_from_gradients(model: nn.Module, gradients: GradientsLike, *, head: str | None = None) -> LabelRecovery:
     """Recover label and feature from the gradients of the whole network.
 
     The head is asked first. Where it leaves more than a sliver of lambda, as for one-hot predictions and for labels
@@ -85,32 +92,34 @@ def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tenso
     Args:
         model: the network, with the weights the client used. The layer below the head is found where it stands in the
             same ``nn.Sequential``.
-        gradients: ``{parameter name: gradient}`` of one sample.
+        gradients: of one sample, anything that `read_gradients` takes.
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
 
     Returns:
         As `recover_label`; with ``window`` "layer below" where that layer decided.
 
     Raises:
-        OptionError: the network has no linear layer, or a gradient is missing.
+        OptionError: the network has no linear layer, several that may be the last, or its gradient is missing.
         ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
     """
-    view = observe_head(model, gradients)
+    sent, name = read_gradients(model, gradients), find_head(model, head)
+    view = observe_head(model, sent, head=name)
     answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     sure = answer.status is Status.UNIQUE
     if answer.status is Status.VANISHED or (sure and _width(answer) < _SHARP):
         return answer
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
-    evidence = layer_evidence(model, gradients, head, view.weight_grad)
+    observed = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    evidence = layer_evidence(model, sent, observed, view.weight_grad, last_layer=name)
     if evidence is None:
         return answer
     found = _roots(evidence, _SIGMAS)
-    modes = [mode for mode in found.modes if _is_label(head, mode)]
+    modes = [mode for mode in found.modes if _is_label(observed, mode)]
     if sure:  # then the layer below may sharpen what the head knows, and nothing else
         modes = [mode for mode in modes if abs(mode.scale / answer.scale - 1) < 2 * _width(answer)]
     if not modes or (sure and (len(modes) > 1 or modes[0].high - modes[0].low > _width(answer) * abs(answer.scale))):
         return answer
     search = Search(tuple(modes), complete=True, evaluations=answer.evaluations + found.evaluations)
-    return report(head, search, None, "layer_below", Window.LAYER_BELOW)
+    return report(observed, search, None, "layer_below", Window.LAYER_BELOW)
 
 
 def _width(answer: LabelRecovery) -> float:
