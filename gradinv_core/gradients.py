@@ -142,23 +142,24 @@ def _as_tensor(value: object, name: str) -> torch.Tensor:
     return tensor if tensor.is_floating_point() else tensor.double()
 
 
-def gradient_entry(gradients: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+def gradient_entry(gradients: Mapping[str, torch.Tensor], name: str, shape: torch.Size) -> torch.Tensor:
     """The gradient of the parameter of this name, looked at as closely as a computation needs it.
 
     Args:
         gradients: as from `read_gradients`.
         name: of the parameter.
+        shape: of the parameter.
 
     Raises:
         OptionError: it is missing.
-        NonFiniteError: NaN or infinity inside.
+        ShapeError, NonFiniteError: it is of another shape, or not finite.
     """
     if name not in gradients:
         raise OptionError(
             f"gradients: expected an entry {name}, got {', '.join(gradients) or 'none'}; "
             f"send the gradient of every parameter under its name in the network."
         )
-    gradient = gradients[name]
+    gradient = _as_gradient(gradients[name], name, shape)
     # The sum is finite where every entry is, and costs no mask as large as the gradient; it may overflow.
     if not torch.isfinite(gradient.sum()) and not torch.isfinite(gradient).all():
         raise NonFiniteError(f"gradient {name}: expected finite numbers, got NaN or infinity.")

@@ -57,7 +57,7 @@ def apply_defences(
         raise OptionError(
             "gradients: expected at least one entry, got none; capture a training step's gradient before defending it."
         )
-    sent = {name: gradient_entry(read, name).clone() for name in read}
+    sent = {name: gradient_entry(read, name, gradient.shape).clone() for name, gradient in read.items()}
     last = find_head(model, head) if head is not None or any(defence.needs_head for defence in chosen) else None
     biased = last is not None and model.get_submodule(last).bias is not None
     context = DefenceContext(

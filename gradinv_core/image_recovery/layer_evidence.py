@@ -167,11 +167,11 @@ def _of_layer(
     row_gradient = torch.from_numpy(head.row_gradient[0])
     pull = torch.from_numpy(head.weight.T @ head.ratios[0])
     if module.bias is not None and f"{name}.bias" in gradients:
-        observed = gradient_entry(gradients, f"{name}.bias").double().cpu()
+        observed = gradient_entry(gradients, f"{name}.bias", module.bias.shape).double().cpu()
         if row_gradient.numel() % observed.numel() == 0 and bool(observed.any()):
             return LayerEvidence(activation, row_gradient, pull, observed, True, noise_std, rounding)
     if isinstance(module, nn.Linear) and f"{name}.weight" in gradients:
-        gradient = gradient_entry(gradients, f"{name}.weight").double().cpu()
+        gradient = gradient_entry(gradients, f"{name}.weight", module.weight.shape).double().cpu()
         if row_gradient.numel() != gradient.shape[0] or not bool(gradient.any()):
             return None
         below = observe_heads(torch.zeros_like(gradient), gradient[None])

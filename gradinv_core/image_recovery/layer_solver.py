@@ -89,7 +89,7 @@ def solve_layer(
         return _linear(link, layer, arriving, gradients)
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"expected a layer with weights, got {type(layer).__name__}")
-    gradient = gradient_entry(gradients, f"{link.name}.weight")
+    gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
@@ -172,7 +172,7 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
 
 
 def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
-    gradient = gradient_entry(gradients, f"{link.name}.weight")
+    gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
     value, std, misfit = previous_input(gradient, arriving.delta)
     weight = layer.weight.detach().double().cpu()
     delta = weight.T @ arriving.delta

@@ -54,7 +54,10 @@ def observe_gradient(model: nn.Module, gradients: Mapping[str, torch.Tensor]) ->
             "gradients: expected at least one entry, got none; there is nothing to search with, so pass those of a "
             "training step."
         )
-    parts = [gradient_entry(gradients, name).to(parameter).reshape(-1) for name, parameter in parameters.items()]
+    parts = [
+        gradient_entry(gradients, name, parameter.shape).to(parameter).reshape(-1)
+        for name, parameter in parameters.items()
+    ]
     flat = torch.cat(parts)
     peak = float(flat.abs().max())
     if peak == 0:
