@@ -41,6 +41,8 @@ def find_head(model: nn.Module, head: str | None = None) -> str:
     Raises:
         OptionError: the model has no ``nn.Linear`` with a name, ``head`` names none, or several may be the last.
     """
+    if isinstance(head, str) and head and _is_linear(model, head):
+        return head
     layers = {name: module for name, module in model.named_modules() if name and isinstance(module, nn.Linear)}
     if not layers:
         raise OptionError(
@@ -67,10 +69,15 @@ def find_head(model: nn.Module, head: str | None = None) -> str:
     return candidates[0]
 
 
+def _is_linear(model: nn.Module, name: str) -> bool:
+    try:
+        return isinstance(model.get_submodule(name), nn.Linear)
+    except AttributeError:
+        return False
+
+
 def _named(head: str, layers: list[str]) -> str:
-    """The linear layer of this name."""
-    if head in layers:
-        return head
+    """The linear layer that has this name but for the words of wrappers."""
     same = [name for name in layers if isinstance(head, str) and plain_name(name) == plain_name(head)]
     if len(same) == 1:
         return same[0]

@@ -21,7 +21,16 @@ from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head_search import find_head
 from gradinv_core.torchvision_access import import_torchvision
 
-__all__ = ["INITIALISATIONS", "NETWORKS", "HeadView", "NetworkSpec", "build_network", "find_head", "observe_head"]
+__all__ = [
+    "INITIALISATIONS",
+    "NETWORKS",
+    "HeadView",
+    "NetworkSpec",
+    "build_network",
+    "find_head",
+    "observe_head",
+    "view_head",
+]
 
 INITIALISATIONS = ("pytorch", "uniform")
 _LARGEST_CLASS_COUNT = 100_000
@@ -216,8 +225,15 @@ def observe_head(model: nn.Module, gradients: GradientsLike, *, head: str | None
         OptionError: no head, several that may be it, or its weight gradient is missing.
         OptionError, ShapeError: as `read_gradients`.
     """
-    sent = read_gradients(model, gradients)
-    name = find_head(model, head)
+    return view_head(model, read_gradients(model, gradients), find_head(model, head))
+
+
+def view_head(model: nn.Module, sent: Mapping[str, torch.Tensor], name: str) -> HeadView:
+    """`observe_head` for gradients that `read_gradients` has read, and a head that `find_head` has found.
+
+    Raises:
+        OptionError: the head's weight gradient is missing.
+    """
     weight_grad = sent.get(f"{name}.weight")
     if weight_grad is None:
         raise OptionError(

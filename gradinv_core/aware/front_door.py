@@ -18,7 +18,7 @@ from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import LabelRecovery
 from gradinv_core.label_structures import LabelStructure, label_structure
-from gradinv_core.networks import observe_head
+from gradinv_core.networks import view_head
 
 __all__ = ["recover_defended"]
 
@@ -61,7 +61,7 @@ def recover_defended(
             f"gradients: expected an entry {name} for the last layer, got none, because the last layer was withheld; "
             f"without it there is no label recovery."
         )
-    view = observe_head(model, sent, head=last)
+    view = view_head(model, sent, last)
     as_array(view.weight_grad, "weight_grad", "classes features")
     announced = read_announced(sent, chosen, name)
     # Checked here, because not every way below asks for it, and a mistake deserves its sentence on all of them.

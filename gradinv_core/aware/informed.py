@@ -20,7 +20,7 @@ from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import predicted
 from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import LabelRecovery, Status
-from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["InformedAnswer", "attack_defended"]
 
@@ -63,7 +63,7 @@ def attack_defended(
     chosen = check_defences(defences)
     sent, last = read_gradients(model, gradients), find_head(model, head)
     recovery = recover_defended(model, sent, chosen, head=last)
-    view = observe_head(model, sent, head=last)
+    view = view_head(model, sent, last)
     if not chosen:
         return InformedAnswer(recovery, sent, view, None, hidden=False)
     announced = read_announced(sent, chosen, f"{last}.weight")
@@ -75,7 +75,7 @@ def attack_defended(
     hidden = found.status is not Status.UNIQUE and (not announced.scale_known or bool(evidence.silent.any()))
     if found.status is Status.UNIQUE and bool(found.feature.any()):
         honest |= _filled(view, last, honest, found)
-        return InformedAnswer(found, honest, observe_head(model, honest, head=last), noise_std, hidden)
+        return InformedAnswer(found, honest, view_head(model, honest, last), noise_std, hidden)
     return InformedAnswer(found, honest, evidence.head, noise_std, hidden)
 
 

@@ -24,7 +24,7 @@ from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import predicted
 from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
-from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["diagnose"]
 
@@ -60,7 +60,7 @@ def diagnose(model: nn.Module, gradients: GradientsLike, *, head: str | None = N
     name = f"{last}.weight"
     if name not in sent:
         return Diagnosis(Cause.WITHHELD, f"The gradients hold no entry {name}: the last layer was not sent.")
-    view = observe_head(model, sent, head=last)
+    view = view_head(model, sent, last)
     gradient = view.weight_grad.double().cpu().numpy()
     if not gradient.any():
         return Diagnosis(

@@ -18,7 +18,7 @@ from gradinv_core.image_recovery.layer_solver import DENSE_LIMIT
 from gradinv_core.image_recovery.peel import peel
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak, OnStep, Step, Stop
 from gradinv_core.label_recovery import LabelRecovery
-from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["check_sent", "peel_image"]
 
@@ -61,7 +61,7 @@ def peel_image(
     shape = check_shape(input_shape)
     links = network_chain(model, shape)
     _check_chain(links, gradients, head)
-    view = observe_head(model, gradients, head=links[-1].name)
+    view = view_head(model, gradients, links[-1].name)
     belief, residual, noise_std = _feature_belief(view, answer, label, feature)
     peeled = peel(links, gradients, belief, residual, noise_std, on_step, stop)
     last = peeled.steps[-1]

@@ -27,7 +27,7 @@ from gradinv_core.image_recovery.layer_evidence import LayerEvidence, is_clean, 
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import report
-from gradinv_core.networks import find_head, observe_head
+from gradinv_core.networks import find_head, view_head
 
 __all__ = ["layer_below", "recover_from_gradients"]
 
@@ -69,7 +69,7 @@ def layer_below(
         As `recover_from_gradients`.
     """
     sent, name = read_gradients(model, gradients), find_head(model, head)
-    view = observe_head(model, sent, head=name)
+    view = view_head(model, sent, name)
     observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
     if observed.vanished[0]:
         return None
@@ -103,7 +103,7 @@ def recover_from_gradients(model: nn.Module, gradients: GradientsLike, *, head: 
         ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
     """
     sent, name = read_gradients(model, gradients), find_head(model, head)
-    view = observe_head(model, sent, head=name)
+    view = view_head(model, sent, name)
     answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     sure = answer.status is Status.UNIQUE
     if answer.status is Status.VANISHED or (sure and _width(answer) < _SHARP):

@@ -20,7 +20,7 @@ from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import Status, Window, recover_label
 from gradinv_core.label_recovery.request import GRADIENT_SCALES
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.networks import observe_head
+from gradinv_core.networks import view_head
 from gradinv_core.windows.look_through import look_through
 from gradinv_core.windows.verdict import FourWindows, WindowsStatus, judge
 from gradinv_core.windows.views import Observation
@@ -69,7 +69,7 @@ def four_windows(
     if not is_number(confidence) or not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}; 0.95 is usual.")
     sent, last = read_gradients(model, gradients), find_head(model, head)
-    view = observe_head(model, sent, head=last)
+    view = view_head(model, sent, last)
     observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
     each = 1 - (1 - confidence) / len(_WINDOWS)
     seen = Observation(model, sent, view, observed, label_format, gradient_scale, noise_std, each, last)
