@@ -22,7 +22,8 @@ ATTACKS = sorted(
         *(ROOT / "windows").glob("*.py"),
         *(ROOT / "aware").glob("*.py"),
         *(ROOT / "updates").glob("*.py"),
-        *(ROOT / name for name in ("arrays.py", "gradient_entries.py", "head.py", "landscape.py")),
+        *(ROOT / name for name in ("arrays.py", "gradients.py", "gradient_names.py", "head.py", "head_search.py")),
+        *(ROOT / name for name in ("landscape.py", "twin.py", "wrappers.py")),
         *(ROOT / name for name in ("consistency.py", "label_structures.py")),
     ]
 )
@@ -67,6 +68,7 @@ def test_public_attacks_take_only_what_a_server_holds():
     recovered = {"label", "feature"}  # reconstruct_image may be handed what recover_label returned
     chosen |= {"temperature", "class_weights"}  # of the loss, as announced
     chosen |= {"input_shape", "method", "on_step", "stop", "start", "options", "scales", "scale_free"}
+    chosen |= {"head"}  # the name of a layer of the public network
     for attack in (recover_label, recover_labels, recover_from_gradients, variance_loss):
         assert set(inspect.signature(attack).parameters) <= held | chosen
     for attack in (diagnose, four_windows, recover_defended, attack_defended):
