@@ -80,7 +80,7 @@ def recover_from_update(
         steps: number of local steps, all on the same sample.
         weight_decay: as in ``torch.optim.SGD``; of every parameter that trains.
         momentum: as in ``torch.optim.SGD``, without dampening or Nesterov.
-        head: name of the last layer, such as "fc"; None takes the last ``nn.Linear``.
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
         label_format: as in `recover_label`.
         nonnegative_feature: as in `recover_label`.
         confidence: as in `recover_label`.
@@ -113,10 +113,10 @@ def recover_from_update(
         gradients = gradient_from_update(
             old, new, learning_rate, steps=steps, weight_decay=weight_decay, momentum=momentum
         )
-        plain = label_format == "unknown" and not nonnegative_feature and confidence == _CONFIDENCE and head is None
+        plain = label_format == "unknown" and not nonnegative_feature and confidence == _CONFIDENCE
         whole = bool(moved) and all(moved) and (bias is None or bias_trains)  # a frozen layer below is no witness
         if steps == 1 and plain and learning_rate is not None and whole:
-            return _timed(recover_from_gradients(_with_weights(model, old), gradients), started)
+            return _timed(recover_from_gradients(_with_weights(model, old), gradients, head=name), started)
         read = partial(
             recover_label,
             weight,
@@ -156,12 +156,11 @@ def _plan(learning_rate: float | None, steps: int, weight_decay: float, momentum
 
 
 def _head_name(model: nn.Module, weights: Mapping[str, torch.Tensor], head: str | None) -> str:
-    name = find_head(model) if head is None else head
-    if f"{name}.weight" not in weights or weights[f"{name}.weight"].ndim != 2:
-        fitting = [key.removesuffix(".weight") for key in weights if key.endswith(".weight") and weights[key].ndim == 2]
+    name = find_head(model, head)
+    if f"{name}.weight" not in weights:
         raise OptionError(
-            f"head: expected the name of a fully connected layer ({', '.join(fitting) or 'none is there'}), "
-            f"got {name!r}."
+            f"before: expected the weights of the last layer under {name}.weight, got {', '.join(weights) or 'none'}; "
+            f"send the states under the network's names."
         )
     return name
 
