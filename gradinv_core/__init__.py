@@ -1,6 +1,7 @@
 """How much one training gradient gives away: its soft label, its last-layer feature, its image."""
 
 from gradinv_core.client import capture_gradients
+from gradinv_core.gradients import read_gradients
 from gradinv_core.image_recovery import ImageRecovery, reconstruct_image, recover_from_gradients
 from gradinv_core.label_recovery import LabelRecovery, recover_label, recover_labels
 from gradinv_core.labels import hard_label, mixup_label, smooth_label
@@ -14,6 +15,7 @@ __all__ = [
     "gradient_from_update",
     "hard_label",
     "mixup_label",
+    "read_gradients",
     "reconstruct_image",
     "recover_from_gradients",
     "recover_from_update",

@@ -101,7 +101,10 @@ def _recover(options: argparse.Namespace) -> int:
     weights = () if options.class_weights is None else (options.class_weights,)
     tensors = _read(options, *weights)
     answer = recover_label(
-        **{part: tensors[part] for part in _PARTS if part in tensors},
+        tensors["weight"],
+        tensors["weight_grad"],
+        tensors.get("bias"),
+        tensors.get("bias_grad"),
         solver=options.solver,
         label_format=options.label_format,
         gradient_scale=options.gradient_scale,
@@ -127,9 +130,7 @@ def _diagnose(options: argparse.Namespace) -> int:
         layer.weight.copy_(weight)
         if bias is not None:
             layer.bias.copy_(bias)
-    sent = {
-        f"0.{part.removesuffix('_grad')}": tensors[part] for part in ("weight_grad", "bias_grad") if part in tensors
-    }
+    sent = {f"0.{part}": tensors[f"{part}_grad"] for part in ("weight", "bias") if f"{part}_grad" in tensors}
     found = diagnose(nn.Sequential(layer), sent)
     sys.stdout.write(diagnosis_json(found) if options.json else diagnosis_text(found))
     return 0

@@ -187,7 +187,7 @@ def test_lost_changes_are_not_taken_for_gradients(client):
             {"body": True},
             {"head": "1"},
             OptionError,
-            r"head: expected the name of a fully connected layer \(0, 2\), got '1'",
+            r"head: expected the name of a linear layer \(0, 2\), got '1'",
         ),
         ({}, {"confidence": 1.0}, OptionError, "confidence: expected a number between 0 and 1"),
         ({}, {"label_format": "soft"}, OptionError, "label_format: expected one of hard"),
