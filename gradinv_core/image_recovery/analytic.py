@@ -16,9 +16,11 @@ from gradinv_core.image_recovery.chain import check_shape, network_chain
 from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.layer_solver import DENSE_LIMIT
 from gradinv_core.image_recovery.peel import peel
+from gradinv_core.image_recovery.picture_map import picture_map
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak, OnStep, Step, Stop
 from gradinv_core.label_recovery import LabelRecovery
 from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["peel_image"]
 
@@ -38,6 +40,7 @@ def peel_image(
     feature: ArrayLike | None = None,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
+    space: PixelSpace | None = None,
 ) -> ImageRecovery:
     """Recover the image by linear algebra.
 
@@ -50,6 +53,7 @@ def peel_image(
         feature: (d,) last-layer feature, likewise.
         on_step: called with each `Step`.
         stop: asked between layers.
+        space: which values the picture's pixels may have, and how the network sees them; None for [0, 1].
 
     Raises:
         NoExactRouteError: the network is no chain of known layers, or no gradient reaches a layer.
@@ -59,11 +63,12 @@ def peel_image(
     links = network_chain(model, shape)
     view = observe_head(model, gradients)
     belief, residual, noise_std = _feature_belief(view, answer, label, feature)
-    peeled = peel(links, gradients, belief, residual, noise_std, on_step, stop)
+    space = space or PixelSpace()
+    peeled = peel(links, gradients, belief, residual, noise_std, on_step, stop, picture_map(links, shape, space))
     last = peeled.steps[-1]
     reached = not peeled.stopped
     return ImageRecovery(
-        image=last.value.reshape(shape) if reached else torch.full(shape, 0.5, dtype=torch.float64),
+        image=last.value.reshape(shape) if reached else space.from_unit(torch.full(shape, 0.5, dtype=torch.float64)),
         method="analytic",
         reason=_reason(peeled.layers) if reached else _STOPPED,
         steps=(*peeled.steps[:-1], _as_image(last, shape)) if reached else peeled.steps,

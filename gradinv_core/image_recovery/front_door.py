@@ -18,6 +18,7 @@ from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.pixels import PerChannel, PixelSpace, pixel_space
 
 __all__ = ["METHODS", "reconstruct_image"]
 
@@ -37,6 +38,9 @@ def reconstruct_image(
     on_step: OnStep | None = None,
     stop: Stop | None = None,
     seed: int | None = None,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    pixel_range: Sequence[float] | None = None,
     **options: Any,
 ) -> ImageRecovery:
     """Rebuild the client's image from one gradient.
@@ -50,10 +54,15 @@ def reconstruct_image(
         label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
             alone; the analytic route wants the feature with it.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
-        start: (channels, height, width) image that gradient matching starts from; None starts from noise.
+        start: (channels, height, width) picture that gradient matching starts from; None starts from noise.
         on_step: called with each `Step` as soon as it is known.
         stop: asked between steps; True ends the work, and the best so far is returned.
         seed: of the noise that gradient matching starts from; the analytic route draws nothing.
+        mean: per channel; with ``std`` the client fed its network ``(picture - mean) / std``, and every picture and
+            standard deviation that is returned is that of the picture itself, in [0, 1].
+        std: per channel, above 0.
+        pixel_range: (low, high) of the pixels that the client fed its network; what is returned lies in that range
+            too. [0, 1] without any of the three.
         options: of gradient matching, the fields of `MatchingOptions`.
 
     Returns:
@@ -62,7 +71,8 @@ def reconstruct_image(
     Raises:
         NoExactRouteError: the method is "analytic" and no such route is known for this network, or the gradient
             vanished.
-        OptionError: unknown method or option, or only one of label and feature was given to the analytic route.
+        OptionError: unknown method or option, only one of label and feature was given to the analytic route, or
+            ``mean``, ``std`` and ``pixel_range`` do not fit each other or the image.
         ShapeError, NonFiniteError, RankError, LabelError: the gradients do not fit the network or one sample.
     """
     started = time.perf_counter()
@@ -71,19 +81,20 @@ def reconstruct_image(
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
-    check_shape(input_shape)
+    space = pixel_space(mean, std, pixel_range, check_shape(input_shape)[0])
     why_not = ""
     label_alone = label is not None and feature is None
     if method == "analytic" or (method == "auto" and not label_alone):
         try:
-            recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop)
+            recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop, space)
             return replace(recovery, seconds=time.perf_counter() - started)
         except NoExactRouteError as error:
             if method == "analytic" or not any(bool(gradient.any()) for gradient in gradients.values()):
                 raise
             why_not = error.sentence
+    chosen = MatchingOptions(**options)
     recovery = _matching(
-        model, gradients, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, why_not
+        model, gradients, input_shape, chosen, label, feature, start, on_step, stop, seed, space, why_not
     )
     return replace(recovery, seconds=time.perf_counter() - started)
 
@@ -96,6 +107,7 @@ def _analytic(
     feature: ArrayLike | None,
     on_step: OnStep | None,
     stop: Stop | None,
+    space: PixelSpace,
 ) -> ImageRecovery:
     if (label is None) != (feature is None):
         raise OptionError(
@@ -109,7 +121,7 @@ def _analytic(
         if not answer.feature.any():
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     try:
-        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop)
+        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, space)
     except torch.linalg.LinAlgError as error:
         raise NoExactRouteError(
             "the equations of this network are too badly conditioned to be solved in float64; gradient matching "
@@ -128,6 +140,7 @@ def _matching(
     on_step: OnStep | None,
     stop: Stop | None,
     seed: int | None,
+    space: PixelSpace,
     why_not: str,
 ) -> ImageRecovery:
     found = match_gradients(
@@ -141,6 +154,7 @@ def _matching(
         on_step=on_step,
         stop=stop,
         seed=seed,
+        space=space,
     )
     reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
     parts = (why_not, reason, found.note)

@@ -17,10 +17,11 @@ from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.errors import NoExactRouteError, RankError
-from gradinv_core.image_recovery.activations import output_range
+from gradinv_core.image_recovery.activations import Range, output_range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
 from gradinv_core.image_recovery.layer_solver import Solved, solve_layer
+from gradinv_core.image_recovery.picture_map import PictureMap, plain_map
 from gradinv_core.image_recovery.read_back import Arriving, guess_matters, read_back
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
 
@@ -55,6 +56,7 @@ def peel(
     noise_std: float,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
+    picture: PictureMap | None = None,
 ) -> Peeled:
     """Walk from the head to the pixels.
 
@@ -66,6 +68,8 @@ def peel(
         noise_std: of the noise that was added to each gradient entry, 0 for none.
         on_step: called with each step as it is known.
         stop: asked between layers.
+        picture: from the picture to the input of the first layer with weights; None where that is the picture itself,
+            in [0, 1].
 
     Raises:
         NoExactRouteError: no gradient reaches a layer.
@@ -78,15 +82,18 @@ def peel(
     found: list[LayerRecovery] = []
     if on_step is not None:
         on_step(steps[-1])
-    bottom = len(links) - 1
-    while bottom > 0:
+    bottom, first = len(links) - 1, next(index for index, link in enumerate(links) if _has_weights(link))
+    while bottom > first:
         if stop is not None and stop():
             return Peeled(tuple(steps), tuple(found), True)
         started = time.perf_counter()
         top = bottom
         bottom = max(index for index in range(top) if _has_weights(links[index]))
         link = links[bottom]
-        solved = _solve(links[: bottom + 1], links[bottom + 1 : top], arriving, gradients, noise_std)
+        is_image = bottom == first
+        limits = output_range(None if is_image else links[bottom - 1].module)
+        here = (picture or plain_map(prod(link.input_shape))) if is_image else None
+        solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here)
         arriving = solved.arriving
         found.append(_report(link, solved, time.perf_counter() - started))
         if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
@@ -95,7 +102,7 @@ def peel(
                 f"got one that differs from it by {solved.misfit:.0%}; the label may be ambiguous, or the gradient not "
                 f"of one sample."
             )
-        steps.append(_step(f"Input of layer {link.name}" if bottom else "Image", arriving.belief, link))
+        steps.append(_step("Image" if is_image else f"Input of layer {link.name}", arriving.belief, link))
         if on_step is not None:
             on_step(steps[-1])
     return Peeled(tuple(steps), tuple(found), False)
@@ -113,15 +120,15 @@ def _leave_head(head: Link, feature: Belief, residual: torch.Tensor) -> Arriving
 
 
 def _solve(
-    below: list[Link],
+    link: Link,
     between: list[Link],
     arriving: Arriving,
     gradients: Mapping[str, torch.Tensor],
     noise_std: float,
+    limits: Range,
+    picture: PictureMap | None,
 ) -> Solved:
-    """Read back what stands above the last link of ``below``, then solve that link for its input."""
-    link = below[-1]
-    limits = output_range(below[-2].module if len(below) > 1 else None)
+    """Read back what stands above a link, then solve it for its input."""
     rounding = unit_roundoff(gradients[f"{link.name}.weight"]) if f"{link.name}.weight" in gradients else 0.0
     guess = None
     for _ in range(_POOLING_ROUNDS if guess_matters(between) else 1):
@@ -131,7 +138,7 @@ def _solve(
                 f"layer {link.name}: expected at least one active unit, found none, so no gradient reaches the layer "
                 f"below it."
             )
-        solved = solve_layer(link, at_output, gradients, noise_std, limits, is_image=len(below) == 1)
+        solved = solve_layer(link, at_output, gradients, noise_std, limits, picture)
         moved = float("inf") if guess is None else float((solved.output - guess).norm())
         guess = solved.output
         if moved < _POOLING_SETTLED * float(guess.norm()):
