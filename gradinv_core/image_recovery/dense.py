@@ -81,8 +81,13 @@ def _of_output(equations: ConvolutionEquations) -> torch.Tensor:
     back = sparse.csr_array(equations.forward.T)
     believed = equations.believed
     if believed.is_diagonal:
-        return torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
-    half: Array = back @ believed.precision.numpy()
+        matrix = torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
+        if believed.common is not None:
+            pull, share = believed.shared_pull
+            seen = torch.from_numpy(back @ pull.numpy())
+            matrix.addr_(seen, seen, alpha=-share)
+        return matrix
+    half: Array = back @ believed.matrix().numpy()
     return torch.from_numpy(back @ np.ascontiguousarray(half.T))
 
 

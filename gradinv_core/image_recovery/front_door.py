@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor
-from gradinv_core.errors import NoExactRouteError, OptionError
+from gradinv_core.errors import MisfitError, NoExactRouteError, OptionError
 from gradinv_core.image_recovery.analytic import peel_image
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
@@ -32,7 +32,7 @@ def reconstruct_image(
     input_shape: Sequence[int],
     *,
     method: str = "auto",
-    label: ArrayLike | None = None,
+    label: ArrayLike | LabelRecovery | None = None,
     feature: ArrayLike | None = None,
     start: torch.Tensor | None = None,
     on_step: OnStep | None = None,
@@ -52,7 +52,8 @@ def reconstruct_image(
         method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
             "auto": the first where the network allows it, the second elsewhere and where a label is handed in alone.
         label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
-            alone; the analytic route wants the feature with it.
+            alone; the analytic route wants the feature with it. A whole answer of a label recovery brings its own
+            feature, and what it leaves open of lambda reaches the error bars.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
         start: (channels, height, width) picture that gradient matching starts from; None starts from noise.
         on_step: called with each `Step` as soon as it is known.
@@ -83,12 +84,20 @@ def reconstruct_image(
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
     space = pixel_space(mean, std, pixel_range, check_shape(input_shape)[0])
     why_not = ""
+    answer: LabelRecovery | None = None
+    if isinstance(label, LabelRecovery):
+        if feature is not None:
+            raise OptionError("feature: expected none beside a whole label recovery, which brings its own, got one.")
+        answer = label
+        label, feature = answer.label, answer.feature
     label_alone = label is not None and feature is None
     if method == "analytic" or (method == "auto" and not label_alone):
         try:
-            recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop, space)
+            recovery = _analytic(model, gradients, input_shape, answer, label, feature, on_step, stop, space)
             return replace(recovery, seconds=time.perf_counter() - started)
-        except NoExactRouteError as error:
+        except (NoExactRouteError, MisfitError) as error:
+            if isinstance(error, MisfitError) and method == "analytic":
+                raise MisfitError(f"{error} Gradient matching (method='matching') needs no such product.") from error
             if method == "analytic" or not any(bool(gradient.any()) for gradient in gradients.values()):
                 raise
             why_not = error.sentence
@@ -103,6 +112,7 @@ def _analytic(
     model: nn.Module,
     gradients: Mapping[str, torch.Tensor],
     input_shape: Sequence[int],
+    answer: LabelRecovery | None,
     label: ArrayLike | None,
     feature: ArrayLike | None,
     on_step: OnStep | None,
@@ -113,9 +123,9 @@ def _analytic(
         raise OptionError(
             "label and feature: expected both or neither, got only one; leave both out to recover them here."
         )
-    answer: LabelRecovery | None = None
     if label is None:
         answer = recover_from_gradients(model, gradients)
+    if answer is not None:
         if answer.status is Status.VANISHED:
             raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
         if not answer.feature.any():

@@ -55,6 +55,7 @@ class Solved:
         equations: how many there were.
         rank: how many unknowns they determine.
         misfit: relative misfit of the weight gradient.
+        disagreement: the same before bounds and smoothness had a say: what the equations alone leave unexplained.
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
     """
@@ -64,6 +65,7 @@ class Solved:
     equations: int
     rank: int
     misfit: float
+    disagreement: float
     completed: bool = False
     convergence: tuple[float, ...] = ()
 
@@ -114,6 +116,7 @@ def solve_layer(
         equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
+        disagreement=equations.relative_misfit(solution.belief.mean),
         completed=completion is not None,
         convergence=() if completion is None else completion.convergence,
     )
@@ -206,7 +209,7 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
     variance = torch.from_numpy(squares @ arriving.delta_std.square().numpy())
     terms = equations.forward.nnz / equations.forward.shape[1]
     summed = terms * (SUM_ROUNDINGS * rounding) ** 2 * torch.from_numpy(squares @ arriving.delta.square().numpy())
-    return Arriving(belief, delta, (variance + summed).sqrt())
+    return Arriving(belief, delta, (variance + summed).sqrt(), None, arriving.factor_std)
 
 
 def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
@@ -221,11 +224,13 @@ def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping
     entry_std = (std**2 + (rounding * (value.abs() + typical) / 2) ** 2).sqrt()
     shared = _SHARED_ROUNDINGS * rounding * value.abs()
     belief = Belief.independent(value, (entry_std**2 + shared**2).sqrt().clamp(min=1e-30))
+    belief = belief.sharing(arriving.factor_std)  # what delta lacks in size, the input has too much
     bias = 0.0 if layer.bias is None else layer.bias.detach().double().cpu()
     return Solved(
-        arriving=Arriving(belief, delta, delta_std),
+        arriving=Arriving(belief, delta, delta_std, None, arriving.factor_std),
         output=weight @ value + bias,
         equations=layer.in_features * int((arriving.delta != 0).sum()),
         rank=layer.in_features,
         misfit=misfit,
+        disagreement=misfit,
     )
