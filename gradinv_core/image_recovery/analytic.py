@@ -84,6 +84,7 @@ def peel_image(
             lambda scale: walk(scale / answer.scale, None, None)[0].belief,
             space,
             output_range(links[-2].module) if len(links) > 1 else Range(-inf, inf, 0.0, None),
+            sum(parameter.numel() for parameter in model.parameters()),
         )
     factor = 1.0 if spread is None or answer is None else spread.scale / answer.scale
     try:

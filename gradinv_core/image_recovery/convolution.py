@@ -86,14 +86,17 @@ class ConvolutionEquations:
 
     def contradiction(self, x: torch.Tensor) -> float:
         """Share of the larger of both systems that x contradicts beyond the noise; of the outputs, known ones count."""
-        of_output, of_gradient = self.misfits(x)
-        known, reached = self.believed.diagonal > 0, self.weights > 0
+        of_output, _ = self.misfits(x)
+        known = self.believed.diagonal > 0
         allowed_output = float(self.believed.std[known].square().sum())
-        allowed_gradient = float((1 / self.weights[reached]).sum()) * self.gradient.shape[2]
-        return max(
-            _beyond(of_output[known], self.output[known], allowed_output),
-            _beyond(of_gradient[reached], self.gradient[reached], allowed_gradient),
-        )
+        return max(_beyond(of_output[known], self.output[known], allowed_output), self.gradient_contradiction(x))
+
+    def gradient_contradiction(self, x: torch.Tensor) -> float:
+        """Share of the weight gradient that x contradicts beyond the noise."""
+        _, of_gradient = self.misfits(x)
+        reached = self.weights > 0
+        allowed = float((1 / self.weights[reached]).sum()) * self.gradient.shape[2]
+        return _beyond(of_gradient[reached], self.gradient[reached], allowed)
 
 
 def _beyond(misfit: torch.Tensor, data: torch.Tensor, allowed: float) -> float:

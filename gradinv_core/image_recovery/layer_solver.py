@@ -55,7 +55,7 @@ class Solved:
         equations: how many there were.
         rank: how many unknowns they determine.
         misfit: relative misfit of the weight gradient.
-        disagreement: the same before bounds and smoothness had a say: what the equations alone leave unexplained.
+        disagreement: the same, as far as it is beyond the noise expected, and before bounds and smoothness had a say.
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
     """
@@ -98,6 +98,7 @@ def solve_layer(
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits, prior)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
+    disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
     bounded = picture is not None or limits.low == 0.0
@@ -116,7 +117,7 @@ def solve_layer(
         equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
-        disagreement=equations.relative_misfit(solution.belief.mean),
+        disagreement=disagreement,
         completed=completion is not None,
         convergence=() if completion is None else completion.convergence,
     )

@@ -25,7 +25,8 @@ __all__ = ["Doubt", "OpenScale", "doubt_of", "open_scale"]
 _SIGMAS = 1.96  # half a confidence interval of 95 %
 _WIDE = 0.1  # relative standard deviation of lambda above which the picture does not follow it along a straight line
 _LARGEST = 1e6  # no trained network met so far needed a larger |lambda|
-_POINTS = 33  # lambdas tried in every range, twice
+_POINTS, _FEWEST_POINTS = 33, 9  # lambdas tried in every range, twice ...
+_WEIGHTS_READ = 50_000_000  # ... each of which reads all weight gradients once: so many in a range, a few seconds
 _OUTSIDE = 1e-3  # share of the pixels that may leave their range by chance ...
 _SLACK = 1e-3  # ... by more than this share of the range
 _SIGNLESS = 1e-6  # of the largest entry: a feature this far on the wrong side of zero is rounding
@@ -80,7 +81,7 @@ def doubt_of(answer: LabelRecovery | None) -> Doubt:
 
 
 def open_scale(
-    answer: LabelRecovery, picture_at: Callable[[float], Belief], space: PixelSpace, limits: Range
+    answer: LabelRecovery, picture_at: Callable[[float], Belief], space: PixelSpace, limits: Range, weights: int = 0
 ) -> OpenScale | None:
     """Try lambdas in every range of the answer.
 
@@ -89,6 +90,7 @@ def open_scale(
         picture_at: the belief about the picture for one lambda.
         space: which values its pixels may have.
         limits: what the feature can be.
+        weights: of the network; a large one is asked for fewer pictures.
 
     Returns:
         The spread of the pictures that keep the range, each lambda as likely as any other; None if none does.
@@ -99,23 +101,24 @@ def open_scale(
         pictures = [_picture(answer, scale, picture_at, space, limits) for scale in grid]
         return [_Tried(scale, float(width), value) for scale, width, value in zip(grid, widths, pictures, strict=True)]
 
+    points = max(_FEWEST_POINTS, min(_POINTS, _WEIGHTS_READ // max(weights, 1)))
     found: list[_Tried] = []
     for low, high in answer.intervals:
-        grid = _grid(low, high)
+        grid = _grid(low, high, points)
         coarse = tried(grid)
         inside = [index for index, one in enumerate(coarse) if one.picture is not None]
         if inside:
             ends = grid[max(inside[0] - 1, 0)], grid[min(inside[-1] + 1, len(grid) - 1)]
-            fine = tried(np.linspace(*ends, _POINTS).tolist()) if len(grid) > 1 else coarse
+            fine = tried(np.linspace(*ends, points).tolist()) if len(grid) > 1 else coarse
             found += [one for one in fine if one.picture is not None]
     if not found:
         return None
-    weights = torch.tensor([one.width for one in found], dtype=torch.float64)
-    weights = weights / weights.sum()
+    shares = torch.tensor([one.width for one in found], dtype=torch.float64)
+    shares = shares / shares.sum()
     pictures = torch.stack([one.picture for one in found if one.picture is not None])
-    mean = weights @ pictures
+    mean = shares @ pictures
     nearest = int((pictures - mean).square().sum(1).argmin())
-    spread = (weights @ (pictures - pictures[nearest]).square()).sqrt()
+    spread = (shares @ (pictures - pictures[nearest]).square()).sqrt()
     scales = [one.scale for one in found]
     return OpenScale(scales[nearest], pictures[nearest], spread, min(scales), max(scales))
 
@@ -128,11 +131,11 @@ class _Tried(NamedTuple):
     picture: torch.Tensor | None
 
 
-def _grid(low: float, high: float) -> list[float]:
+def _grid(low: float, high: float, points: int) -> list[float]:
     """Lambdas over a range, spaced by equal factors."""
     sign = 1.0 if high > 0 else -1.0
     ends = sorted(min(max(abs(end), 1.0), _LARGEST) for end in (low, high))
-    return sorted((sign * np.geomspace(ends[0], ends[1], _POINTS if ends[1] > ends[0] else 1)).tolist())
+    return sorted((sign * np.geomspace(ends[0], ends[1], points if ends[1] > ends[0] else 1)).tolist())
 
 
 def _picture(

@@ -40,7 +40,7 @@ class ContradictionError(MisfitError):
     """A layer's gradient contradicts what was handed down to it.
 
     Attributes:
-        picture: how pixels reach the layer, where it is the first one; None elsewhere.
+        picture: how pixels reach the layer, where the range of pixels had a say in it; None elsewhere.
         bounds_alone: whether its equations fit, and only the range of pixels does not.
     """
 
@@ -126,7 +126,7 @@ def peel(
             raise ContradictionError(
                 f"gradient {link.name}.weight: expected the product of the recovered output gradient and one input, "
                 f"got one that differs from it by {solved.misfit:.0%}.",
-                here,
+                here if solved.completed else None,
                 bounds_alone=solved.disagreement <= _REFUSE,
             )
         if solved.disagreement > _ROUNDINGS_APART * unit_roundoff(gradients[f"{link.name}.weight"]):

@@ -29,7 +29,7 @@ def list_suspects(
     Args:
         model: the network.
         answer: the label recovery; None if label and feature were handed in.
-        picture: how pixels reach the layer, where it is the first one; None elsewhere.
+        picture: how pixels reach the layer, where their range had a say in it; None elsewhere.
         bounds_alone: whether its equations fit, and only the range of pixels does not.
     """
     found = []
