@@ -17,6 +17,7 @@ from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
 from gradinv_core.images import check_image
 from gradinv_core.labels import check_soft_label
 from gradinv_core.networks import find_head
+from gradinv_core.pixels import PerChannel, pixel_space
 from gradinv_core.twin import private_twin
 
 __all__ = ["BATCH_NORM_MODES", "Truth", "capture_batch_gradients", "capture_gradients", "client_truth"]
@@ -29,7 +30,7 @@ class Truth:
     """What only the client knows about its training step.
 
     Attributes:
-        image: (3, h, w) the network's input.
+        image: (channels, h, w) the picture itself, whatever the network was fed for it.
         label: (C,) float64 soft label y.
         logits: (C,) float64 z.
         probabilities: (C,) float64 p = softmax(z).
@@ -48,7 +49,14 @@ class Truth:
 
 
 def capture_gradients(
-    model: nn.Module, image: torch.Tensor, soft_label: ArrayLike, *, batch_norm: str = "evaluation"
+    model: nn.Module,
+    image: torch.Tensor,
+    soft_label: ArrayLike,
+    *,
+    batch_norm: str = "evaluation",
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Take one training step's gradient, as the client would send it.
 
@@ -56,11 +64,16 @@ def capture_gradients(
     was: same mode, same running statistics, no ``.grad``.
 
     Args:
-        model: any network that maps (1, 3, h, w) to logits (1, C).
-        image: (3, h, w) or (1, 3, h, w), finite.
+        model: any network that maps (1, channels, h, w) to logits (1, C).
+        image: (channels, h, w) or (1, channels, h, w), finite: one channel for a grey picture, three for colour.
         soft_label: (C,) point of the simplex.
         batch_norm: "evaluation" normalises by the running statistics, which the server knows; "training" by those of
             the sample itself, which it does not.
+        mean: per channel; with ``std`` the image is the picture in [0, 1], and the network is fed
+            ``(image - mean) / std``.
+        std: per channel, above 0.
+        pixel_range: (low, high) of the image's pixels, which the network is fed as they are. Without any of the three
+            it is fed whatever the image holds.
 
     Returns:
         ``{parameter name: gradient}``, each with the shape, type and device of its parameter.
@@ -69,9 +82,10 @@ def capture_gradients(
         ShapeError: a batch, a wrong image or label shape, or an image size the network cannot take.
         NonFiniteError: NaN or infinity in the image, the label, the logits or the gradient.
         LabelError: the label is not on the probability simplex.
-        OptionError: unknown ``batch_norm``, or a network without parameters.
+        OptionError: unknown ``batch_norm``, a network without parameters, or pixels that ``mean``, ``std`` and
+            ``pixel_range`` do not fit.
     """
-    batch, twin = _as_input(model, image), _client_twin(model, batch_norm)
+    batch, twin = _as_input(model, image, mean, std, pixel_range), _client_twin(model, batch_norm)
     return _gradients(twin, batch, [soft_label])
 
 
@@ -81,14 +95,20 @@ def capture_batch_gradients(
     soft_labels: Sequence[ArrayLike],
     *,
     batch_norm: str = "evaluation",
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> dict[str, torch.Tensor]:
     """The gradient of several samples at once: of their mean loss, as a client with a batch would send it.
 
     Args:
         model: as in `capture_gradients`.
-        images: N images (3, h, w) of one size, N >= 1.
+        images: N images (channels, h, w) of one size, N >= 1.
         soft_labels: N labels (C,).
-        batch_norm: as in `capture_gradients`.
+        batch_norm: as in `capture_gradients`, and so are the others.
+        mean: per channel.
+        std: per channel.
+        pixel_range: (low, high).
 
     Returns:
         As `capture_gradients`.
@@ -101,7 +121,8 @@ def capture_batch_gradients(
         raise ShapeError(
             f"batch: expected at least one image and a label for each, got {len(images)} and {len(soft_labels)}."
         )
-    inputs, twin = [_as_input(model, image) for image in images], _client_twin(model, batch_norm)
+    inputs = [_as_input(model, image, mean, std, pixel_range) for image in images]
+    twin = _client_twin(model, batch_norm)
     sizes = {tuple(image.shape[1:]) for image in inputs}
     if len(sizes) > 1:
         raise ShapeError(f"batch: expected images of one size, got {sorted(sizes)}; resize them.")
@@ -116,16 +137,23 @@ def client_truth(
     batch_norm: str = "evaluation",
     others: Sequence[torch.Tensor] = (),
     head: str | None = None,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> Truth:
     """Run the same forward pass and keep what the gradient is supposed to hide.
 
     Args:
         model: network in which an ``nn.Linear`` produces the logits.
-        image: (3, h, w) or (1, 3, h, w), finite.
+        image: (channels, h, w) or (1, channels, h, w), finite.
         soft_label: (C,) point of the simplex.
-        batch_norm: as in `capture_gradients`.
-        others: the rest of a batch (3, h, w); batch norm in training mode lets them change this sample's features.
+        batch_norm: as in `capture_gradients`, and so are the last three.
+        others: the rest of a batch (channels, h, w); batch norm in training mode lets them change this sample's
+            features.
         head: name of the layer that produces the logits; None looks for it, see `find_head`.
+        mean: per channel.
+        std: per channel.
+        pixel_range: (low, high).
 
     Returns:
         The truth of this one sample, for metrics and figures only.
@@ -134,7 +162,7 @@ def client_truth(
         OptionError: the network has no fully connected layer, or several that may be the last.
         ShapeError, NonFiniteError, LabelError: as in `capture_gradients`.
     """
-    batch = torch.cat([_as_input(model, one) for one in (image, *others)])
+    batch = torch.cat([_as_input(model, one, mean, std, pixel_range) for one in (image, *others)])
     twin = _client_twin(model, batch_norm)
     seen: list[torch.Tensor] = []
     twin.get_submodule(find_head(twin, head)).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -169,7 +197,7 @@ def _client_twin(model: nn.Module, batch_norm: str) -> nn.Module:
 
 
 def _gradients(twin: nn.Module, batch: torch.Tensor, soft_labels: Sequence[ArrayLike]) -> dict[str, torch.Tensor]:
-    """Gradient of the mean loss of a batch (N, 3, h, w) with its N labels."""
+    """Gradient of the mean loss of a batch (N, channels, h, w) with its N labels."""
     parameters = dict(twin.named_parameters())
     with torch.enable_grad():
         logits = _forward(twin, batch)
@@ -184,13 +212,22 @@ def _gradients(twin: nn.Module, batch: torch.Tensor, soft_labels: Sequence[Array
     return dict(zip(parameters, gradients, strict=True))
 
 
-def _as_input(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """Batch of one, (1, 3, h, w), on the model's device and in its number type."""
+def _as_input(
+    model: nn.Module,
+    image: torch.Tensor,
+    mean: PerChannel | None,
+    std: PerChannel | None,
+    pixel_range: Sequence[float] | None,
+) -> torch.Tensor:
+    """Batch of one, (1, channels, h, w), as the network is fed it: on its device and in its number type."""
     checked = check_image(image)
+    space = pixel_space(mean, std, pixel_range, len(checked))
+    if not space.is_plain:
+        space.check_picture(checked)
     first = next(model.parameters(), None)
     if first is None:
         raise OptionError(f"network: expected one with parameters, got {type(model).__name__} without any.")
-    return checked.to(first)[None]
+    return space.to_network(checked.to(first))[None]
 
 
 def _forward(twin: nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -200,7 +237,7 @@ def _forward(twin: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     except (RuntimeError, ValueError) as error:  # batch norm refuses a single value per channel with a ValueError
         raise ShapeError(
             f"image: expected a size the network can take, got {tuple(batch.shape[1:])} "
-            f"({str(error).splitlines()[0]}); resize the image to the network's image size."
+            f"({str(error).splitlines()[0]}); give the image the channels, height and width of the network's input."
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[0] != len(batch):
         came = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__

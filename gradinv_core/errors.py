@@ -6,6 +6,7 @@ __all__ = [
     "GradientInversionError",
     "ImageFileError",
     "LabelError",
+    "MisfitError",
     "NoExactRouteError",
     "NonFiniteError",
     "OptionError",
@@ -35,6 +36,10 @@ class NonFiniteError(GradientInversionError):
 
 class RankError(GradientInversionError):
     """The head gradient is not a single outer product: more than one sample, or far too much noise."""
+
+
+class MisfitError(RankError):
+    """A layer's gradient contradicts what the layers above it say of one sample."""
 
 
 class ClassCountError(GradientInversionError):

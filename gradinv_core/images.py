@@ -1,4 +1,7 @@
-"""What an image is here: a float32 tensor (3, height, width), RGB, values in [0, 1]. Checks and conversions."""
+"""What an image is here: a float32 tensor (channels, height, width), values in [0, 1]. Checks and conversions.
+
+Pictures that are read from files are RGB; a network may take any number of channels.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,26 @@ _LARGEST_SIDE = 4096
 
 
 def check_image(image: torch.Tensor, name: str = "image") -> torch.Tensor:
-    """Return one image (3, h, w) from a tensor of shape (3, h, w) or (1, 3, h, w).
+    """Return one image (channels, h, w) from a tensor of that shape or with a batch axis of one before it.
 
     The values may leave [0, 1]: a client is free to feed its network anything finite.
 
     Raises:
-        ShapeError: not a floating-point tensor, not three channels, empty, or a batch of several images.
+        ShapeError: not a floating-point tensor, not three axes, empty, or a batch of several images.
         NonFiniteError: NaN or infinity inside.
     """
     if not isinstance(image, torch.Tensor) or not image.is_floating_point():
         kind = image.dtype if isinstance(image, torch.Tensor) else type(image).__name__
-        raise ShapeError(f"{name}: expected a floating-point tensor (3, height, width), got {kind}; convert it first.")
+        raise ShapeError(
+            f"{name}: expected a floating-point tensor (channels, height, width), got {kind}; convert it first."
+        )
     shape = tuple(image.shape)
     if len(shape) == 4 and shape[0] != 1:
         raise ShapeError(f"{name}: expected one image, got a batch of {shape[0]}; pass one of them at a time.")
-    if len(shape) not in (3, 4) or shape[-3] != 3 or image.numel() == 0:
+    if len(shape) not in (3, 4) or image.numel() == 0:
         raise ShapeError(
-            f"{name}: expected shape (3, height, width), got {shape}; "
-            f"put the channels first and repeat a grey one three times."
+            f"{name}: expected shape (channels, height, width), got {shape}; put the channels first, a grey image has "
+            f"one."
         )
     if not torch.isfinite(image).all():
         raise NonFiniteError(f"{name}: expected finite values, got NaN or infinity; check where the image comes from.")

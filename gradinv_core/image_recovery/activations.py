@@ -14,6 +14,7 @@ __all__ = ["ACTIVATIONS", "PIXELS", "Inverted", "Range", "invert", "output_range
 _EDGE = 1e-12  # how close to its bound an output may come before its inverse would be infinite
 _ACTIVE_SIGMAS = (10.0, 3.0, 1.0, 0.0)  # a ReLU output this far above its noise is active; the next if none is
 _ACTIVE_SHARE = 1e-6  # ... if it is also this large beside the others: zeros err with heavy tails
+_NEAR = 5.0  # standard deviations from a kink within which the other side is thought of
 _RARE = 1e-4  # share of units that lie too near the kink to tell, below which none is expected
 
 
@@ -65,9 +66,14 @@ def _tanh(_: nn.Module, output: torch.Tensor) -> Inverted:
     return Inverted(torch.atanh(inside), 1 - inside**2, -2 * inside)
 
 
-def _leaky_relu(layer: nn.Module, output: torch.Tensor) -> Inverted:
-    slope = torch.ones_like(output).masked_fill(output <= 0, float(layer.negative_slope))  # type: ignore[arg-type]
-    return Inverted(output / slope, slope, torch.zeros_like(slope))
+def _leaky_relu(layer: nn.Module, output: torch.Tensor, std: torch.Tensor) -> Inverted:
+    """One wrong side of the kink makes a slope a hundred times too small, so a near miss has to be in the error bar."""
+    negative = float(layer.negative_slope)  # type: ignore[arg-type]
+    slope = torch.ones_like(output).masked_fill(output <= 0, negative)
+    sigmas = output.abs() / std.clamp(min=1e-300)
+    wrong_side = torch.where(sigmas < _NEAR, torch.special.erfc(sigmas / 2**0.5) / 2, 0.0)
+    doubt = abs(1 - negative) * wrong_side.sqrt()
+    return Inverted(output / slope, slope, torch.zeros_like(slope), doubt if bool(doubt.any()) else 0.0)
 
 
 def _elu(layer: nn.Module, output: torch.Tensor) -> Inverted:
@@ -136,5 +142,7 @@ def invert(module: nn.Module, output: torch.Tensor, std: torch.Tensor) -> Invert
     """
     if isinstance(module, nn.ReLU):
         return _relu(output, std)
+    if isinstance(module, nn.LeakyReLU):
+        return _leaky_relu(module, output, std)
     inverse, _ = _INVERTIBLE[type(module)]
     return inverse(module, output)

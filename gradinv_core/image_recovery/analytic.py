@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor, unit_roundoff
-from gradinv_core.errors import NoExactRouteError, RankError, ShapeError
+from gradinv_core.errors import MisfitError, NoExactRouteError, RankError, ShapeError
+from gradinv_core.head import predicted
+from gradinv_core.image_recovery.activations import Range, output_range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link, check_shape, network_chain
 from gradinv_core.image_recovery.fully_connected import previous_input
-from gradinv_core.image_recovery.layer_solver import DENSE_LIMIT
-from gradinv_core.image_recovery.peel import peel
-from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak, OnStep, Step, Stop
+from gradinv_core.image_recovery.judgement import Known, judge
+from gradinv_core.image_recovery.open_scale import doubt_of, open_scale
+from gradinv_core.image_recovery.peel import ContradictionError, Peeled, peel
+from gradinv_core.image_recovery.picture_map import picture_map
+from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
+from gradinv_core.image_recovery.suspects import list_suspects
 from gradinv_core.label_recovery import LabelRecovery
 from gradinv_core.networks import HeadView, view_head
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["check_sent", "peel_image"]
 
 _REFUSE = 0.5  # relative misfit at which a label and feature plainly do not belong to the gradient
-_SIGMAS = 1.96  # half a confidence interval of 95 %
 _ROUNDING_FLOOR = 1e-2  # of the root mean square: no entry is known better than this times the unit roundoff
 _ROUNDING_RESIDUAL = 2e-7  # a head's relative residual below this is rounding, not added noise
 _STOPPED = "Layer by layer, by linear algebra; stopped before the image was reached."
@@ -39,6 +44,7 @@ def peel_image(
     on_step: OnStep | None = None,
     stop: Stop | None = None,
     head: str | None = None,
+    space: PixelSpace | None = None,
 ) -> ImageRecovery:
     """Recover the image by linear algebra.
 
@@ -52,6 +58,7 @@ def peel_image(
         on_step: called with each `Step`.
         stop: asked between layers.
         head: name of the last layer; None takes the chain's last.
+        space: which values the picture's pixels may have, and how the network sees them; None for [0, 1].
 
     Raises:
         NoExactRouteError: the network is no chain of known layers, a layer's gradient was not sent, or no gradient
@@ -59,23 +66,61 @@ def peel_image(
         RankError, ShapeError, NonFiniteError, OptionError: the gradients do not fit the network or one sample.
     """
     shape = check_shape(input_shape)
+    space = space or PixelSpace()
     links = network_chain(model, shape)
     _check_chain(links, gradients, head)
     view = view_head(model, gradients, links[-1].name)
-    belief, residual, noise_std = _feature_belief(view, answer, label, feature)
-    peeled = peel(links, gradients, belief, residual, noise_std, on_step, stop)
-    last = peeled.steps[-1]
-    reached = not peeled.stopped
+    picture = picture_map(links, shape, space)
+    value, residual = _feature_and_residual(view, answer, label, feature)
+    doubt = doubt_of(answer)
+
+    def walk(factor: float, on_step: OnStep | None, stop: Stop | None) -> tuple[Peeled, float]:
+        """Down to the pixels, for a lambda that is ``factor`` times the answer's."""
+        belief, noise_std = _feature_belief(view, value * factor, residual / factor)
+        std = 0.0 if doubt.wide else doubt.std
+        way = peel(links, gradients, belief.sharing(std), residual / factor, noise_std, on_step, stop, picture, std)
+        return way, noise_std
+
+    spread = None
+    if doubt.wide and answer is not None and _all_linear(links):
+        spread = open_scale(
+            answer,
+            lambda scale: walk(scale / answer.scale, None, None)[0].belief,
+            space,
+            output_range(links[-2].module) if len(links) > 1 else Range(-inf, inf, 0.0, None),
+            sum(parameter.numel() for parameter in model.parameters()),
+        )
+    factor = 1.0 if spread is None or answer is None else spread.scale / answer.scale
+    try:
+        peeled, noise_std = walk(factor, None if spread is not None else on_step, stop)
+    except ContradictionError as error:
+        suspects = list_suspects(model, answer, error.picture, bounds_alone=error.bounds_alone)
+        raise MisfitError(f"{error} It may be {suspects}.") from error
+    soft_label = answer.label if answer is not None else to_tensor(as_array(label, "label", "classes"))  # type: ignore[arg-type]
+    if spread is not None:
+        soft_label = predicted(view.weight, view.bias, value * factor) - residual / factor
+    if peeled.stopped:
+        grey = space.from_unit(torch.full(shape, 0.5, dtype=torch.float64))
+        steps, image, std, reason = peeled.steps, grey, None, _STOPPED
+    else:
+        last = peeled.steps[-1]
+        known = Known(doubt, spread, noise_std, answer is not None)
+        std, reason = judge(model, peeled, last, known, space)
+        last = replace(last, title="Image", value=last.value.reshape(shape), std=_shaped(std, shape))
+        image, std, steps = last.value, last.std, (*peeled.steps[:-1], last)
+    if spread is not None and on_step is not None:
+        for step in steps:
+            on_step(step)
     return ImageRecovery(
-        image=last.value.reshape(shape) if reached else torch.full(shape, 0.5, dtype=torch.float64),
+        image=image,
         method="analytic",
-        reason=_reason(peeled.layers) if reached else _STOPPED,
-        steps=(*peeled.steps[:-1], _as_image(last, shape)) if reached else peeled.steps,
+        reason=reason,
+        steps=steps,
         layers=peeled.layers,
         label=answer,
         seconds=0.0,
-        std=last.std.reshape(shape) if reached and last.std is not None else None,
-        soft_label=answer.label if answer is not None else to_tensor(as_array(label, "label", "classes")),  # type: ignore[arg-type]
+        std=std,
+        soft_label=soft_label,
         stopped=peeled.stopped,
     )
 
@@ -105,22 +150,29 @@ def check_sent(name: str, gradients: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def _as_image(step: Step, shape: tuple[int, int, int]) -> Step:
-    std = None if step.std is None else step.std.reshape(shape)
-    return replace(step, title="Image", value=step.value.reshape(shape), std=std)
+def _shaped(std: torch.Tensor | None, shape: tuple[int, int, int]) -> torch.Tensor | None:
+    return None if std is None else std.reshape(shape)
 
 
-def _feature_belief(
+def _all_linear(links: Sequence[Link]) -> bool:
+    """Whether every layer with weights is fully connected, so that the picture of one more lambda is cheap."""
+    return not any(isinstance(link.module, nn.Conv2d | nn.AvgPool2d) for link in links)
+
+
+def _feature_and_residual(
     view: HeadView, answer: LabelRecovery | None, label: ArrayLike | None, feature: ArrayLike | None
-) -> tuple[Belief, torch.Tensor, float]:
-    """Belief about the feature (d,), the residual p - y (C,), and the noise added to each gradient entry."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The feature (d,) and the residual p - y (C,)."""
+    if answer is None:
+        return _handed_in(view, label, feature)
+    # a = G x / |x|^2 is what the gradient itself says; p - y would add the rounding of softmax.
     gradient = view.weight_grad.double().cpu()
-    if answer is not None:
-        value = answer.feature
-        # a = G x / |x|^2 is what the gradient itself says; p - y would add the rounding of softmax.
-        residual = gradient @ value / float(value @ value)
-    else:
-        value, residual = _handed_in(view, label, feature)
+    return answer.feature, gradient @ answer.feature / float(answer.feature @ answer.feature)
+
+
+def _feature_belief(view: HeadView, value: torch.Tensor, residual: torch.Tensor) -> tuple[Belief, float]:
+    """Belief about the feature (d,), and the noise added to each gradient entry."""
+    gradient = view.weight_grad.double().cpu()
     implied, std, misfit = previous_input(gradient, residual)
     if misfit > _REFUSE or float((implied - value).norm()) > _REFUSE * float(value.norm()):
         raise RankError(
@@ -132,10 +184,7 @@ def _feature_belief(
     noise_std = std * float(residual.norm()) if misfit > _ROUNDING_RESIDUAL else 0.0
     own = rounding * (value.abs() + _ROUNDING_FLOOR * float(value.square().mean().sqrt()))
     entry_std = own if noise_std == 0 else (std**2 + own**2).sqrt()
-    belief = Belief.independent(value, entry_std.clamp(min=1e-30))
-    # A large layer gives its input exactly; a matrix for the factor it shares would only cost memory.
-    factor = 0.0 if answer is None or len(value) > DENSE_LIMIT else _factor_std(answer)
-    return belief.with_common_factor(factor), residual, noise_std
+    return Belief.independent(value, entry_std.clamp(min=1e-30)), noise_std
 
 
 def _handed_in(view: HeadView, label: ArrayLike | None, feature: ArrayLike | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -150,30 +199,3 @@ def _handed_in(view: HeadView, label: ArrayLike | None, feature: ArrayLike | Non
             f"got {len(soft)} and {len(value)}."
         )
     return value, torch.softmax(weight @ value + bias, 0) - soft
-
-
-def _factor_std(answer: LabelRecovery) -> float:
-    """Relative standard deviation of lambda, which feature and residual share."""
-    for low, high in answer.intervals:
-        if low <= answer.scale <= high:
-            width = (high - low) / (2 * _SIGMAS) / abs(answer.scale)
-            return min(width, 1.0) if isfinite(width) else 1.0
-    return 0.0
-
-
-def _reason(layers: Sequence[LayerRecovery]) -> str:
-    """Why this route, and how far it carried, in words."""
-    if all(layer.kind.startswith("fully connected") for layer in layers):
-        return "Every layer is fully connected: each layer's gradient is an outer product, so its input is exact."
-    completed = [layer for layer in layers if layer.completed]
-    if completed:
-        names = ", ".join(layer.name for layer in completed)
-        return (
-            f"The equations of layer {names} leave some directions open; bounds and smoothness choose among what fits, "
-            f"a convex problem."
-        )
-    if all(layer.leak is Leak.EXACT for layer in layers):
-        return "Every layer has more equations than unknowns: linear algebra gives its input, down to the pixels."
-    return (
-        "Layer by layer, linear algebra gives what the equations determine; the error bars show what they leave open."
-    )

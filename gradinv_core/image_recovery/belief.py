@@ -1,12 +1,13 @@
 """What is believed of an activation: a value for every entry, and how sure the gradient makes us of it.
 
 A belief is a Gaussian in information form. Its precision matrix keeps how the errors hang together, so that what one
-layer leaves open in common (a brightness, say) does not look like independent noise to the next.
+layer leaves open in common (a brightness, say) does not look like independent noise to the next. One direction may
+stand beside it as a vector: what lambda leaves open moves all entries together, and a large layer can afford no matrix.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,11 +24,14 @@ class Belief:
         mean: (n,) float64.
         precision: inverse covariance: (n, n), or (n,) where the entries are independent. Zero: nothing is known.
         std: (n,) standard deviation of each entry's own error.
+        common: (n,) by how much one unknown standard normal number moves all entries together, on top of what the
+            precision says; None for not at all.
     """
 
     mean: torch.Tensor
     precision: torch.Tensor
     std: torch.Tensor
+    common: torch.Tensor | None = None
 
     @classmethod
     def independent(cls, mean: torch.Tensor, std: torch.Tensor) -> Belief:
@@ -36,13 +40,38 @@ class Belief:
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether the entries are independent."""
+        """Whether the entries are independent, but for what moves them together."""
         return self.precision.ndim == 1
 
     @property
     def diagonal(self) -> torch.Tensor:
         """(n,) precision of each entry with all others known."""
-        return self.precision if self.is_diagonal else self.precision.diagonal()
+        own = self.precision if self.is_diagonal else self.precision.diagonal()
+        if self.common is None:
+            return own
+        pull, share = self.shared_pull
+        return own - share * pull**2
+
+    @property
+    def total_std(self) -> torch.Tensor:
+        """(n,) standard deviation of each entry, what moves all of them together included."""
+        return self.std if self.common is None else (self.std**2 + self.common**2).sqrt()
+
+    @property
+    def shared_pull(self) -> tuple[torch.Tensor, float]:
+        """(n,) q and the factor f by which ``f q q^T`` takes the common direction out of the precision."""
+        if self.common is None:
+            return torch.zeros_like(self.mean), 0.0
+        pull = self._pull(self.common)
+        return pull, 1 / (1 + float(self.common @ pull))
+
+    def sharing(self, relative_std: float) -> Belief:
+        """The same belief, but for one unknown factor all entries share; its direction stays a vector.
+
+        Args:
+            relative_std: of the factor; below 0 where the entries fall as the unknown number rises.
+        """
+        return self if relative_std == 0 else replace(self, common=relative_std * self.mean)
 
     def with_common_factor(self, relative_std: float) -> Belief:
         """The same belief, but for one unknown factor all entries share, known to ``relative_std``.
@@ -65,7 +94,10 @@ class Belief:
             slope: (n,) derivative of f there; 0 where f(z) says nothing of z.
         """
         scaled = slope**2 * self.precision if self.is_diagonal else slope[:, None] * self.precision * slope
-        return Belief(value, scaled, self.std / slope.abs().clamp(min=_FLAT))
+        common = None
+        if self.common is not None:
+            common = torch.where(slope == 0, 0.0, self.common / slope.masked_fill(slope == 0, 1.0))
+        return Belief(value, scaled, self.std / slope.abs().clamp(min=_FLAT), common)
 
     def with_own_noise(self, std: torch.Tensor) -> Belief:
         """The same belief after independent noise (n,) is added to every entry.
@@ -73,10 +105,25 @@ class Belief:
         Exact for independent entries. Otherwise each row is weakened by as much as its own precision suffers, which
         keeps the matrix positive, allows for entries of which nothing is known, and spares an inversion.
         """
-        keep = (1 + std**2 * self.diagonal).rsqrt()
+        own = self.precision if self.is_diagonal else self.precision.diagonal()
+        keep = (1 + std**2 * own).rsqrt()
         precision = keep**2 * self.precision if self.is_diagonal else keep[:, None] * self.precision * keep
-        return Belief(self.mean, precision, (self.std**2 + std**2).sqrt())
+        return Belief(self.mean, precision, (self.std**2 + std**2).sqrt(), self.common)
 
     def apply(self, vector: torch.Tensor) -> torch.Tensor:
         """Precision times a vector (n,)."""
+        if self.common is None:
+            return self._pull(vector)
+        pull, share = self.shared_pull
+        return self._pull(vector) - share * float(pull @ vector) * pull
+
+    def matrix(self) -> torch.Tensor:
+        """The whole precision, (n, n)."""
+        full = torch.diag(self.precision) if self.is_diagonal else self.precision
+        if self.common is None:
+            return full
+        pull, share = self.shared_pull
+        return torch.addr(full, pull, pull, alpha=-share)
+
+    def _pull(self, vector: torch.Tensor) -> torch.Tensor:
         return self.precision * vector if self.is_diagonal else self.precision @ vector

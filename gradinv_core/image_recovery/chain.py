@@ -13,12 +13,14 @@ from torch import nn
 
 from gradinv_core.errors import NoExactRouteError, ShapeError
 from gradinv_core.image_recovery.activations import ACTIVATIONS
+from gradinv_core.image_recovery.affine import AffineLine, affine_line
 
 __all__ = ["Link", "check_shape", "leaf_modules", "leaves_before_head", "network_chain"]
 
 _SILENT = (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # nothing to invert in evaluation mode
 _WEIGHTED = (nn.Linear, nn.Conv2d)
 _KNOWN = (*_WEIGHTED, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm1d, *ACTIVATIONS)
+_FIRST = (*_WEIGHTED, *_SILENT, AffineLine)  # what may stand before the first layer with weights, or be it
 _LARGEST_POOLED = 16384  # entries whose averages alone are known hang together: their precision weighs 2.1 GB here
 _SOFTPLUS_THRESHOLD = 16.0  # from here on it is a straight line to float32's precision, whatever PyTorch switches to
 
@@ -57,7 +59,8 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
 
     Args:
         model: a (possibly nested) ``nn.Sequential`` of Conv2d, Linear, AvgPool2d, Flatten, Dropout, batch norm and
-            element-wise activations, which ends in the linear layer that gives the logits.
+            element-wise activations, which ends in the linear layer that gives the logits. Before its first layer with
+            weights may stand modules without parameters that are straight lines entry by entry: normalisations.
         input_shape: (channels, height, width) of the image.
 
     Returns:
@@ -69,6 +72,7 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
     """
     shape: tuple[int, ...] = check_shape(input_shape)
     leaves = [(name, module) for name, module in leaf_modules(model) if not isinstance(module, nn.Identity)]
+    leaves = _with_normalisations(leaves, shape)
     for name, module in leaves:
         _check_module(name, module)
         _check_options(name, module)
@@ -83,7 +87,7 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
         raise NoExactRouteError("expected a network that ends in a linear layer, found no linear layer at its end.")
     links: list[Link] = []
     for name, module in leaves:
-        after = _output_shape(name, module, shape)
+        after = shape if isinstance(module, AffineLine) else _output_shape(name, module, shape)
         if isinstance(module, nn.Linear) and len(shape) != 1:
             raise NoExactRouteError(
                 f"no exact route to the image is known for this network: linear layer {name} acts on the last axis of "
@@ -94,7 +98,7 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
                 f"no exact route to the image fits into memory for this network: layer {name} pools {prod(shape):,} "
                 f"entries, expected at most {_LARGEST_POOLED:,}. Label and feature are recovered all the same."
             )
-        if not links and not isinstance(module, (*_WEIGHTED, *_SILENT)):
+        if not any(isinstance(link.module, _WEIGHTED) for link in links) and not isinstance(module, _FIRST):
             raise NoExactRouteError(
                 f"no exact route to the image is known for this network yet: it begins with a {type(module).__name__}, "
                 f"expected a layer with weights. Label and feature are recovered all the same."
@@ -132,9 +136,22 @@ def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module
     return []
 
 
+def _with_normalisations(leaves: list[tuple[str, nn.Module]], shape: tuple[int, ...]) -> list[tuple[str, nn.Module]]:
+    """The leaves, with unknown ones at the front replaced by the straight lines they draw, where they do."""
+    known = list(leaves)
+    for place, (name, module) in enumerate(leaves):
+        if type(module) in (*_KNOWN, *_SILENT) or len(leaves) == 1:
+            break
+        line = affine_line(module, shape)
+        if line is None:
+            break
+        known[place] = (name, line)
+    return known
+
+
 def _check_module(name: str, module: nn.Module) -> None:
     # A subclass may compute something else, so the very types alone are known.
-    if type(module) not in (*_KNOWN, *_SILENT):
+    if type(module) not in (*_KNOWN, *_SILENT, AffineLine):
         found = f"layer {name} is a {type(module).__name__}" if name else f"{type(module).__name__} is no plain chain"
         raise NoExactRouteError(
             f"no exact route to the image is known for this network yet: {found}. Label and feature are recovered all "

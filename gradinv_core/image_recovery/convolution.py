@@ -44,7 +44,7 @@ class ConvolutionEquations:
         gradient: dL/dW, sorted as (groups, rows, channels per group).
         weights: (groups, rows) inverse variance of the second system's rows.
         prior_mean: (inputs,) first guess.
-        prior_precision: how strongly it holds.
+        prior_precision: how strongly it holds; (inputs,) where that differs.
     """
 
     forward: sparse.csr_array
@@ -54,7 +54,7 @@ class ConvolutionEquations:
     gradient: torch.Tensor
     weights: torch.Tensor
     prior_mean: torch.Tensor
-    prior_precision: float
+    prior_precision: float | torch.Tensor
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -86,14 +86,17 @@ class ConvolutionEquations:
 
     def contradiction(self, x: torch.Tensor) -> float:
         """Share of the larger of both systems that x contradicts beyond the noise; of the outputs, known ones count."""
-        of_output, of_gradient = self.misfits(x)
-        known, reached = self.believed.diagonal > 0, self.weights > 0
+        of_output, _ = self.misfits(x)
+        known = self.believed.diagonal > 0
         allowed_output = float(self.believed.std[known].square().sum())
-        allowed_gradient = float((1 / self.weights[reached]).sum()) * self.gradient.shape[2]
-        return max(
-            _beyond(of_output[known], self.output[known], allowed_output),
-            _beyond(of_gradient[reached], self.gradient[reached], allowed_gradient),
-        )
+        return max(_beyond(of_output[known], self.output[known], allowed_output), self.gradient_contradiction(x))
+
+    def gradient_contradiction(self, x: torch.Tensor) -> float:
+        """Share of the weight gradient that x contradicts beyond the noise."""
+        _, of_gradient = self.misfits(x)
+        reached = self.weights > 0
+        allowed = float((1 / self.weights[reached]).sum()) * self.gradient.shape[2]
+        return _beyond(of_gradient[reached], self.gradient[reached], allowed)
 
 
 def _beyond(misfit: torch.Tensor, data: torch.Tensor, allowed: float) -> float:
@@ -109,6 +112,7 @@ def convolution_equations(
     gradient: torch.Tensor,
     noise_std: float,
     limits: Range,
+    prior: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> ConvolutionEquations:
     """Write both systems down.
 
@@ -119,17 +123,23 @@ def convolution_equations(
         gradient: dL/dW in the shape of the weight.
         noise_std: of the noise added to each gradient entry; rounding comes on top.
         limits: what the input can be: the prior.
+        prior: (inputs,) first guess and (inputs,) its precision, where they differ from input to input.
     """
     forward = output_matrix(layer, input_shape)
     outputs, groups = layer.out_channels, layer.groups
     target = arriving.belief.mean - output_bias(layer, forward.shape[0])
     row_size = float(np.sqrt(forward.power(2).sum() / forward.shape[0]))
-    if limits.spread is None:  # the outputs tell how large the inputs are; the prior allows them three times that
+    centre: float | torch.Tensor = limits.centre
+    precision: float | torch.Tensor
+    if prior is not None:
+        centre, precision = prior
+        size = float((centre.square() + 1 / precision).mean().sqrt())
+    elif limits.spread is None:  # the outputs tell how large the inputs are; the prior allows them three times that
         size = _typical_size(arriving.belief, target, row_size)
-        spread = 3 * size
+        precision = (3 * size) ** -2
     else:
-        spread = limits.spread
-        size = (limits.centre**2 + spread**2) ** 0.5
+        precision = limits.spread**-2
+        size = (limits.centre**2 + limits.spread**2) ** 0.5
     rounding = unit_roundoff(gradient)
 
     # (outputs, channels, taps) -> (groups, outputs per group * taps, channels)
@@ -146,8 +156,8 @@ def convolution_equations(
         blocks=torch.from_numpy(correlation_blocks(layer, input_shape, arriving.delta)),
         gradient=by_group.reshape(groups, -1, by_group.shape[-1]),
         weights=weights.reshape(groups, -1).repeat_interleave(by_group.shape[2], dim=1),
-        prior_mean=torch.full((forward.shape[1],), limits.centre, dtype=torch.float64),
-        prior_precision=spread**-2,
+        prior_mean=torch.zeros(forward.shape[1], dtype=torch.float64) + centre,
+        prior_precision=precision,
     )
 
 

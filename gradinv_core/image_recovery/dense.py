@@ -38,7 +38,8 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
     tolerated, share = _TOLERATED, 1.0
     for remaining in reversed(range(_BALANCINGS)):
         matrix = _assemble(of_output, of_gradient, share)
-        prior = max(equations.prior_precision, _SMALLEST_PRIOR * float(matrix.diagonal().max()))
+        prior = torch.as_tensor(equations.prior_precision, dtype=torch.float64)
+        prior = prior.clamp(min=_SMALLEST_PRIOR * float(matrix.diagonal().max()))
         matrix.diagonal().add_(prior)
         factor = torch.linalg.cholesky(matrix)
         x = equations.prior_mean
@@ -46,7 +47,7 @@ def solve_dense(equations: ConvolutionEquations) -> Solution:
             gradient = equations.pull(*equations.misfits(x)) - prior * (x - equations.prior_mean)
             x = x + torch.cholesky_solve(gradient[:, None], factor)[:, 0]
         covariance = torch.cholesky_inverse(factor)
-        rank = len(x) - prior * float(covariance.diagonal().sum())
+        rank = len(x) - float((prior * covariance.diagonal()).sum())
         spent = share * sum(float((covariance[here, here] * block).sum()) for here, block in of_gradient)
         ratio = _imbalance(equations, x, rank, spent)
         if 1 / tolerated < ratio < tolerated or not remaining:
@@ -80,8 +81,13 @@ def _of_output(equations: ConvolutionEquations) -> torch.Tensor:
     back = sparse.csr_array(equations.forward.T)
     believed = equations.believed
     if believed.is_diagonal:
-        return torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
-    half: Array = back @ believed.precision.numpy()
+        matrix = torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
+        if believed.common is not None:
+            pull, share = believed.shared_pull
+            seen = torch.from_numpy(back @ pull.numpy())
+            matrix.addr_(seen, seen, alpha=-share)
+        return matrix
+    half: Array = back @ believed.matrix().numpy()
     return torch.from_numpy(back @ np.ascontiguousarray(half.T))
 
 

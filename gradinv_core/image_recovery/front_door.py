@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor
-from gradinv_core.errors import NoExactRouteError, OptionError
+from gradinv_core.errors import MisfitError, NoExactRouteError, OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head_search import find_head
 from gradinv_core.image_recovery.analytic import check_sent, peel_image
@@ -20,6 +20,7 @@ from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.pixels import PerChannel, PixelSpace, pixel_space
 from gradinv_core.wrappers import unwrapped
 
 __all__ = ["METHODS", "reconstruct_image"]
@@ -34,13 +35,16 @@ def reconstruct_image(
     input_shape: Sequence[int],
     *,
     method: str = "auto",
-    label: ArrayLike | None = None,
+    label: ArrayLike | LabelRecovery | None = None,
     feature: ArrayLike | None = None,
     start: torch.Tensor | None = None,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
     seed: int | None = None,
     head: str | None = None,
+    mean: PerChannel | None = None,
+    std: PerChannel | None = None,
+    pixel_range: Sequence[float] | None = None,
     **options: Any,
 ) -> ImageRecovery:
     """Rebuild the client's image from one gradient.
@@ -53,13 +57,19 @@ def reconstruct_image(
         method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
             "auto": the first where the network allows it, the second elsewhere and where a label is handed in alone.
         label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
-            alone; the analytic route wants the feature with it.
+            alone; the analytic route wants the feature with it. A whole answer of a label recovery brings its own
+            feature, and what it leaves open of lambda reaches the error bars.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
-        start: (channels, height, width) image that gradient matching starts from; None starts from noise.
+        start: (channels, height, width) picture that gradient matching starts from; None starts from noise.
         on_step: called with each `Step` as soon as it is known.
         stop: asked between steps; True ends the work, and the best so far is returned.
         seed: of the noise that gradient matching starts from; the analytic route draws nothing.
         head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
+        mean: per channel; with ``std`` the client fed its network ``(picture - mean) / std``, and every picture and
+            standard deviation that is returned is that of the picture itself, in [0, 1].
+        std: per channel, above 0.
+        pixel_range: (low, high) of the pixels that the client fed its network; what is returned lies in that range
+            too. [0, 1] without any of the three.
         options: of gradient matching, the fields of `MatchingOptions`.
 
     Returns:
@@ -68,8 +78,9 @@ def reconstruct_image(
     Raises:
         NoExactRouteError: the method is "analytic" and no such route is known for this network, or the gradient
             vanished.
-        OptionError: unknown method, option or head, several layers that may be the last, no gradient at all, or only
-            one of label and feature was given to the analytic route.
+        OptionError: unknown method, option or head, several layers that may be the last, no gradient at all, only one
+            of label and feature was given to the analytic route, or ``mean``, ``std`` and ``pixel_range`` do not fit
+            each other or the image.
         ShapeError, NonFiniteError, RankError, LabelError: the gradients do not fit the network or one sample.
     """
     started = time.perf_counter()
@@ -78,22 +89,31 @@ def reconstruct_image(
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
-    check_shape(input_shape)
+    space = pixel_space(mean, std, pixel_range, check_shape(input_shape)[0])
     model = unwrapped(model)
     sent = read_gradients(model, gradients)
     name = None if head is None else find_head(model, head)
     why_not = ""
+    answer: LabelRecovery | None = None
+    if isinstance(label, LabelRecovery):
+        if feature is not None:
+            raise OptionError("feature: expected none beside a whole label recovery, which brings its own, got one.")
+        answer = label
+        label, feature = answer.label, answer.feature
     label_alone = label is not None and feature is None
     if method == "analytic" or (method == "auto" and not label_alone):
         try:
-            recovery = _analytic(model, sent, input_shape, label, feature, on_step, stop, name)
+            recovery = _analytic(model, sent, input_shape, answer, label, feature, on_step, stop, name, space)
             return replace(recovery, seconds=time.perf_counter() - started)
-        except NoExactRouteError as error:
+        except (NoExactRouteError, MisfitError) as error:
+            if isinstance(error, MisfitError) and method == "analytic":
+                raise MisfitError(f"{error} Gradient matching (method='matching') needs no such product.") from error
             if method == "analytic" or (sent and not any(bool(gradient.any()) for gradient in sent.values())):
                 raise
             why_not = error.sentence
+    chosen = MatchingOptions(**options)
     recovery = _matching(
-        model, sent, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, name, why_not
+        model, sent, input_shape, chosen, label, feature, start, on_step, stop, seed, name, space, why_not
     )
     return replace(recovery, seconds=time.perf_counter() - started)
 
@@ -102,27 +122,29 @@ def _analytic(
     model: nn.Module,
     gradients: Mapping[str, torch.Tensor],
     input_shape: Sequence[int],
+    answer: LabelRecovery | None,
     label: ArrayLike | None,
     feature: ArrayLike | None,
     on_step: OnStep | None,
     stop: Stop | None,
     head: str | None,
+    space: PixelSpace,
 ) -> ImageRecovery:
     if (label is None) != (feature is None):
         raise OptionError(
             "label and feature: expected both or neither, got only one; leave both out to recover them here."
         )
-    answer: LabelRecovery | None = None
     if label is None:
         head = find_head(model, head)
         check_sent(head, gradients)
         answer = recover_from_gradients(model, gradients, head=head)
+    if answer is not None:
         if answer.status is Status.VANISHED:
             raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
         if not answer.feature.any():
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     try:
-        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, head)
+        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, head, space)
     except torch.linalg.LinAlgError as error:
         raise NoExactRouteError(
             "the equations of this network are too badly conditioned to be solved in float64; gradient matching "
@@ -142,6 +164,7 @@ def _matching(
     stop: Stop | None,
     seed: int | None,
     head: str | None,
+    space: PixelSpace,
     why_not: str,
 ) -> ImageRecovery:
     found = match_gradients(
@@ -156,6 +179,7 @@ def _matching(
         stop=stop,
         seed=seed,
         head=head,
+        space=space,
     )
     reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
     parts = (why_not, reason, found.note)

@@ -27,7 +27,7 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     Memory is a few times the convolution's own sparse matrix. The error bars are estimates: the diagonal of the
     inverse, probed with random signs (Bekas, Kokiopoulou and Saad 2007).
     """
-    prior = equations.prior_precision
+    prior = torch.as_tensor(equations.prior_precision, dtype=torch.float64).expand(len(equations.prior_mean))
     diagonal = _diagonal(equations) + prior
 
     def apply(columns: torch.Tensor) -> torch.Tensor:
@@ -41,9 +41,9 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     probed = _conjugate_gradients(apply, signs, diagonal, _BAR_ITERATIONS, _BAR_TOLERANCE)
     variance = (signs * probed).mean(1).clamp(min=0) + 1 / diagonal  # never surer than with all others known
     # Too few equations leave at least so much open, which a probe that is cut short does not see.
-    open_variance = max(0, len(x) - sum(equations.counts)) / prior
+    open_variance = max(0, len(x) - sum(equations.counts)) * float((1 / prior).mean())
     variance = variance + max(0.0, open_variance - float(variance.sum())) / len(x)
-    rank = len(x) - prior * float(variance.sum().clamp(max=len(x) / prior))
+    rank = max(0.0, len(x) - float((prior * variance).sum()))
     scale = noise_scale(equations, x, rank)
     std = (variance * scale).sqrt()
     return Solution(equations, Belief.independent(x, std), round(rank))

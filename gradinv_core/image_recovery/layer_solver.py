@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
+import scipy.sparse as sparse
 import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.gradients import gradient_entry
-from gradinv_core.image_recovery.activations import Range
+from gradinv_core.image_recovery.activations import PIXELS, Range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
 from gradinv_core.image_recovery.completion import Bounds, Completion, complete
@@ -26,6 +27,7 @@ from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.iterative import solve_iteratively
 from gradinv_core.image_recovery.nonnegative import settle_zeros
 from gradinv_core.image_recovery.open_directions import find_open_directions
+from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.read_back import Arriving
 from gradinv_core.image_recovery.solution import Solution
 
@@ -53,6 +55,7 @@ class Solved:
         equations: how many there were.
         rank: how many unknowns they determine.
         misfit: relative misfit of the weight gradient.
+        disagreement: the same, as far as it is beyond the noise expected, and before bounds and smoothness had a say.
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
     """
@@ -62,6 +65,7 @@ class Solved:
     equations: int
     rank: int
     misfit: float
+    disagreement: float
     completed: bool = False
     convergence: tuple[float, ...] = ()
 
@@ -72,9 +76,9 @@ def solve_layer(
     gradients: Mapping[str, torch.Tensor],
     noise_std: float,
     limits: Range,
-    is_image: bool,
+    picture: PictureMap | None,
 ) -> Solved:
-    """Solve a layer for its input.
+    """Solve a layer for its input, or the first of all for the picture that made its input.
 
     Args:
         link: the layer, linear or convolutional.
@@ -82,37 +86,49 @@ def solve_layer(
         gradients: ``{parameter name: gradient}``.
         noise_std: of the noise added to each gradient entry.
         limits: what the input can be.
-        is_image: whether the input is the image itself.
+        picture: from the picture to the input; None for an inner layer.
     """
     layer = link.module
     if isinstance(layer, nn.Linear):
-        return _linear(link, layer, arriving, gradients)
+        return _as_picture(_linear(link, layer, arriving, gradients), picture)
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"expected a layer with weights, got {type(layer).__name__}")
     gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
-    equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits)
+    prior = None if picture is None or picture.is_plain else picture.prior
+    equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits, prior)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     solution = solve_dense(equations) if dense else solve_iteratively(equations)
+    disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
-    bounded = is_image or limits.low == 0.0
-    size = _size(belief, is_image)  # 0 below a layer that is dead: nothing there to complete
+    seen = belief if picture is None else picture.shares(belief)
+    bounded = picture is not None or limits.low == 0.0
+    size = _size(seen, picture)  # 0 below a layer that is dead: nothing there to complete
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
-    if dense and bounded and size > 0 and float(belief.std.square().mean().sqrt()) > worth * size:
-        belief, completion = _complete(link, layer, solution, arriving, limits, is_image)
+    if dense and bounded and size > 0 and float(seen.std.square().mean().sqrt()) > worth * size:
+        belief, completion = _complete(link, layer, solution, arriving, limits, picture)
     if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows.
         # Only now: smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
         belief = _with_shared_rounding(belief, _SHARED_ROUNDINGS * unit_roundoff(gradient))
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
-    return Solved(
+    solved = Solved(
         arriving=below,
         output=torch.from_numpy(equations.forward @ belief.mean.numpy())
         + output_bias(layer, equations.forward.shape[0]),
         equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
+        disagreement=disagreement,
         completed=completion is not None,
         convergence=() if completion is None else completion.convergence,
     )
+    return _as_picture(solved, picture)
+
+
+def _as_picture(solved: Solved, picture: PictureMap | None) -> Solved:
+    """What was found of the first layer's input, said of the picture."""
+    if picture is None:
+        return solved
+    return replace(solved, arriving=replace(solved.arriving, belief=picture.picture(solved.arriving.belief)))
 
 
 def _with_shared_rounding(belief: Belief, relative_std: float) -> Belief:
@@ -120,9 +136,9 @@ def _with_shared_rounding(belief: Belief, relative_std: float) -> Belief:
     return replace(shared, std=(belief.std**2 + (relative_std * belief.mean) ** 2).sqrt())
 
 
-def _size(belief: Belief, is_image: bool) -> float:
+def _size(belief: Belief, picture: PictureMap | None) -> float:
     """Typical size of the input: pixels are measured against their full range."""
-    return 1.0 if is_image else float(belief.mean.square().mean().sqrt())
+    return 1.0 if picture is not None else float(belief.mean.square().mean().sqrt())
 
 
 def _forward(layer: nn.Conv2d, equations: ConvolutionEquations, x: torch.Tensor) -> torch.Tensor:
@@ -136,28 +152,54 @@ def _complete(
     solution: Solution,
     arriving: Arriving,
     limits: Range,
-    is_image: bool,
+    picture: PictureMap | None,
 ) -> tuple[Belief, Completion]:
-    """Close what the equations leave open, and say how sure that makes us."""
+    """Close what the equations leave open, and say how sure that makes us.
+
+    What is known of a picture is known of its pixels, not of what a normalisation makes of them.
+    """
     equations, belief = solution.equations, solution.belief
-    size = _size(belief, is_image)
-    half_matrix, half_limit = None, None
-    if is_image and arriving.silent is not None and bool(arriving.silent.any()):
-        rows = torch.nonzero(arriving.silent)[:, 0]
-        half_matrix = equations.forward[rows.numpy()]
-        half_limit = -output_bias(layer, equations.forward.shape[0])[rows]
+    bounds = _bounds(link, layer, equations, arriving, limits, picture)
+    if picture is not None:
+        belief = picture.shares(belief)
+    size = _size(belief, picture)
     directions = find_open_directions(belief, solution.rank, _SMALLEST_OPEN * size)
-    completion = complete(directions, Bounds(link.input_shape, size, limits.low, limits.high, half_matrix, half_limit))
-    settled = None if is_image else settle_zeros(belief, completion.allowed > 0)
+    completion = complete(directions, replace(bounds, scale=size))
+    settled = None if picture is not None else settle_zeros(belief, completion.allowed > 0)
     if settled is not None:
         return settled, completion
     # Where bounds and equations contradict each other, a unit was taken for active, or for silent, in error.
     spread = min(float(completion.value.std()), 0.5 * size)
-    contradiction = min(1.0, _CONTRADICTION * equations.contradiction(completion.value)) * spread
+    value = completion.value if picture is None else picture.to_input(completion.value)
+    contradiction = min(1.0, _CONTRADICTION * equations.contradiction(value)) * spread
     unsettled = float(arriving.delta_std.norm()) > _UNSETTLED * float(arriving.delta.norm())
     std = ((_HEAVY_TAILS if unsettled else 1.0) * completion.std).square().add(contradiction**2).sqrt()
     precision = belief.precision + torch.from_numpy(completion.smoothness.toarray())
-    return Belief(completion.value, precision, std), completion
+    closed = Belief(completion.value, precision, std)
+    return closed if picture is None else picture.input(closed), completion
+
+
+def _bounds(
+    link: Link,
+    layer: nn.Conv2d,
+    equations: ConvolutionEquations,
+    arriving: Arriving,
+    limits: Range,
+    picture: PictureMap | None,
+) -> Bounds:
+    """What is known besides the equations, but for the input's size; of a picture, in shares of its range."""
+    if picture is None:
+        return Bounds(link.input_shape, 1.0, limits.low, limits.high)
+    bounds = Bounds(link.input_shape, 1.0, PIXELS.low, PIXELS.high)
+    if arriving.silent is None or not bool(arriving.silent.any()):
+        return bounds
+    rows = torch.nonzero(arriving.silent)[:, 0]
+    matrix = equations.forward[rows.numpy()]
+    limit = -output_bias(layer, equations.forward.shape[0])[rows]
+    if not picture.is_plain:
+        limit = limit - torch.from_numpy(matrix @ picture.shift.numpy())
+        matrix = sparse.csr_array(matrix * picture.scale.numpy())
+    return replace(bounds, half_matrix=matrix, half_limit=limit)
 
 
 def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arriving, rounding: float) -> Arriving:
@@ -168,7 +210,7 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
     variance = torch.from_numpy(squares @ arriving.delta_std.square().numpy())
     terms = equations.forward.nnz / equations.forward.shape[1]
     summed = terms * (SUM_ROUNDINGS * rounding) ** 2 * torch.from_numpy(squares @ arriving.delta.square().numpy())
-    return Arriving(belief, delta, (variance + summed).sqrt())
+    return Arriving(belief, delta, (variance + summed).sqrt(), None, arriving.factor_std)
 
 
 def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
@@ -183,11 +225,13 @@ def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping
     entry_std = (std**2 + (rounding * (value.abs() + typical) / 2) ** 2).sqrt()
     shared = _SHARED_ROUNDINGS * rounding * value.abs()
     belief = Belief.independent(value, (entry_std**2 + shared**2).sqrt().clamp(min=1e-30))
+    belief = belief.sharing(arriving.factor_std)  # what delta lacks in size, the input has too much
     bias = 0.0 if layer.bias is None else layer.bias.detach().double().cpu()
     return Solved(
-        arriving=Arriving(belief, delta, delta_std),
+        arriving=Arriving(belief, delta, delta_std, None, arriving.factor_std),
         output=weight @ value + bias,
         equations=layer.in_features * int((arriving.delta != 0).sum()),
         rank=layer.in_features,
         misfit=misfit,
+        disagreement=misfit,
     )

@@ -9,27 +9,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
-from gradinv_core.errors import NoExactRouteError, RankError
-from gradinv_core.image_recovery.activations import output_range
+from gradinv_core.errors import MisfitError, NoExactRouteError
+from gradinv_core.image_recovery.activations import Range, output_range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
 from gradinv_core.image_recovery.layer_solver import Solved, solve_layer
+from gradinv_core.image_recovery.picture_map import PictureMap, plain_map
 from gradinv_core.image_recovery.read_back import Arriving, guess_matters, read_back
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
+from gradinv_core.image_recovery.suspects import OUTSIDE_SHARE, outside_range
+from gradinv_core.pixels import PixelSpace
 
-__all__ = ["Peeled", "peel"]
+__all__ = ["ContradictionError", "Peeled", "peel"]
 
 _ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
 _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what was handed down
+_ROUNDINGS_APART = 100.0  # units of rounding by which no single sample's gradient misses its own product
 _POOLING_ROUNDS = 20  # of solving a pooled layer and reading its activation around the solution ...
 _POOLING_SETTLED = 1e-7  # ... until the output moves by less than this share
+
+
+class ContradictionError(MisfitError):
+    """A layer's gradient contradicts what was handed down to it.
+
+    Attributes:
+        picture: how pixels reach the layer, where the range of pixels had a say in it; None elsewhere.
+        bounds_alone: whether its equations fit, and only the range of pixels does not.
+    """
+
+    def __init__(self, message: str, picture: PictureMap | None, *, bounds_alone: bool) -> None:
+        super().__init__(message)
+        self.picture = picture
+        self.bounds_alone = bounds_alone
 
 
 @dataclass(frozen=True)
@@ -39,11 +57,15 @@ class Peeled:
     Attributes:
         steps: from the feature down; the last shows the image unless the walk was stopped.
         layers: what each solved layer gave.
+        belief: about the picture, before its pixels were held in their range; about the feature until it is reached.
+        contradictions: name and relative misfit of layers whose equations contradict each other far above rounding.
         stopped: whether it was stopped on the way.
     """
 
     steps: tuple[Step, ...]
     layers: tuple[LayerRecovery, ...]
+    belief: Belief
+    contradictions: tuple[tuple[str, float], ...]
     stopped: bool
 
 
@@ -55,6 +77,8 @@ def peel(
     noise_std: float,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
+    picture: PictureMap | None = None,
+    factor_std: float = 0.0,
 ) -> Peeled:
     """Walk from the head to the pixels.
 
@@ -66,62 +90,76 @@ def peel(
         noise_std: of the noise that was added to each gradient entry, 0 for none.
         on_step: called with each step as it is known.
         stop: asked between layers.
+        picture: from the picture to the input of the first layer with weights; None where that is the picture itself,
+            in [0, 1].
+        factor_std: relative standard deviation of lambda, which the residual shrinks by as the feature grows.
 
     Raises:
         NoExactRouteError: no gradient reaches a layer.
-        RankError: a layer's gradient contradicts what was handed down.
+        ContradictionError: a layer's gradient contradicts what was handed down.
         OptionError, ShapeError, NonFiniteError: a gradient is missing, has the wrong shape or is not finite.
     """
     head = links[-1]
-    arriving = _leave_head(head, feature, residual)
+    bottom, first = len(links) - 1, next(index for index, link in enumerate(links) if _has_weights(link))
+    if bottom == first and picture is not None:  # nothing but a head: its input is the picture, normalised or not
+        feature = picture.picture(feature)
+    arriving = _leave_head(head, feature, residual, factor_std)
     steps = [_step("Last-layer feature", feature, head)]
     found: list[LayerRecovery] = []
+    odd: list[tuple[str, float]] = []
     if on_step is not None:
         on_step(steps[-1])
-    bottom = len(links) - 1
-    while bottom > 0:
+    while bottom > first:
         if stop is not None and stop():
-            return Peeled(tuple(steps), tuple(found), True)
+            return Peeled(tuple(steps), tuple(found), arriving.belief, tuple(odd), True)
         started = time.perf_counter()
         top = bottom
         bottom = max(index for index in range(top) if _has_weights(links[index]))
         link = links[bottom]
-        solved = _solve(links[: bottom + 1], links[bottom + 1 : top], arriving, gradients, noise_std)
+        is_image = bottom == first
+        limits = output_range(None if is_image else links[bottom - 1].module)
+        here = (picture or plain_map(prod(link.input_shape))) if is_image else None
+        solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here)
         arriving = solved.arriving
         found.append(_report(link, solved, time.perf_counter() - started))
         if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
-            raise RankError(
+            raise ContradictionError(
                 f"gradient {link.name}.weight: expected the product of the recovered output gradient and one input, "
-                f"got one that differs from it by {solved.misfit:.0%}; the label may be ambiguous, or the gradient not "
-                f"of one sample."
+                f"got one that differs from it by {solved.misfit:.0%}.",
+                here if solved.completed else None,
+                bounds_alone=solved.disagreement <= _REFUSE,
             )
-        steps.append(_step(f"Input of layer {link.name}" if bottom else "Image", arriving.belief, link))
+        if solved.disagreement > _ROUNDINGS_APART * unit_roundoff(gradients[f"{link.name}.weight"]):
+            odd.append((link.name, solved.disagreement))
+        step = _step(f"Input of layer {link.name}", arriving.belief, link)
+        steps.append(step if here is None else _held_in_range(replace(step, title="Image"), here.space))
         if on_step is not None:
             on_step(steps[-1])
-    return Peeled(tuple(steps), tuple(found), False)
+    return Peeled(tuple(steps), tuple(found), arriving.belief, tuple(odd), False)
 
 
 def _has_weights(link: Link) -> bool:
     return isinstance(link.module, nn.Linear | nn.Conv2d)
 
 
-def _leave_head(head: Link, feature: Belief, residual: torch.Tensor) -> Arriving:
+def _leave_head(head: Link, feature: Belief, residual: torch.Tensor, factor_std: float) -> Arriving:
     weight = head.module.weight.detach().double().cpu()  # type: ignore[operator]
     delta = weight.T @ residual
     rounding = unit_roundoff(head.module.weight)  # type: ignore[arg-type]
-    return Arriving(feature, delta, _ROUNDINGS * rounding * (delta.abs() + 0.1 * delta.square().mean().sqrt()))
+    delta_std = _ROUNDINGS * rounding * (delta.abs() + 0.1 * delta.square().mean().sqrt())
+    return Arriving(feature, delta, delta_std, None, factor_std)
 
 
 def _solve(
-    below: list[Link],
+    link: Link,
     between: list[Link],
     arriving: Arriving,
     gradients: Mapping[str, torch.Tensor],
     noise_std: float,
+    limits: Range,
+    picture: PictureMap | None,
 ) -> Solved:
-    """Read back what stands above the last link of ``below``, then solve that link for its input."""
-    link = below[-1]
-    limits = output_range(below[-2].module if len(below) > 1 else None)
+    """Read back what stands above a link, then solve it for its input."""
     rounding = unit_roundoff(gradients[f"{link.name}.weight"]) if f"{link.name}.weight" in gradients else 0.0
     guess = None
     for _ in range(_POOLING_ROUNDS if guess_matters(between) else 1):
@@ -131,7 +169,7 @@ def _solve(
                 f"layer {link.name}: expected at least one active unit, found none, so no gradient reaches the layer "
                 f"below it."
             )
-        solved = solve_layer(link, at_output, gradients, noise_std, limits, is_image=len(below) == 1)
+        solved = solve_layer(link, at_output, gradients, noise_std, limits, picture)
         moved = float("inf") if guess is None else float((solved.output - guess).norm())
         guess = solved.output
         if moved < _POOLING_SETTLED * float(guess.norm()):
@@ -141,11 +179,19 @@ def _solve(
 
 def _step(title: str, belief: Belief, link: Link) -> Step:
     shape = link.input_shape if prod(link.input_shape) == len(belief.mean) else (len(belief.mean),)
-    return Step(title, belief.mean.reshape(shape), belief.std.reshape(shape), link.name)
+    return Step(title, belief.mean.reshape(shape), belief.total_std.reshape(shape), link.name)
+
+
+def _held_in_range(step: Step, space: PixelSpace) -> Step:
+    """Pixels cannot leave their range; where many do so far beyond their error bars, the range is wrong, not they."""
+    assert step.std is not None  # noqa: S101 - this route always has some
+    if outside_range(step.value, step.std, space.low, space.high) >= OUTSIDE_SHARE:
+        return step
+    return replace(step, value=step.value.clamp(space.low, space.high), std=step.std.clamp(max=space.spread / 2))
 
 
 def _report(link: Link, solved: Solved, seconds: float) -> LayerRecovery:
-    value, std = solved.arriving.belief.mean, solved.arriving.belief.std
+    value, std = solved.arriving.belief.mean, solved.arriving.belief.total_std
     size = float(value.square().mean().sqrt())
     inputs, outputs = (" x ".join(map(str, shape)) for shape in (link.input_shape, link.output_shape))
     what = "fully connected" if isinstance(link.module, nn.Linear) else "convolution"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from gradinv_core.image_recovery.activations import ACTIVATIONS, invert
+from gradinv_core.image_recovery.activations import ACTIVATIONS, Inverted, invert
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
 from gradinv_core.image_recovery.convolution_matrix import pooling_matrix
@@ -27,12 +27,15 @@ class Arriving:
         delta: (n,) gradient of the loss there.
         delta_std: (n,) its standard deviations.
         silent: (n,) inputs of a ReLU that was not active: none is above its own error bar; None elsewhere.
+        factor_std: by how much the unknown number that moves the belief's entries together shrinks all of delta,
+            relatively; the input of a linear layer grows as delta shrinks.
     """
 
     belief: Belief
     delta: torch.Tensor
     delta_std: torch.Tensor
     silent: torch.Tensor | None = None
+    factor_std: float = 0.0
 
 
 def guess_matters(links: Sequence[Link]) -> bool:
@@ -87,7 +90,18 @@ def _through(module: nn.Module, arriving: Arriving, rounding: float) -> Arriving
     variance = (inverted.slope * arriving.delta_std) ** 2 + (_PRODUCT_ROUNDING * rounding * delta * inverted.slope) ** 2
     variance = variance + delta**2 * ((inverted.bend * own) ** 2 + inverted.doubt**2)
     silent = inverted.slope == 0 if isinstance(module, nn.ReLU) else None
-    return Arriving(belief.before(inverted.value, inverted.slope), delta * inverted.slope, variance.sqrt(), silent)
+    before = belief.before(inverted.value, inverted.slope)
+    inside = delta * inverted.slope
+    return Arriving(before, inside, variance.sqrt(), silent, _factor_below(arriving, inverted, inside))
+
+
+def _factor_below(arriving: Arriving, inverted: Inverted, inside: torch.Tensor) -> float:
+    """How the common factor of delta goes on: where the outputs move together, the slopes do too."""
+    power = float(inside @ inside)
+    if arriving.factor_std == 0 or arriving.belief.common is None or power == 0:
+        return arriving.factor_std
+    moved = arriving.delta * inverted.bend * arriving.belief.common
+    return arriving.factor_std - float(moved @ inside) / power
 
 
 def _batch_norm_line(
@@ -110,7 +124,13 @@ def _unfold_batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, shape: tuple[int
     scale, shift = _batch_norm_line(module, shape)
     open_ = scale != 0
     value = torch.where(open_, (arriving.belief.mean - shift) / scale.masked_fill(~open_, 1.0), 0.0)
-    return Arriving(arriving.belief.before(value, scale), arriving.delta * scale, arriving.delta_std * scale.abs())
+    return replace(
+        arriving,
+        belief=arriving.belief.before(value, scale),
+        delta=arriving.delta * scale,
+        delta_std=arriving.delta_std * scale.abs(),
+        silent=None,
+    )
 
 
 def _unpool(module: nn.AvgPool2d, shape: tuple[int, ...], arriving: Arriving, guess: torch.Tensor | None) -> Arriving:
@@ -124,9 +144,8 @@ def _unpool(module: nn.AvgPool2d, shape: tuple[int, ...], arriving: Arriving, gu
 
     start = torch.zeros(matrix.shape[1], dtype=torch.float64) if guess is None else guess
     value = start + spread(belief.mean - torch.from_numpy(matrix @ start.numpy()))
-    full = torch.diag(belief.precision) if belief.is_diagonal else belief.precision
-    half = matrix.T @ full.numpy()
+    half = matrix.T @ belief.matrix().numpy()
     precision = torch.from_numpy(matrix.T @ half.T.copy())
     delta = torch.from_numpy(matrix.T @ arriving.delta.numpy())
     delta_std = torch.from_numpy(matrix.power(2).T @ arriving.delta_std.square().numpy()).sqrt()
-    return Arriving(Belief(value, precision, spread(belief.std)), delta, delta_std)
+    return Arriving(Belief(value, precision, spread(belief.std)), delta, delta_std, None, arriving.factor_std)

@@ -210,3 +210,41 @@ def test_the_truth_of_one_sample_in_a_batch_depends_on_the_others_in_training_mo
     assert not torch.allclose(alone.feature, beside.feature)
     known = client_truth(model, images[0], label, others=list(images[1:]))
     torch.testing.assert_close(known.feature, client_truth(model, images[0], label).feature, rtol=1e-4, atol=1e-5)
+
+
+def test_grey_and_oblong_images_are_taken_as_the_network_takes_them():
+    model = nn.Sequential(nn.Conv2d(1, 4, 5, 2, 2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4 * 7 * 10, 10))
+    image = torch.rand(1, 14, 20, generator=torch.Generator().manual_seed(0))
+    nn.functional.cross_entropy(model(image[None]), LABEL[None].float()).backward()
+    torch.testing.assert_close(capture_gradients(model, image, LABEL)["0.weight"], model[0].weight.grad)
+    assert client_truth(model, image, LABEL).image.shape == (1, 14, 20)
+    with pytest.raises(ShapeError, match=r"got \(3, 14, 20\) \(.*1 channels.*\); give the image the channels, height"):
+        capture_gradients(model, image.expand(3, -1, -1), LABEL)
+
+
+def test_with_mean_and_std_the_network_is_fed_the_normalised_picture(model: nn.Module) -> None:
+    mean, std = (0.485, 0.456, 0.406), [0.229, 0.224, 0.225]
+    fed = (IMAGE - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    expected, truth = capture_gradients(model, fed, LABEL), client_truth(model, IMAGE, LABEL, mean=mean, std=std)
+    assert torch.equal(truth.image, IMAGE)
+    torch.testing.assert_close(truth.feature, client_truth(model, fed, LABEL).feature)
+    alone = capture_gradients(model, IMAGE, LABEL, mean=mean, std=torch.tensor(std))
+    batch = capture_batch_gradients(model, [IMAGE, IMAGE], [LABEL, LABEL], mean=mean, std=std)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(alone[name], gradient)
+        torch.testing.assert_close(batch[name], gradient)
+
+
+def test_with_a_range_the_network_is_fed_the_image_as_it_is(model: nn.Module) -> None:
+    image = 2 * IMAGE - 1
+    assert torch.equal(
+        capture_gradients(model, image, LABEL, pixel_range=(-1, 1))["0.weight"],
+        capture_gradients(model, image, LABEL)["0.weight"],
+    )
+    with pytest.raises(OptionError, match="image: expected pixels from -1 to 1, as pixel_range says, got -2"):
+        capture_gradients(model, 2 * image, LABEL, pixel_range=(-1, 1))
+
+
+def test_a_picture_normalised_twice_is_refused(model: nn.Module) -> None:
+    with pytest.raises(OptionError, match=r"expected the picture itself, in \[0, 1\], .* if it is normalised already"):
+        capture_gradients(model, (IMAGE - 0.5) / 0.25, LABEL, mean=0.5, std=0.25)

@@ -17,10 +17,18 @@ def test_a_real_batch_is_refused() -> None:
         check_image(torch.zeros(2, 3, 4, 4))
 
 
-@pytest.mark.parametrize("shape", [(3,), (4, 4), (1, 4, 4), (4, 4, 3), (3, 0, 4), (1, 1, 3, 4, 4)])
+@pytest.mark.parametrize("shape", [(3,), (4, 4), (3, 0, 4), (1, 1, 3, 4, 4)])
 def test_wrong_shapes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"image: expected shape \(3, height, width\), got .*; put the channels first"):
+    with pytest.raises(
+        ShapeError,
+        match=r"image: expected shape \(channels, height, width\), got .*; put the channels first, a grey image has",
+    ):
         check_image(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (4, 6, 5), (2, 3, 9)])
+def test_any_number_of_channels_and_any_height_and_width(shape: tuple[int, ...]) -> None:
+    assert check_image(torch.zeros(shape)).shape == shape
 
 
 @pytest.mark.parametrize("image", [np.zeros((3, 4, 4)), torch.zeros(3, 4, 4, dtype=torch.uint8), None])

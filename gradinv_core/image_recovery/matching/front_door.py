@@ -24,6 +24,7 @@ from gradinv_core.image_recovery.matching.result import MatchResult
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
 from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
+from gradinv_core.pixels import PixelSpace
 from gradinv_core.twin import private_twin
 from gradinv_core.wrappers import unwrapped
 
@@ -43,8 +44,12 @@ def match_gradients(
     stop: Stop | None = None,
     seed: int | None = None,
     head: str | None = None,
+    space: PixelSpace | None = None,
 ) -> MatchResult:
     """Search for the image whose gradient is the observed one.
+
+    The search itself goes over shares: where each pixel stands in its range, from 0 to 1. So start, box, step length
+    and total variation mean the same however the pictures are normalised.
 
     The model is left as it was, whatever its mode and whether or not its parameters are frozen. On a CPU the same
     seed gives the same image to the last bit.
@@ -56,11 +61,12 @@ def match_gradients(
         options: of the search; None for the paper's.
         label: (C,) soft label; which one is meant, ``options.label_mode`` says. None in mode "recovered" recovers it.
         feature: (d,) recovered last-layer feature; None recovers it if ``options.terms`` asks for it.
-        start: (channels, height, width) where the first restart begins; None for uniform noise, like all others.
+        start: (channels, height, width) picture where the first restart begins; None for noise, like all others.
         on_step: called with each `Step` as soon as it is known.
         stop: asked at every iteration; True ends the search, and the best image so far is returned.
         seed: of the starting images; None draws one.
         head: name of the last layer; None looks for it where the options need it, see `find_head`.
+        space: which values pixels may have, and how the network sees them; None for [0, 1].
 
     Returns:
         The best image, and the way there.
@@ -75,6 +81,7 @@ def match_gradients(
     """
     started = time.perf_counter()
     options = MatchingOptions() if options is None else options
+    space = PixelSpace() if space is None else space
     with torch.inference_mode(False), torch.no_grad():
         shape = check_shape(input_shape)
         twin = private_twin(unwrapped(model))
@@ -100,12 +107,12 @@ def match_gradients(
         else:
             route = SequentialRoute(chain, observed, knowledge.label, distance, inputs)
         learned = trial.classes if knowledge.label is None else None
-        starts = Starts(shape, learned, observed.direction, start, seed)
-        objective = Objective(route, options.total_variation)
-        record = search(objective, starts, options, on_step, stop or (lambda: False))
+        starts = Starts(shape, learned, observed.direction, start, seed, space)
+        objective = Objective(route, options.total_variation, space)
+        record = search(objective, starts, options, on_step, stop or (lambda: False), space)
         best = record.best
     return MatchResult(
-        image=best.image.double().cpu(),
+        image=space.from_unit(best.image.double().cpu()),
         soft_label=best.label(knowledge.label).double().cpu(),
         losses=tuple(record.playback.losses),
         steps=tuple(record.playback.steps),

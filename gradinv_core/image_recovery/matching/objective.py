@@ -10,6 +10,7 @@ import torch
 
 from gradinv_core.errors import OptionError
 from gradinv_core.image_recovery.matching.distance import total_variation
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["Candidate", "Loss", "Objective", "Route", "Slope"]
 
@@ -19,7 +20,7 @@ class Candidate:
     """Where the search stands.
 
     Attributes:
-        image: (channels, height, width).
+        image: (channels, height, width) shares: where each pixel stands in its range, from 0 to 1.
         logits: (C,) of the label when it is learned, ``label = softmax(logits)``; otherwise None.
     """
 
@@ -59,7 +60,10 @@ class Slope:
 
 
 class Route(Protocol):
-    """A way to compute the gradient distance plus the known-input terms, with derivative."""
+    """A way to compute the gradient distance plus the known-input terms, with derivative.
+
+    Its candidates hold what the network is fed.
+    """
 
     name: str
 
@@ -70,18 +74,30 @@ class Route(Protocol):
 class Objective:
     """The whole loss: what the route computes, plus the total-variation prior."""
 
-    def __init__(self, route: Route, total_variation_weight: float) -> None:
+    def __init__(self, route: Route, total_variation_weight: float, space: PixelSpace | None = None) -> None:
         self.route = route
         self.weight = total_variation_weight
+        self.space = PixelSpace() if space is None else space
 
     @torch.no_grad()
     def __call__(self, candidate: Candidate) -> Slope:
         """Loss and derivative there."""
-        slope = self.route.evaluate(candidate)
+        slope = self._by_shares(candidate)
         if self.weight == 0:
             return slope
         roughness, direction = total_variation(candidate.image)
         return Slope(slope.loss + self.weight * roughness, slope.image.add(direction, alpha=self.weight), slope.logits)
+
+    def _by_shares(self, candidate: Candidate) -> Slope:
+        """The route's loss, with its derivative by the shares."""
+        space = self.space
+        if space.is_plain:
+            return self.route.evaluate(candidate)
+        fed = space.to_network(space.from_unit(candidate.image))
+        slope = self.route.evaluate(Candidate(fed, candidate.logits))
+        # One share more of a channel feeds the network the range's width divided by the channel's deviation.
+        each = space.spread / space.std_from_network(torch.ones_like(slope.image))
+        return Slope(slope.loss, slope.image * each, slope.logits)
 
 
 Loss = Callable[[Candidate], Slope]

@@ -30,10 +30,10 @@ class MatchingOptions:
         optimizer: "adam", "signed adam" (the gradient's signs instead of the gradient) or "lbfgs", which chooses its
             own step lengths and ignores the learning rate; it suits smooth activations and a small total variation.
         iterations: steps per restart, 1 to 100,000.
-        learning_rate: Adam's step size in units of pixel brightness, above 0.
+        learning_rate: Adam's step size in units of the range of pixels, above 0.
         decay: whether the learning rate falls by a factor of 10 after 3/8, 5/8 and 7/8 of the iterations.
         restarts: independent starts, of which the one with the lowest loss is kept.
-        box: whether pixels are held within [0, 1].
+        box: whether pixels are held within their range.
         label_mode: "recovered" by the attack, "given" by the caller, "hard" (the class iDLG names) or "learned" along
             with the image (DLG). The cosine learns a label up to the gradient's length only.
         terms: what is matched: "g" the gradient, "f" the last-layer feature, "gf" both (the paper's modes).

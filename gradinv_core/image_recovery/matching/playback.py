@@ -8,6 +8,7 @@ import torch
 
 from gradinv_core.image_recovery.matching.objective import Candidate
 from gradinv_core.image_recovery.result import OnStep, Step
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["Playback"]
 
@@ -17,7 +18,14 @@ _LOSSES = 1_000  # points of a loss curve: more than any screen shows
 class Playback:
     """The record of one restart."""
 
-    def __init__(self, prefix: str, iterations: int, snapshots: int, on_step: OnStep | None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        iterations: int,
+        snapshots: int,
+        on_step: OnStep | None,
+        space: PixelSpace | None = None,
+    ) -> None:
         """Prepare an empty record.
 
         Args:
@@ -25,6 +33,7 @@ class Playback:
             iterations: how many the restart will have; it is seen that often, plus once at its start.
             snapshots: how many of these are kept as steps.
             on_step: called with each step as soon as it is seen.
+            space: which values pixels may have; None for [0, 1].
         """
         self.best: Candidate | None = None
         self.best_loss = inf
@@ -33,6 +42,7 @@ class Playback:
         self.steps: list[Step] = []
         self._prefix = prefix
         self._on_step = on_step
+        self._space = PixelSpace() if space is None else space
         self._last = iterations
         self._stride = max(1, iterations // _LOSSES)
         pauses = max(snapshots - 1, 1)
@@ -69,7 +79,8 @@ class Playback:
 
     def _show(self, iteration: int, image: torch.Tensor, loss: float, *, best: bool = False) -> None:
         title = f"{self._prefix}{'best image, ' if best else ''}iteration {iteration}"
-        step = Step(title[0].upper() + title[1:], image.double().cpu().clone(), iteration=iteration, loss=loss)
+        picture = self._space.from_unit(image.double().cpu().clone())
+        step = Step(title[0].upper() + title[1:], picture, iteration=iteration, loss=loss)
         self.steps.append(step)
         if self._on_step is not None:
             self._on_step(step)

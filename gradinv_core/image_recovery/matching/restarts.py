@@ -13,6 +13,7 @@ from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.image_recovery.matching.playback import Playback
 from gradinv_core.image_recovery.matching.quasi_newton import descend_quasi_newton
 from gradinv_core.image_recovery.result import OnStep, Stop
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["SearchRecord", "Starts", "search"]
 
@@ -27,6 +28,7 @@ class Starts:
         like: torch.Tensor,
         start: torch.Tensor | None,
         seed: int | None,
+        space: PixelSpace | None = None,
     ) -> None:
         """Check the start and seed the stream.
 
@@ -34,8 +36,9 @@ class Starts:
             shape: (channels, height, width) of the image.
             classes: number of classes C if the label is learned, else None.
             like: a tensor of the device and number type to use.
-            start: where the first restart begins, in ``shape``; None for noise.
+            start: picture where the first restart begins, in ``shape``; None for noise.
             seed: of the stream; None draws one.
+            space: which values pixels may have; None for [0, 1].
 
         Raises:
             ShapeError, NonFiniteError: ``start`` is not of that shape, or not finite.
@@ -46,6 +49,7 @@ class Starts:
             if not torch.isfinite(start).all():
                 raise NonFiniteError("start: expected finite pixels, got NaN or infinity.")
         self._shape, self._classes, self._like, self._start = shape, classes, like, start
+        self._space = PixelSpace() if space is None else space
         self._generator = torch.Generator()
         if seed is None:
             self._generator.seed()
@@ -53,7 +57,7 @@ class Starts:
             self._generator.manual_seed(seed)
 
     def next(self, *, box: bool) -> Candidate:
-        """The next start: pixels uniform in [0, 1], the label's logits standard normal."""
+        """The next start: pixels uniform in their range, the label's logits standard normal."""
         # Drawn on the CPU in float64, so that every device and number type begins at the same image.
         image = torch.rand(self._shape, generator=self._generator, dtype=torch.float64)
         logits = None
@@ -61,7 +65,7 @@ class Starts:
             drawn = torch.randn(self._classes, generator=self._generator, dtype=torch.float64)
             logits = drawn.to(self._like)
         if self._start is not None:
-            image, self._start = self._start.detach().clone(), None
+            image, self._start = self._space.to_unit(self._start.detach().clone()), None
             if box:
                 image.clamp_(0, 1)
         return Candidate(image.to(self._like).clone(), logits)
@@ -87,7 +91,12 @@ class SearchRecord:
 
 
 def search(
-    objective: Loss, starts: Starts, options: MatchingOptions, on_step: OnStep | None, stop: Stop
+    objective: Loss,
+    starts: Starts,
+    options: MatchingOptions,
+    on_step: OnStep | None,
+    stop: Stop,
+    space: PixelSpace | None = None,
 ) -> SearchRecord:
     """Run every restart.
 
@@ -97,6 +106,7 @@ def search(
         options: of the search.
         on_step: called with each step as soon as it is known.
         stop: asked at every iteration; True ends the search.
+        space: which values the pixels of a step may have; None for [0, 1].
 
     Raises:
         NonFiniteError: no restart ever had a finite loss.
@@ -107,7 +117,7 @@ def search(
     stopped = False
     for number in range(1, options.restarts + 1):
         prefix = "" if options.restarts == 1 else f"restart {number}, "
-        playback = Playback(prefix, options.iterations, options.snapshots, on_step)
+        playback = Playback(prefix, options.iterations, options.snapshots, on_step, space)
         outcome = walk(objective, starts.next(box=options.box), options, playback, stop)
         playback.finish()
         if outcome.overflowed:

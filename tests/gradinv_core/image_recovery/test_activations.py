@@ -109,3 +109,12 @@ def test_a_relus_smallest_outputs_count_as_silent_however_sure():
     assert invert(nn.ReLU(), output, torch.full((2,), 1e-20)).slope.tolist() == [0, 1]
     dead = invert(nn.ReLU(), torch.zeros(3, dtype=torch.float64), torch.full((3,), 1e-20))
     assert not dead.slope.any()
+
+
+def test_a_leaky_output_near_its_kink_leaves_the_slope_in_doubt():
+    """At the kink both slopes are as likely: their standard deviation is their difference times the root of a half."""
+    outputs = torch.tensor([0.0, 1e-3, -1e-3, 1.0], dtype=torch.float64)
+    doubt = invert(nn.LeakyReLU(0.1), outputs, torch.full((4,), 1e-3, dtype=torch.float64)).doubt
+    chance = 0.15865525393145707  # of a normal number beyond one standard deviation
+    expected = 0.9 * torch.tensor([0.5, chance, chance, 0.0], dtype=torch.float64).sqrt()
+    torch.testing.assert_close(doubt, expected)

@@ -116,8 +116,9 @@ def test_unusable_input_is_one_clear_error():
     with pytest.raises(NoExactRouteError, match="gradient: expected one that is not zero"):
         reconstruct_image(model, {k: torch.zeros_like(v) for k, v in gradients.items()}, SHAPE)
     other = capture_gradients(model, image(9), LABEL)
+    broken = gradients | {"1.weight": torch.randn_like(other["1.weight"])}
     with pytest.raises(RankError, match="expected the product of the recovered output gradient and one input"):
-        reconstruct_image(model, gradients | {"1.weight": torch.randn_like(other["1.weight"])}, SHAPE)
+        reconstruct_image(model, broken, SHAPE, method="analytic")
 
 
 def test_a_shared_activation_is_used_as_often_as_it_stands():

@@ -216,7 +216,10 @@ def qualities_under_noise(model, image):
         noisy = {name: value + level * value.square().mean().sqrt() * noise[name] for name, value in clean.items()}
         recovery = reconstruct_image(model, noisy, SHAPE, method="analytic")
         assert torch.isfinite(recovery.image).all()
-        assert torch.isfinite(recovery.std).all()
+        if recovery.std is None:  # lambda is too open for the picture to follow it
+            assert "no error bars are given" in recovery.reason
+        else:
+            assert torch.isfinite(recovery.std).all()
         yield psnr(recovery.image, image)
 
 
@@ -298,7 +301,7 @@ def test_gradients_that_do_not_fit_are_refused(network, picture):
             attempt(**{"2.weight": broken})
     other = torch.randn(gradients["2.weight"].shape, generator=torch.Generator().manual_seed(0))
     with pytest.raises(
-        RankError, match=r"gradient 2\.weight: expected the product .* or the gradient not of one sample"
+        RankError, match=r"gradient 2\.weight: expected the product .* got one that differs from it by \d+%"
     ):
         attempt(**{"2.weight": other * gradients["2.weight"].std()})
 
