@@ -12,9 +12,10 @@ from dashboard.frames import layer_frames
 from dashboard.jobs import Job, JobState
 from dashboard.public_network import PublicNetwork
 from dashboard.sections import exact, search, strip
-from dashboard.sections.view import LabView, finding, formulas, mathematics, step
+from dashboard.sections.view import finding, formulas, mathematics, step
 from dashboard.server_side import certain_answer
 from dashboard.session import session_jobs
+from dashboard.views import LabView
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
