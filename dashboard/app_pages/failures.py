@@ -9,7 +9,9 @@ from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
 from dashboard.sections import race, reason, refusal, why, windows
 from dashboard.sections.view import step
+from dashboard.server_side import LabelAttack
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.label_recovery.race import Racer
 
 _PAGE = "failures"
 
@@ -20,7 +22,9 @@ def show_failures(choice: Choice) -> None:
     classes = cache.class_count(scenario, choice.images)
     dark = st.context.theme.type == "dark"
     client = cache.client_step(scenario, classes, own_image)
-    attack, racers, error = None, (), None
+    attack: LabelAttack | None = None
+    racers: tuple[Racer, ...] = ()
+    error: GradientInversionError | None = None
     try:
         attack = cache.label_attack(scenario, classes, own_image)
         racers = cache.solver_race(scenario, classes, own_image, bounded)
@@ -62,8 +66,9 @@ def show_failures(choice: Choice) -> None:
         key=widget_key("bounded"),
         help="The paper's L-BFGS gives up beyond 100, its swarm beyond 50. Without bounds they go on to a million.",
     )
-    if attack is None or error is not None:
+    if error is not None:
         refusal.say("Nobody starts.", error)
+    if attack is None or error is not None:
         return
     race.show(attack, racers, bounded=bounded, dark=dark)
 

@@ -15,7 +15,6 @@ class Kind(StrEnum):
     MISLED = "certain, and wrong"  # (truth)
     AVERAGE = "the average of several"  # (truth)
     FEATURE_ONLY = "feature known, label open"
-    AMBIGUOUS = "several labels fit"
     CHANGED = "the gradient was changed"
     SURE_NETWORK = "a sure network"
     NO_PATTERN = "no pattern, or changed"
@@ -25,6 +24,7 @@ class Kind(StrEnum):
     RANGE_MISSED = "ranges that miss the truth"  # (truth)
     LABEL_GUESS = "a guess"
     FORMAT = "format"
+    FORMAT_BELIEVED = "format of a wrong label"  # (truth)
     FORMAT_OPEN = "format not settled"
     LEAKED = "the way it leaked"
     NOT_LEAKED = "no way it leaked"

@@ -4,7 +4,7 @@ import numpy as np
 
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import Server, in_words
-from dashboard.claims.truth import Truth
+from dashboard.claims.truth import RIGHT_FEATURE, RIGHT_LABEL, Truth
 from dashboard.number_text import percent, plain
 from gradinv_core.diagnosis import Cause
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Window
@@ -85,17 +85,15 @@ def _why_open(server: Server) -> Claim:
     if server.sure_network:
         text = "The network is so sure of its answer that its gradient no longer tells λ apart."
         return Claim(Kind.SURE_NETWORK, text)
-    if found.window is Window.SIMPLEX and not server.informed and not server.noisy:
+    if found.window is Window.SIMPLEX and server.noisy and reason.cause is Cause.NOISY:
+        text = "Noise hides where the classes agree. What is left is that no share is below 0."
+        return Claim(Kind.CHANGED, text, note="noise")
+    if found.window is Window.SIMPLEX:
         text = (
-            "Either this label follows no pattern that the server knows, or the gradient was changed on the way. What "
-            "is left is that no share is below 0."
+            "Either this label follows no pattern that the server knows, or what was done to the gradient on the way "
+            "hides it. What is left is that no share is below 0."
         )
         return Claim(Kind.NO_PATTERN, text)
-    if found.window is Window.SIMPLEX and (server.noisy or server.informed):
-        text = "What is missing from the gradient, or was added to it, hides where the classes agree. " + (
-            "What is left is that no share is below 0."
-        )
-        return Claim(Kind.CHANGED, text, note="noise or gaps")
     return Claim(Kind.SERVER_SAYS, _message(found))
 
 
@@ -123,18 +121,23 @@ def headline(server: Server, truth: Truth, names: list[str]) -> Claim:
     )
 
 
-def format_of(server: Server) -> Claim:
+def format_of(server: Server, truth: Truth) -> Claim:
     """The format read off the label."""
     found = server.answer
+    words = _FORMATS.get(found.label_format, found.label_format)
+    if server.label_settled and truth.label_error(found.label) > RIGHT_LABEL:
+        return Claim(Kind.FORMAT_BELIEVED, f"{words}, as the server believes", note=found.label_format)
     if not server.label_settled:
         return Claim(Kind.FORMAT_OPEN, "not settled")
-    return Claim(Kind.FORMAT, _FORMATS.get(found.label_format, found.label_format), note=found.label_format)
+    return Claim(Kind.FORMAT, words, note=found.label_format)
 
 
-def leaked_through(server: Server) -> Claim:
+def leaked_through(server: Server, truth: Truth) -> Claim:
     """The window that gave λ away, where it is given away."""
     if not server.feature_settled:
         return Claim(Kind.NOT_LEAKED, "not settled")
+    if truth.feature_error(server.answer.feature) > RIGHT_FEATURE:
+        return Claim(Kind.NOT_LEAKED, "a wrong λ")
     window = str(server.answer.window)
     return Claim(Kind.LEAKED, _WINDOWS.get(window, window), note=window)
 

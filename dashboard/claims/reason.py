@@ -14,7 +14,7 @@ from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.race import Racer, RaceVerdict, Solver
 from gradinv_core.label_recovery.race import verdict as race_verdict
 
-__all__ = ["SEARCH_TITLES", "Level", "of_label", "of_picture", "of_search", "reasons"]
+__all__ = ["SEARCH_TITLES", "VANISHED", "Level", "of_label", "of_picture", "of_search", "reasons"]
 
 
 class Level(StrEnum):
@@ -32,10 +32,18 @@ SEARCH_TITLES = {
 """For a search of the paper's that failed."""
 
 _FINE = (Kind.LABEL_LEAKS, Kind.NOTHING_WRONG)
-_CHANGED_OR_NONE = (
-    "No λ makes the classes agree, and the gradient is clean: either the label follows no pattern that the server "
-    "knows, or parts of the gradient were left out on the way."
+VANISHED = (
+    "Every entry of the last layer's gradient is zero. Either the network already predicts its label to the last digit, "
+    "or what it sees is all zeros, or the entries were set to zero on the way. Nothing can be read from it."
 )
+"""The sentence where there is nothing."""
+
+_MESSAGES = {
+    Cause.VANISHED: VANISHED,
+    Cause.STRUCTURELESS: "No λ makes the classes agree, and the gradient is clean: either the label follows no pattern "
+    "that the server knows, or parts of the gradient were left out on the way.",
+}
+"""Where the server cannot tell two reasons apart, both are said."""
 
 
 def of_label(diagnosis: Diagnosis, server: Server | None = None, truth: Truth | None = None) -> Claim:
@@ -54,7 +62,7 @@ def of_label(diagnosis: Diagnosis, server: Server | None = None, truth: Truth | 
             if judged.note:
                 return replace(judged, kind=Kind.LABEL_LEAKS, text=f"**The label leaks.** {judged.text}")
         return Claim(Kind.LABEL_LEAKS, f"**The label leaks.** {in_words(diagnosis.message)}")
-    message = _CHANGED_OR_NONE if diagnosis.cause is Cause.STRUCTURELESS else in_words(diagnosis.message)
+    message = _MESSAGES.get(diagnosis.cause, in_words(diagnosis.message))
     title = (
         "A label without structure, or a gradient with gaps"
         if diagnosis.cause is Cause.STRUCTURELESS

@@ -177,7 +177,7 @@ def _finding(layers: Sequence[StripLayer], solved_right: bool) -> str:
             f"Only counted: {short} of {total} layers {'has' if short == 1 else 'have'} fewer equations than unknowns"
         )
     if not solved_right:
-        return f"{exact} of {total} layers {'has' if exact == 1 else 'have'} enough equations, of a changed gradient"
+        return f"{exact} of {total} layers {'has' if exact == 1 else 'have'} enough equations"
     if exact == total:
         return {1: "The only layer leaks exactly", 2: "Both layers leak exactly"}.get(
             total, f"All {total} layers leak exactly"

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.claims.feature import curve_finding
+from dashboard.claims.reason import VANISHED
 from dashboard.components import ScrubberData, lambda_scrubber
 from dashboard.number_text import tex
 from dashboard.sections.view import formulas, mathematics, step
@@ -37,7 +38,7 @@ def show(view: LabView) -> None:
     )
     found, head, curve, server = view.attack.recovery, view.attack.head, view.attack.curve, view.server
     if found.status is Status.VANISHED:
-        st.warning(found.message, icon=":material/block:")
+        st.warning(VANISHED, icon=":material/block:")
         return
     ambiguous = found.status is Status.AMBIGUOUS
     true_scale = view.client.scale_of(head.row_gradient[0])

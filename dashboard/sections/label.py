@@ -34,12 +34,12 @@ def show(view: LabView) -> None:
         number("Largest error", plain(error, 2), "Of the best answer, over all classes. The shares sum to 1.")
         number(
             "Format",
-            claims.format_of(server).text,
+            claims.format_of(server, truth).text,
             "Read off the recovered label; nobody told the server.",
         )
         number(
             "Leaked through",
-            claims.leaked_through(server).text,
+            claims.leaked_through(server, truth).text,
             "λ can leak because most classes share one value, because no share is negative, or through the gradient "
             "of a bias.",
         )

@@ -6,6 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
+from dashboard.claims.reason import VANISHED
 from dashboard.components import RaceData, Track, solver_race
 from dashboard.number_text import plain
 from dashboard.server_side import LabelAttack
@@ -74,7 +75,7 @@ def show(attack: LabelAttack, racers: tuple[Racer, ...], *, bounded: bool, dark:
     """
     found, curve = attack.recovery, attack.curve
     if found.status is Status.VANISHED:
-        st.warning(found.message, icon=":material/block:")
+        st.warning(VANISHED, icon=":material/block:")
         return
     verdicts = [verdict(racer, found) for racer in racers]
     settled = found.status is Status.UNIQUE

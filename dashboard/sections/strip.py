@@ -23,7 +23,7 @@ _SOLVED = (
 )
 _CHANGED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. They are those of the untouched "
-    "gradient of one picture, which this is not: they lead to one answer, and it is not what was there."
+    "gradient of one picture. What they lead to here is not what was there."
 )
 _COUNTED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. They are only counted here: "
