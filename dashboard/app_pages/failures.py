@@ -70,7 +70,13 @@ def show_failures(choice: Choice) -> None:
         refusal.say("Nobody starts.", error)
     if attack is None or error is not None:
         return
-    race.show(attack, racers, bounded=bounded, dark=dark)
+    race.show(
+        attack,
+        racers,
+        bounded=bounded,
+        true_scale=client.scale_of(attack.head.row_gradient[0]),
+        dark=dark,
+    )
 
 
 with page_frame(

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     WINDOWS_OPEN = "windows leave several"
     WINDOWS_NONE = "windows leave none"
     WINDOWS_MISSED = "windows that miss the truth"  # (truth)
+    RACE = "who found lambda"
+    RACE_MISLED = "a race for a wrong lambda"  # (truth)
     # Of the gradient and the feature.
     ONE_PATTERN = "rows share a pattern"
     MANY_PATTERNS = "rows do not share a pattern"

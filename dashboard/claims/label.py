@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dashboard.claims.cause import named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import Server, in_words
 from dashboard.claims.truth import RIGHT_FEATURE, RIGHT_LABEL, Truth
@@ -81,7 +82,7 @@ def _why_open(server: Server) -> Claim:
             return Claim(Kind.CHANGED, text, {"factor": found.factor}, note=Cause.CLIPPED)
         if reason.cause is Cause.NONE:
             return Claim(Kind.CHANGED, _message(found), note=str(found.doubt))
-        return Claim(Kind.CHANGED, in_words(f"{reason.title}. {reason.message}"), note=str(reason.cause))
+        return Claim(Kind.CHANGED, ". ".join(named(reason)), note=str(reason.cause))
     if server.sure_network:
         text = "The network is so sure of its answer that its gradient no longer tells λ apart."
         return Claim(Kind.SURE_NETWORK, text)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from dashboard.claims.cause import named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
 from dashboard.claims.server import Server, in_words
@@ -117,8 +118,8 @@ def below(rebuilt: Rebuilt, truth: Truth) -> Claim | None:
     server = rebuilt.server
     if server.tampered:
         text = (
-            f"**Not to be trusted.** {server.diagnosis.title}. The layers below agree on one λ all the same; the label "
-            f"it means need not be the client's."
+            f"**Not to be trusted.** {named(server.diagnosis)[0]}. The layers below agree on one λ all the same; the "
+            f"label it means need not be the client's."
         )
         return Claim(Kind.CHANGED, text, note=str(server.diagnosis.cause))
     judged = verdict(server, truth, found)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
+from dashboard.claims.cause import named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
 from dashboard.claims.server import Server, in_words
@@ -14,7 +15,7 @@ from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.race import Racer, RaceVerdict, Solver
 from gradinv_core.label_recovery.race import verdict as race_verdict
 
-__all__ = ["SEARCH_TITLES", "VANISHED", "Level", "of_label", "of_picture", "of_search", "reasons"]
+__all__ = ["SEARCH_TITLES", "Level", "of_label", "of_picture", "of_search", "reasons"]
 
 
 class Level(StrEnum):
@@ -32,18 +33,6 @@ SEARCH_TITLES = {
 """For a search of the paper's that failed."""
 
 _FINE = (Kind.LABEL_LEAKS, Kind.NOTHING_WRONG)
-VANISHED = (
-    "Every entry of the last layer's gradient is zero. Either the network already predicts its label to the last digit, "
-    "or what it sees is all zeros, or the entries were set to zero on the way. Nothing can be read from it."
-)
-"""The sentence where there is nothing."""
-
-_MESSAGES = {
-    Cause.VANISHED: VANISHED,
-    Cause.STRUCTURELESS: "No λ makes the classes agree, and the gradient is clean: either the label follows no pattern "
-    "that the server knows, or parts of the gradient were left out on the way.",
-}
-"""Where the server cannot tell two reasons apart, both are said."""
 
 
 def of_label(diagnosis: Diagnosis, server: Server | None = None, truth: Truth | None = None) -> Claim:
@@ -62,12 +51,7 @@ def of_label(diagnosis: Diagnosis, server: Server | None = None, truth: Truth | 
             if judged.note:
                 return replace(judged, kind=Kind.LABEL_LEAKS, text=f"**The label leaks.** {judged.text}")
         return Claim(Kind.LABEL_LEAKS, f"**The label leaks.** {in_words(diagnosis.message)}")
-    message = _MESSAGES.get(diagnosis.cause, in_words(diagnosis.message))
-    title = (
-        "A label without structure, or a gradient with gaps"
-        if diagnosis.cause is Cause.STRUCTURELESS
-        else in_words(diagnosis.title)
-    )
+    title, message = named(diagnosis)
     return Claim(Kind.CAUSE, f"**{title}.** {message}", note=str(diagnosis.cause))
 
 
@@ -75,8 +59,8 @@ def of_picture(diagnosis: Diagnosis) -> Claim:
     """What became of the picture, once the label is known."""
     if diagnosis.cause is Cause.NONE:
         return Claim(Kind.NOTHING_WRONG, "**The picture leaks.** Every layer gives its input away.")
-    text = f"**{in_words(diagnosis.title)}.** {in_words(diagnosis.message)}"
-    return Claim(Kind.CAUSE, text, note=str(diagnosis.cause))
+    title, message = named(diagnosis)
+    return Claim(Kind.CAUSE, f"**{title}.** {message}", note=str(diagnosis.cause))
 
 
 def of_search(racers: Sequence[Racer], found: LabelRecovery) -> Claim | None:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from dashboard.claims.cause import VANISHED
 from dashboard.claims.feature import curve_finding
-from dashboard.claims.reason import VANISHED
 from dashboard.components import ScrubberData, lambda_scrubber
 from dashboard.number_text import tex
 from dashboard.sections.view import formulas, mathematics, step

@@ -84,9 +84,7 @@ def gradient_changed(claim: Claim, world: World) -> bool:
         Cause.QUANTISED: {"quantise", "sign"},
         Cause.PRUNED: {"prune", "drop rows", "perturb feature", "quantise"},
     }
-    if claim.note == Cause.BATCH:
-        return world.scenario.samples > 1
-    if claim.note == Cause.CLIPPED:
+    if claim.note in (Cause.BATCH, Cause.CLIPPED):
         return changed(world)
     return changed(world) and (claim.note not in expected or bool(expected[claim.note] & names(world)))
 
@@ -332,6 +330,8 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.WINDOWS_OPEN: windows,
     Kind.WINDOWS_NONE: windows_none,
     Kind.WINDOWS_MISSED: windows_missed,
+    Kind.RACE: lambda claim, world: not claim.details or one_lambda(claim, world),
+    Kind.RACE_MISLED: lambda claim, world: changed(world) and not one_lambda(claim, world),
     Kind.ONE_PATTERN: one_pattern,
     Kind.MANY_PATTERNS: one_pattern,
     Kind.FEATURE_KNOWN: lambda _, world: feature_off(world) <= 1e-2,
@@ -343,7 +343,7 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.SAME: lambda _, world: decibels(world) >= 40,
     Kind.CLOSE: lambda _, world: decibels(world) >= 25,
     Kind.RECOGNISABLE: recognisable,
-    Kind.FAINT: lambda claim, world: structure(world) < 0.6 and decibels(world) < 25,
+    Kind.FAINT: lambda _, world: structure(world) < 0.6 and decibels(world) < 25,
     Kind.NOT: not_recovered,
     Kind.BRIGHTNESS_OPEN: lambda _, world: picture_cosine(world) > 0.9999,
     Kind.AVERAGE_PICTURE: lambda _, world: world.scenario.samples > 1 and decibels(world) >= 25,

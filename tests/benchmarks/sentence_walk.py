@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dashboard.claims import Claim, Server, Truth, gradient, label, picture
 from dashboard.claims.feature import curve_finding, feature_finding, feature_lead
 from dashboard.claims.picture import Rebuilt
+from dashboard.claims.race import race_finding
 from dashboard.claims.reason import Level, of_label, of_picture, of_search, reasons
 from dashboard.claims.windows import windows_verdict
 from dashboard.client_layers import true_inputs
@@ -76,6 +77,8 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
         return world
     world.told += _of_label(server, truth)
     racers = race(attack.head, bounded=scenario.bounded) if searches else ()
+    if racers:
+        world.told.append(("race", race_finding(racers, attack.recovery, truth.scale(attack.head.row_gradient[0]))))
     found: dict[Level, Claim | None] = {
         Level.LABEL: of_label(diagnosis, server, truth),
         Level.SEARCH: of_search(racers, attack.recovery),
