@@ -1,6 +1,7 @@
 """A named cause in the page's words. Where the server cannot tell two reasons apart, both are said."""
 
 from dashboard.claims.server import in_words
+from dashboard.number_text import plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 
 __all__ = ["VANISHED", "named"]
@@ -24,10 +25,27 @@ _MESSAGES = {
 
 def named(found: Diagnosis) -> tuple[str, str]:
     """Title and sentence of a diagnosis."""
-    message = _MESSAGES.get(found.cause, in_words(found.message))
-    if found.cause is Cause.BATCH and "samples" in found.measures:
-        message = (
-            f"The last layer's gradient has {found.measures['samples']:.0f} directions; the untouched gradient of one "
-            f"sample has one. Several samples were added up, or its entries were changed."
-        )
+    message = _MESSAGES.get(found.cause) or _with_numbers(found) or in_words(found.message)
     return _TITLES.get(found.cause, in_words(found.title)), message
+
+
+def _with_numbers(found: Diagnosis) -> str:
+    """The sentences whose numbers the page writes its own way; empty for all others."""
+    measures = found.measures
+    if found.cause is Cause.BATCH and "samples" in measures:
+        return (
+            f"The last layer's gradient has {measures['samples']:.0f} directions; the untouched gradient of one sample "
+            f"has one. Several samples were added up, or its entries were changed."
+        )
+    if found.cause is Cause.NOISY and 0 < measures.get("noise", 0) < 1:
+        return (
+            f"{plain(100 * measures['noise'], 2)} % of the last layer's gradient lies outside the one direction of a "
+            f"single sample, more than rounding leaves. Noise this large fits a range of answers."
+        )
+    if found.cause is Cause.TRAINING_BATCH_NORM and "scale invariance" in measures:
+        return (
+            f"Every channel's weights are at right angles to their gradient (cosine "
+            f"{plain(measures['scale invariance'], 1)}), which only batch norm in training mode forces: it took the "
+            f"sample's own statistics, which the server does not know."
+        )
+    return ""

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     AVERAGE_PICTURE = "the average of several pictures"  # (truth)
     ROUTE = "an exact route"
     ASTRAY = "a route that went astray"  # (truth)
+    BARRED = "no exact route"
     SETTLED_BELOW = "settled by the layers below"
     BARS = "error bars"
     BARS_WITHIN = "share within the error bars"  # (truth)
@@ -68,6 +69,7 @@ class Kind(StrEnum):
     NOTHING_WRONG = "nothing went wrong"
     LABEL_LEAKS = "the label leaks"
     CAUSE = "a cause"
+    CARD = "a card of the gallery"
     SEARCH_FAILED = "a search that failed"  # (truth of the exact solver)
 
 

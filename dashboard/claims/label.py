@@ -103,7 +103,8 @@ def headline(server: Server, truth: Truth, names: list[str]) -> Claim:
     found = server.answer
     error = truth.label_error(found.label)
     if server.label_settled:
-        words = "Soft label recovered to" if error <= _RECOVERED else "This label is off by"
+        whose = "Soft label" if truth.pictures == 1 else f"Average label of {truth.pictures} pictures"
+        words = f"{whose} recovered to" if error <= _RECOVERED else "This label is off by"
         return Claim(Kind.LABEL_ERROR, f"{words} {plain(error, 2)}", {"error": error})
     if server.tampered:
         return Claim(Kind.LABEL_GUESS, f"A guess, off by {plain(error, 2)}: the gradient was changed", {"error": error})

@@ -16,7 +16,7 @@ from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import Likeness, likeness, visible
 from gradinv_core.metrics import cosine_similarity, relative_error
 
-__all__ = ["LIKENESS", "Rebuilt", "bars", "below", "finding", "layers", "outside", "route", "words"]
+__all__ = ["LIKENESS", "Rebuilt", "barred", "bars", "below", "finding", "layers", "outside", "route", "words"]
 
 LIKENESS = {
     Likeness.SAME: (Kind.SAME, "recovered, the eye sees no difference"),
@@ -94,12 +94,24 @@ def finding(rebuilt: Rebuilt, truth: Truth) -> Claim:
     return Claim(judged.kind, text)
 
 
+def barred(error: str) -> Claim:
+    """Why there is no way back through the layers, by what the attack said."""
+    if "no exact route" in error.lower() or "no gradient reaches" in error.lower():
+        return Claim(Kind.BARRED, in_words(error))
+    text = (
+        "The layers' equations contradict each other: this is not the untouched gradient of one picture, or the label "
+        "read off it is not the right one. Only a search is left."
+    )
+    return Claim(Kind.BARRED, text, note="contradiction")
+
+
 def route(rebuilt: Rebuilt, truth: Truth) -> Claim:
     """How the picture was found; a reason that promises exactness stands only where it is kept."""
     recovery = rebuilt.recovery
     kept = rebuilt.same_pattern(truth) or relative_error(recovery.image, truth.image.double()) <= RIGHT_FEATURE
     if kept or any(layer.completed for layer in recovery.layers):
-        return Claim(Kind.ROUTE, in_words(recovery.reason))
+        open_factor = "" if rebuilt.settled else " All of it but for one common factor, which hangs on λ."
+        return Claim(Kind.ROUTE, in_words(recovery.reason) + open_factor)
     if rebuilt.server.tampered or rebuilt.server.noisy or rebuilt.server.informed:
         why = "This gradient was changed, and the equations carry the change along, down to the pixels."
     elif not rebuilt.settled:

@@ -79,13 +79,16 @@ def of_search(racers: Sequence[Racer], found: LabelRecovery) -> Claim | None:
     return None
 
 
-def reasons(found: dict[Level, Claim | None], own: Level | None) -> list[Claim]:
+def reasons(found: dict[Level, Claim | None], own: Level | None, announced: Claim | None = None) -> list[Claim]:
     """All there is to say, the most important first.
 
     Args:
         found: what was found out at each level; None where nothing is known (yet).
         own: the level at which the scenario is known to fail, because it is one of the gallery's.
+        announced: what the gallery says of it, for as long as nothing was found out at that level.
     """
+    if own is not None and announced is not None and found.get(own) is None:
+        found = {**found, own: announced}
     order = sorted(Level, key=lambda level: level is not own)
     known = {level: claim for level in order if (claim := found.get(level)) is not None}
     failures = [claim for level, claim in known.items() if claim.kind not in _FINE]

@@ -104,7 +104,9 @@ def _film(view: LabView, stage: cache.Stage, recovery: ImageRecovery) -> cache.F
     steps, truths = list(recovery.steps), [seen.get(step.layer or "") for step in recovery.steps]
     # The first and the last step need no name; and the film ends in the picture as it is shown.
     truths[0], truths[-1] = view.truth.feature, view.truth.image
-    steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std if bars[0].kind is Kind.BARS else None)
+    steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std)
+    if bars[0].kind is not Kind.BARS:  # what is not worth showing at the picture is not worth showing on the way there
+        steps = [replace(step, std=None) for step in steps]
     return layer_frames(steps, truths, dark=view.dark), layer_curves(steps, truths)
 
 

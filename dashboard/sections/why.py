@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.attacks import exact_work
 from dashboard.cards import card_of
-from dashboard.claims import Claim, Server, Truth
+from dashboard.claims import Claim, Kind, Server, Truth
 from dashboard.claims.reason import Level, of_label, of_picture, of_search, reasons
 from dashboard.claims.server import TAMPERED
 from dashboard.jobs import Job, JobState
@@ -44,25 +44,26 @@ def show(
     """
     card = card_of(scenario)
     own = None if card is None else card.level
+    announced = None if card is None else Claim(Kind.CARD, f"**{card.title}.** {card.sentence}", note=card.name)
     server = None if attack is None else Server(attack, diagnosis, bool(announced_defences(scenario)))
     found: dict[Level, Claim | None] = {Level.LABEL: of_label(diagnosis, server, client)}
     found[Level.SEARCH] = None if attack is None else of_search(racers, attack.recovery)
     if attack is None or (diagnosis.cause in TAMPERED and own is not Level.PICTURE):
-        _draw(found, own)
+        _draw(found, own, announced)
         return
     job = _job(scenario, stage, attack)
     job.wait(_PATIENCE)
     if job.state is JobState.RUNNING:
-        _draw(found, own)
+        _draw(found, own, announced)
         _wait(job)
         return
     if job.state is not JobState.STOPPED:
         found[Level.PICTURE] = _of_picture(stage, attack, job.result)
-    _draw(found, own)
+    _draw(found, own, announced)
 
 
-def _draw(found: dict[Level, Claim | None], own: Level | None) -> None:
-    claims = reasons(found, own)
+def _draw(found: dict[Level, Claim | None], own: Level | None, announced: Claim | None) -> None:
+    claims = reasons(found, own, announced)
     reason.show(claims, reason.remedy_of(claims[0]))
 
 

@@ -12,6 +12,7 @@ import torch
 from sentence_walk import World
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from dashboard.cards import card_of
 from dashboard.claims import Claim, Kind
 from gradinv_core.defences import read_defences
 from gradinv_core.diagnosis import Cause
@@ -112,7 +113,7 @@ def server_says(claim: Claim, world: World) -> bool:
 
 def label_error(claim: Claim, world: World) -> bool:
     off = label_off(world)
-    said = claim.text.startswith("Soft label recovered")
+    said = "recovered" in claim.text
     return np.isclose(off, claim.details["error"], rtol=1e-6, atol=1e-12) and said == (off <= 0.01)
 
 
@@ -349,6 +350,7 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.AVERAGE_PICTURE: lambda _, world: world.scenario.samples > 1 and decibels(world) >= 25,
     Kind.ROUTE: route,
     Kind.ASTRAY: astray,
+    Kind.BARRED: lambda claim, world: claim.note != "contradiction" or changed(world) or label_off(world) > 1e-3,
     Kind.SETTLED_BELOW: settled_below,
     Kind.BARS: bars,
     Kind.BARS_WITHIN: bars_within,
@@ -359,6 +361,7 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.NOTHING_WRONG: picture_leaks,
     Kind.LABEL_LEAKS: unique,
     Kind.CAUSE: cause,
+    Kind.CARD: lambda claim, world: card_of(world.scenario) is not None,  # test_gallery plays each
     Kind.SEARCH_FAILED: lambda _, world: world.scenario.samples > 1 or label_off(world) <= 1e-3 or changed(world),
 }
 """Kind -> what must be so. A kind that is missing here makes the test fail."""

@@ -87,8 +87,8 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
     if pictures:
         try:
             recovery = attack_image(scene.network, attack.gradients, certain_answer(scenario, attack.recovery))
-        except GradientInversionError:
-            recovery = None
+        except GradientInversionError as error:
+            world.told.append(("picture", picture.barred(str(error))))
     if recovery is not None:
         world.recovery, world.rebuilt = recovery, Rebuilt(server, recovery)
         world.told += _of_picture(world.rebuilt, truth, scene)

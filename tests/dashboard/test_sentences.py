@@ -1,4 +1,4 @@
-"""The page says only what holds: a fast part of the walk over its sentences (see `study_sentences.py` for all of it)."""
+"""The page says only what holds: a fast part of the walk over its sentences; `study_sentences.py` walks all of it."""
 
 import ast
 import inspect
