@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import head_probabilities
+from gradinv_core.landscape import label_parts
 
 __all__ = [
+    "FACTOR_SIGMAS",
     "GOOD_FIT",
     "SIMPLEX_SIGMAS",
+    "FactorTrace",
     "Fit",
+    "amplitude_std",
     "chance_of_agreement",
+    "factor_trace",
     "fit",
     "good_fit_limit",
     "plausible_amplitude",
@@ -34,6 +39,9 @@ SIMPLEX_SIGMAS = 5.0
 
 GOOD_FIT = 6.0
 """A misfit this many standard deviations above its expectation still counts as explained by noise."""
+
+FACTOR_SIGMAS = 3.0
+"""A factor on the gradient is noticed where it explains this many standard deviations of misfit."""
 
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
 _FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
@@ -89,19 +97,21 @@ def fit(
     Returns:
         The fit at each candidate.
     """
-    probabilities = head_probabilities(head, scales)
-    ratios = np.broadcast_to(head.ratios[:, None, :], probabilities.shape)
-    curvature = probabilities * head.products[:, None, :]
-    slope = curvature - probabilities * curvature.sum(-1, keepdims=True)
+    probabilities, ratios = label_parts(head, scales)
     if known_scale:
         amplitude = 1 / scales
-        slope += ratios / (scales**2)[..., None]
     elif amplitude is None:
-        amplitude = _guess_amplitude(head, probabilities)
+        amplitude = _guess_amplitude(probabilities, ratios)
     if not known_scale and structure is not None:
         for _ in range(4):  # the free entries depend on the amplitude, and it on them
             amplitude = amplitude + _regress(head, scales, probabilities, ratios, amplitude, structure)
 
+    curvature = probabilities * head.products[:, None, :]
+    slope = curvature - probabilities * curvature.sum(-1, keepdims=True)
+    if head.class_weights is not None:
+        slope *= 1 + amplitude[..., None] * _weighted_sum(head)
+    if known_scale:
+        slope += ratios / (scales**2)[..., None]
     residuals = amplitude[..., None] * ratios
     labels = probabilities - residuals
     std = pseudo_label_std(head, scales, probabilities, amplitude)
@@ -122,6 +132,60 @@ def fit(
     freedom = mask.sum(-1) - len(nuisances) - 1
     chi_square = (weights * misfit**2).sum(-1)
     return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude)
+
+
+class FactorTrace(NamedTuple):
+    """What a factor on the whole gradient would leave in the constrained entries; both (N, K).
+
+    Attributes:
+        drift: how far any label entry moves under the largest factor that would not be noticed.
+        pull: by how much chi-square falls if a factor is allowed for; a plain gradient leaves about 1.
+    """
+
+    drift: Array
+    pull: Array
+
+
+def factor_trace(head: ObservedHead, scales: Array, structure: LabelStructure, result: Fit) -> FactorTrace:
+    """Whether the gradient could be a multiple of the one it is taken for (our derivation).
+
+    A factor changes the residual's size a_r, and lambda gives way; what neither lambda nor the shared value can take up
+    is the factor's own trace in the constrained entries. Where the logits are nearly equal there is next to none, and a
+    rescaled gradient passes for the plain one of another label.
+
+    Args:
+        head: N observed heads.
+        scales: (N, K) lambdas.
+        structure: that was fitted.
+        result: its fit at these lambdas, at known scale.
+    """
+    weights = np.where(structure.constrained(result.labels), result.std**-2.0, 0.0)
+    _, ratios = label_parts(head, scales)
+    of_prediction = result.slope - ratios * (result.amplitude**2)[..., None]
+    nuisances = [of_prediction] if structure.value_is_zero else [np.ones(result.labels.shape), of_prediction]
+    target = result.labels if structure.offset is None else result.labels - structure.offset
+    trace, misfit = _project_out([ratios, target], nuisances, weights)
+    information = np.maximum((weights * trace**2).sum(-1), 1e-300)
+    pull = (weights * misfit * trace).sum(-1) ** 2 / information
+    return FactorTrace(FACTOR_SIGMAS * np.abs(ratios).max(-1) / np.sqrt(information), pull)
+
+
+def amplitude_std(ratios: Array, structure: LabelStructure, found: Fit) -> float:
+    """Standard deviation of ``a_r`` at one known lambda (our derivation).
+
+    It is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
+    together, as they do for a confident residual, noise moves it freely; infinite where they are equal.
+
+    Args:
+        ratios: (C,) of a single head.
+        structure: that was fitted.
+        found: its fit at one lambda.
+    """
+    std = np.maximum(found.std[0, 0], np.finfo(float).tiny ** 0.5)
+    weights = np.where(structure.constrained(found.labels[0, 0]), std**-2, 0.0)
+    centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / max(float(weights.sum()), 1e-300)
+    spread = float(weights @ (ratios - centre) ** 2)
+    return spread**-0.5 if spread > 0 else float("inf")
 
 
 def good_fit_limit(freedom: np.ndarray | int) -> Array:
@@ -173,19 +237,32 @@ def pseudo_label_std(head: ObservedHead, scales: Array, probabilities: Array, am
     # d softmax_i = p_i (dz_i - sum_j p_j dz_j)
     mean_variance = (probabilities**2 * logit_variance).sum(-1, keepdims=True)
     variance = probabilities**2 * np.maximum(logit_variance * (1 - 2 * probabilities) + mean_variance, 0.0)
-    residuals = np.abs(amplitude)[..., None] * np.abs(head.ratios)[:, None, :]
-    variance += (_VALUE_ROUNDINGS * rounding * (probabilities + residuals)) ** 2
-    variance += (np.abs(amplitude)[..., None] * head.ratio_std[:, None, :]) ** 2
+    size, ratios, ratio_std = np.abs(amplitude)[..., None], np.abs(head.ratios), head.ratio_std
+    if head.class_weights is not None:
+        ratios, ratio_std = ratios / head.class_weights, ratio_std / head.class_weights
+        variance *= (1 + amplitude[..., None] * _weighted_sum(head)) ** 2
+        variance += (size * probabilities) ** 2 * (ratio_std**2).sum(-1)[:, None, None]
+    variance += (_VALUE_ROUNDINGS * rounding * (probabilities + size * ratios[:, None, :])) ** 2
+    variance += (size * ratio_std[:, None, :]) ** 2
     return np.sqrt(variance + _FLOOR**2)
 
 
-def _guess_amplitude(head: ObservedHead, probabilities: Array) -> Array:
+def _weighted_sum(head: ObservedHead) -> Array:
+    """``sum c / w`` of every head, (N, 1, 1): what class weights add to the prediction's share of the label."""
+    weights = np.ones(head.classes) if head.class_weights is None else head.class_weights
+    total: Array = (head.ratios / weights).sum(-1)[:, None, None]
+    return total
+
+
+def _guess_amplitude(probabilities: Array, ratios: Array) -> Array:
     """Median slope (N, K) of p against c between neighbours in c: right while most of them share a base value."""
+    if ratios.strides[1] == 0:  # the same ratios at every lambda: one order serves them all
+        ratios = ratios[:, :1]
     # A ratio of exactly zero is that of a row that says nothing; NaN sorts it to the end, out of everybody's way.
-    ratios = np.where(head.ratios == 0, np.nan, head.ratios)
-    order = np.argsort(ratios, axis=1)
-    rise = np.diff(np.take_along_axis(probabilities, order[:, None, :], 2), axis=2)
-    run = np.diff(np.take_along_axis(ratios, order, 1), axis=1)[:, None, :]
+    ratios = np.where(ratios == 0, np.nan, ratios)
+    order = np.argsort(ratios, axis=2)
+    rise = np.diff(np.take_along_axis(probabilities, order, 2), axis=2)
+    run = np.diff(np.take_along_axis(ratios, order, 2), axis=2)
     slopes = rise / np.where(run == 0, np.inf, run)
     slopes[..., 0] = np.nan_to_num(slopes[..., 0])  # at least one number, for the median
     guess: Array = np.nanmedian(slopes, axis=2)

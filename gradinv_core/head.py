@@ -7,19 +7,24 @@ noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from gradinv_core.arrays import Array, ArrayLike, as_array, is_number, unit_roundoff
 from gradinv_core.errors import OptionError, RankError, ShapeError
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
-__all__ = ["ObservedHead", "observe_heads", "predicted"]
+__all__ = ["OTHER_LOSS", "ObservedHead", "observe_heads", "predicted"]
+
+OTHER_LOSS = 1e-2
+"""A sum of the gradient's rows above this share of its norm is no rounding of residuals of ordinary size."""
 
 _ROUNDING = 1e-6  # a relative residual below this is rounding of float32 entries, not noise
 _COLUMNS = 256  # columns from which the noise is measured: its standard deviation to 4 %
 _REFUSE = 0.5  # a relative residual above this leaves no single sample to speak of
+_CERTAIN = 5.0  # standard deviations of added noise that a sum of rows may reach
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class ObservedHead:
 
     Attributes:
         weight: (C, d) head weights W.
-        bias: (C,) head bias b, zeros for a bias-free head.
-        has_bias: whether the head has a bias at all.
+        bias: (C,) what is added to the logits: the head's bias b, and what an announced loss adds; zeros for neither.
+        has_bias: whether anything is added at all.
         row: (N,) index r of the gradient row of largest norm.
         row_gradient: (N, d) that row ``g_r``, denoised by the singular triplet; ``x = lambda_r g_r``.
         ratios: (N, C) ``c = a / a_r``; ``c_r = 1``.
@@ -39,6 +44,11 @@ class ObservedHead:
         rounding: (N,) relative precision of the client's arithmetic (2**-24 for float32).
         residual: (N,) norm of what is not rank one, relative to the gradient's norm.
         vanished: (N,) True where the gradient is exactly zero; the other fields are placeholders there.
+        row_sum: (N,) length of the sum of all rows, relative to the gradient's and beyond what added noise explains:
+            the residuals of softmax cross-entropy add up to zero whatever the label, so this is rounding, or another
+            loss.
+        column_sum: (N,) the same of the sum of all columns, which nothing makes zero.
+        class_weights: (C,) those of the loss over the largest of them, None without.
     """
 
     weight: Array
@@ -53,6 +63,9 @@ class ObservedHead:
     rounding: Array
     residual: Array
     vanished: np.ndarray
+    row_sum: Array
+    column_sum: Array
+    class_weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -66,9 +79,13 @@ class ObservedHead:
         """The heads at ``index`` alone."""
         if len(index) == len(self) and np.array_equal(index, np.arange(len(self))):
             return self
-        per_head = ("row", "row_gradient", "ratios", "products", "ratio_std", "product_std", "rounding", "residual")
-        chosen = {name: getattr(self, name)[index] for name in (*per_head, "vanished")}
-        return ObservedHead(self.weight, self.bias, self.has_bias, **chosen)
+        return replace(self, **{name: getattr(self, name)[index] for name in _PER_HEAD})
+
+
+_PER_HEAD = (
+    *("row", "row_gradient", "ratios", "products", "ratio_std", "product_std", "rounding", "residual", "vanished"),
+    *("row_sum", "column_sum"),
+)
 
 
 def observe_heads(
@@ -77,6 +94,7 @@ def observe_heads(
     bias: ArrayLike | None = None,
     noise_std: float | None = None,
     first: int = 0,
+    loss: TrainingLoss = CROSS_ENTROPY,
 ) -> ObservedHead:
     """Factor N head gradients.
 
@@ -87,6 +105,9 @@ def observe_heads(
         noise_std: standard deviation of the noise added to each gradient entry, when the server knows it. Without it
             the noise is measured: it is what is not rank one.
         first: number of the first sample, for messages about a part of a larger batch.
+        loss: what the client minimises. With a temperature or class weights, everything is seen in the terms of plain
+            cross-entropy: logits divided by the temperature, gradients by the loss's unit, and the label that is the
+            weighted one's (our derivation, see `landscape.label_parts`).
 
     Returns:
         The observed heads, in float64.
@@ -106,9 +127,19 @@ def observe_heads(
             f"weight_grad: expected the shape of weight {w.shape}, got {g.shape[1:]}; "
             f"pass the gradient of the last fully connected layer, classes first."
         )
+    if b.shape != w.shape[:1] and b.shape == w.shape[1:]:
+        raise ShapeError(
+            f"weight: expected one row per entry of the bias ({len(b)}), got {w.shape}, which is stored features "
+            f"first; pass weight.T and weight_grad.T."
+        )
     if b.shape != w.shape[:1]:
         raise ShapeError(f"bias: expected one entry per class ({len(w)}), got {b.shape[0]}.")
 
+    class_weights = loss.relative_weights(len(w))
+    if not loss.is_plain:
+        w, b, g = w / loss.temperature, b / loss.temperature, g / loss.unit
+        b = b if class_weights is None else b - np.log(class_weights)
+        noise_std = None if noise_std is None else noise_std / loss.unit
     g, scale, vanished = _in_range(g)
     left, value, right = _leading_triplet(g)
     value = np.where(vanished, 1.0, value)
@@ -120,19 +151,25 @@ def observe_heads(
     row_gradient = left_row * value[:, None] * right * scale[:, None]
     right_noise = np.sqrt(np.einsum("nc,nc->n", left**2, row_noise**2))  # value * std of each entry of `right`
     weight_norm = np.sqrt(np.einsum("cd,cd->c", w, w))
+    row_sum, column_sum = np.abs(left.sum(1)), np.abs(right.sum(1))
+    explained = _CERTAIN * np.sqrt((row_noise**2).sum(1)) / value
+    rounding = np.maximum(unit_roundoff(weight_grads), np.where(residual < _ROUNDING, 2.5 * residual, 0.0))
     return ObservedHead(
         weight=w,
         bias=b,
-        has_bias=bias is not None,
+        has_bias=bias is not None or class_weights is not None,
         row=row,
         row_gradient=row_gradient,
         ratios=left / left_row,
         products=row_gradient @ w.T,
         ratio_std=row_noise / (value[:, None] * np.abs(left_row)),
         product_std=np.abs(left_row) * (right_noise * scale)[:, None] * weight_norm,
-        rounding=np.maximum(unit_roundoff(weight_grads), np.where(residual < _ROUNDING, 2.5 * residual, 0.0)),
+        rounding=rounding,
         residual=residual,
         vanished=vanished,
+        row_sum=np.where(vanished, 0.0, np.maximum(row_sum - explained, 0.0)),
+        column_sum=column_sum,
+        class_weights=class_weights,
     )
 
 

@@ -68,9 +68,16 @@ class SharedBase:
         needed = self.free_entries + (2 if self.value_is_zero else 3) + (0 if known_scale else 1)
         if classes < needed:
             raise ClassCountError(
-                f"label_format {self.name!r}: expected at least {needed} classes, got {classes}; "
-                f"name a more specific label_format, or pass the head's bias gradient."
+                f"label_format {self.name!r}: expected at least {needed} classes, got {classes}, because lambda has to "
+                f"be found and checked by those that share a value; {_more_specific(self)}the gradient of a head's "
+                f"bias gives lambda at once, where there is one."
             )
+
+
+def _more_specific(structure: SharedBase) -> str:
+    """Advice to name a format with fewer unknowns, where there is one."""
+    fewer = structure.free_entries > 1 or not structure.value_is_zero
+    return "name a more specific format if you know one; " if fewer else ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,15 @@ from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.label_structures import LabelStructure, label_structure
 
-__all__ = ["LAMBDA_GRID", "head_probabilities", "pseudo_labels", "variance_loss", "variance_losses", "variance_of"]
+__all__ = [
+    "LAMBDA_GRID",
+    "head_probabilities",
+    "label_parts",
+    "pseudo_labels",
+    "variance_loss",
+    "variance_losses",
+    "variance_of",
+]
 
 
 def _grid() -> Array:
@@ -40,6 +48,20 @@ def head_probabilities(head: ObservedHead, scales: Array) -> Array:
     return logits
 
 
+def label_parts(head: ObservedHead, scales: Array) -> tuple[Array, Array]:
+    """The label as a straight line in the residual ``a_r``: ``y = q - a_r c``, with q and c (N, K, C) each.
+
+    For plain cross-entropy q is the prediction p and c are the ratios. With class weights w the residual is
+    ``a = S p - w y``; as y sums to 1, ``S = (1 + sum a/w) / sum p/w`` follows, and y is the same straight line with
+    ``q = softmax(z - log w)`` and ``c/w - q sum c/w`` in place of c (our derivation).
+    """
+    probabilities = head_probabilities(head, scales)
+    if head.class_weights is None:
+        return probabilities, np.broadcast_to(head.ratios[:, None, :], probabilities.shape)
+    weighted = (head.ratios / head.class_weights)[:, None, :]
+    return probabilities, weighted - weighted.sum(-1, keepdims=True) * probabilities
+
+
 def pseudo_labels(head: ObservedHead, scales: Array) -> Array:
     """The soft label that each candidate lambda implies (paper, eq. for the pseudo-label).
 
@@ -50,7 +72,8 @@ def pseudo_labels(head: ObservedHead, scales: Array) -> Array:
     Returns:
         (N, K, C) pseudo-labels. Each sums to 1; only near the truth are they all in [0, 1] and structured.
     """
-    return head_probabilities(head, scales) - head.ratios[:, None, :] / scales[..., None]
+    probabilities, ratios = label_parts(head, scales)
+    return probabilities - ratios / scales[..., None]
 
 
 def variance_losses(
@@ -68,8 +91,8 @@ def variance_losses(
 
     ``amplitude`` (N, K) is ``a_r`` where it is not 1 / lambda, because the gradient's scale is unknown.
     """
-    probabilities = head_probabilities(head, scales)
-    residuals = head.ratios[:, None, :] * (1 / scales if amplitude is None else amplitude)[..., None]
+    probabilities, ratios = label_parts(head, scales)
+    residuals = ratios * (1 / scales if amplitude is None else amplitude)[..., None]
     return variance_of(probabilities, residuals, structure, scale_free)
 
 

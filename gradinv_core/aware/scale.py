@@ -17,7 +17,7 @@ from torch import nn
 from gradinv_core.diagnosis.traces import gradient_factor
 from gradinv_core.head import predicted
 from gradinv_core.label_recovery import LabelRecovery, Status
-from gradinv_core.label_recovery.report import UNIQUE_LABEL
+from gradinv_core.label_recovery.result import UNIQUE_LABEL
 from gradinv_core.networks import find_head
 
 __all__ = ["in_honest_units", "scale_factor", "undo_scale"]

@@ -17,7 +17,8 @@ from gradinv_core.aware.ask import ask_head
 from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.head import predicted
 from gradinv_core.label_recovery import Candidate, LabelRecovery, Status, Window
-from gradinv_core.label_recovery.report import UNIQUE_LABEL, infer_format
+from gradinv_core.label_recovery.report import infer_format
+from gradinv_core.label_recovery.result import UNIQUE_LABEL
 from gradinv_core.label_structures import AllBut, LabelStructure, SharedBase, SharedClasses
 from gradinv_core.networks import HeadView
 

@@ -23,6 +23,8 @@ class Cause(StrEnum):
     TOO_FEW_CLASSES = "too few classes"
     ONE_HOT = "one-hot probability"
     STRUCTURELESS = "structureless label"
+    OTHER_LOSS = "another loss"
+    TEMPERATURE = "temperature"
     UNDECIDED = "undecided"
     TRAINING_BATCH_NORM = "training-mode batch norm"
     NO_CHAIN = "no chain of layers"
@@ -41,7 +43,9 @@ TITLES: Mapping[Cause, str] = {
     Cause.NOISY: "The gradient is noisy",
     Cause.TOO_FEW_CLASSES: "Too few classes",
     Cause.ONE_HOT: "One-hot probability",
-    Cause.STRUCTURELESS: "A label without structure",
+    Cause.STRUCTURELESS: "No label format fits",
+    Cause.OTHER_LOSS: "Another loss than cross-entropy",
+    Cause.TEMPERATURE: "A temperature in the loss",
     Cause.UNDECIDED: "Several lambdas fit",
     Cause.TRAINING_BATCH_NORM: "Batch norm in training mode",
     Cause.NO_CHAIN: "The network is no chain of layers",
@@ -59,9 +63,12 @@ REMEDIES: Mapping[Cause, str] = {
     Cause.QUANTISED: "An attacker who knows the steps treats them as noise of known size.",
     Cause.PRUNED: "An attacker who knows that zeros mean “unknown” completes the matrix from what is left.",
     Cause.NOISY: "Only less noise: at this level the gradient really fits a range of answers.",
-    Cause.TOO_FEW_CLASSES: "A named label format, or the gradient of the head's bias.",
+    Cause.TOO_FEW_CLASSES: "Knowing the label's format; or a bias in the head, whose gradient tells lambda.",
     Cause.ONE_HOT: "The layer below the head may still tell lambda; so does a bias in the head.",
-    Cause.STRUCTURELESS: "The layer below the head, a bias in the head, or knowledge about how the label was made.",
+    Cause.STRUCTURELESS: "Knowing how the label was made, or which loss was used. The layer below the head, or a bias "
+    "in it, tells lambda all the same, and with it the feature and the picture.",
+    Cause.OTHER_LOSS: "A bias in the head tells the feature whatever the loss was; the label needs to know the loss.",
+    Cause.TEMPERATURE: "An attacker who is told the temperature divides the logits by it, and nothing is lost.",
     Cause.UNDECIDED: "The layer below the head, or a bias in the head.",
     Cause.TRAINING_BATCH_NORM: "The label leaks all the same; for the picture the statistics must be searched for.",
     Cause.NO_CHAIN: "Gradient matching, which finds what it can.",

@@ -11,26 +11,17 @@ from torch import nn
 
 from gradinv_core.arrays import Array
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
-from gradinv_core.diagnosis.traces import (
-    dropped_rows,
-    gradient_factor,
-    grid_levels,
-    hole_share,
-    sample_count,
-    scale_invariance,
-)
-from gradinv_core.errors import ClassCountError, OptionError, RankError
+from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count, scale_invariance
+from gradinv_core.errors import ClassCountError, RankError
 from gradinv_core.head import predicted
-from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
+from gradinv_core.label_recovery import Doubt, LabelRecovery, Status, recover_label
 from gradinv_core.networks import HeadView, find_head, observe_head
 
 __all__ = ["diagnose"]
 
 _HOLES = 1e-3  # share of unexplained zeros from which a gradient was pruned
 _ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding
-_RESCALED = 1e-3  # distance of the factor from 1 above which the gradient was rescaled
 _COARSE = 15  # steps up to which rounding errors hang together: even a clean outer product may be one of roundings
-_FAR_FROM_ONE = 5e-2  # the same where a factor of 1 has an answer as well
 _ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other classes
 _BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
 
@@ -39,7 +30,7 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
     """Say why the label did not come out of the head, from what the server holds.
 
     One thing no gradient tells: where all logits are nearly equal, the prediction is linear in lambda, and a rescaled
-    gradient can be the honest one of another label. It then passes for that.
+    gradient can be the honest one of another label. A message that rests on that says so.
 
     Args:
         model: the network, with the weights the client used.
@@ -66,21 +57,15 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
     traces, measures = _traces(model, gradients, gradient)
     processed = _processed(traces, measures)
     try:
-        answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
+        answer = recover_label(*view)
     except ClassCountError as error:
         return Diagnosis(Cause.TOO_FEW_CLASSES, error.sentence, {"classes": float(len(gradient))}, traces)
     except RankError:
         return processed or _not_one_sample(gradient, traces, measures)
-    except OptionError:  # the bias gradient means no label: both were rescaled
-        answer = None
-    sure = answer is not None and answer.status is Status.UNIQUE and measures.get("levels", np.inf) > _COARSE
-    if processed is not None and not sure:
-        return processed
-    # A bias gradient beside a unique answer has told the scale already.
-    factor = None if sure and view.bias_grad is not None else _factor(view)
-    if answer is not None and sure and (factor is None or abs(factor - 1) <= _FAR_FROM_ONE):
+    sure = answer.status is Status.UNIQUE and measures.get("levels", np.inf) > _COARSE
+    if sure:
         return Diagnosis(Cause.NONE, answer.message, measures | {"noise": answer.noise}, traces)
-    return processed or _open_answer(view, gradient, answer, factor, traces, measures)
+    return processed or _open_answer(view, gradient, answer, traces, measures)
 
 
 def _traces(
@@ -156,25 +141,28 @@ def _what_is_missing(measures: Mapping[str, float]) -> str:
 def _open_answer(
     view: HeadView,
     gradient: Array,
-    answer: LabelRecovery | None,
-    factor: float | None,
+    answer: LabelRecovery,
     traces: tuple[Cause, ...],
     measures: dict[str, float],
 ) -> Diagnosis:
-    """The head leaves more than one lambda: the reason that comes first on the gradient's way."""
-    if factor is not None and abs(factor - 1) > _RESCALED:
+    """The head leaves more than one lambda, or a label that does not fit: what comes first on the gradient's way."""
+    measures = measures | {"noise": answer.noise}
+    if answer.doubt is Doubt.RESCALED:
         return Diagnosis(
             Cause.CLIPPED,
-            f"As it came, the gradient fits no answer; multiplied by {1 / factor:.4g} it fits one. It was clipped, or "
-            f"multiplied with a learning rate.",
-            measures | {"factor": factor},
+            f"As it came, the gradient fits no answer; multiplied by {1 / answer.factor:.4g} it fits one. It was "
+            f"clipped, or multiplied with a learning rate.",
+            measures | {"factor": answer.factor},
             traces,
         )
-    if answer is None:
-        return Diagnosis(
-            Cause.CLIPPED, "The gradient of the bias means no label: the gradients were rescaled.", measures, traces
-        )
-    measures = measures | {"noise": answer.noise}
+    if answer.doubt is Doubt.TEMPERATURE:
+        return Diagnosis(Cause.TEMPERATURE, answer.message, measures | {"factor": answer.factor}, traces)
+    if answer.noise > _ADDED:
+        batch = _batch(gradient, traces, measures)
+        if batch is not None:
+            return batch
+    if answer.doubt is Doubt.ROW_SUMS:
+        return Diagnosis(Cause.OTHER_LOSS, answer.message, measures, traces)
     others = 1.0 - float(predicted(view.weight, view.bias, answer.feature).numpy().max())
     if others < _ONE_HOT or any(isinf(end) for interval in answer.intervals for end in interval):
         return Diagnosis(
@@ -192,23 +180,6 @@ def _open_answer(
             measures,
             traces,
         )
-    if answer.window is Window.SIMPLEX:
-        return Diagnosis(
-            Cause.STRUCTURELESS,
-            "No lambda makes the classes agree, and the gradient is clean: the label follows no pattern that the "
-            "server knows.",
-            measures,
-            traces,
-        )
+    if answer.doubt is Doubt.FORMAT:
+        return Diagnosis(Cause.STRUCTURELESS, answer.message, measures, traces)
     return Diagnosis(Cause.UNDECIDED, answer.message, measures | {"ranges": float(len(answer.intervals))}, traces)
-
-
-def _factor(view: HeadView) -> float | None:
-    """The factor the gradient was multiplied with; None where no single answer fits with any factor."""
-    try:
-        answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad, gradient_scale="unknown")
-    except (ClassCountError, RankError):
-        return None
-    if answer.status is not Status.UNIQUE:
-        return None
-    return gradient_factor(predicted(view.weight, view.bias, answer.feature).numpy(), answer)

@@ -21,12 +21,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradinv_core.arrays import ArrayLike
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery.layer_evidence import LayerEvidence, is_clean, layer_evidence
-from gradinv_core.label_recovery import LabelRecovery, Status, Window, recover_label
+from gradinv_core.label_recovery import LabelRecovery, Status, Window, answer_known_lambda, recover_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import report
+from gradinv_core.label_recovery.what_came import in_sent_units
+from gradinv_core.label_structures import LabelStructure
+from gradinv_core.losses import training_loss
 from gradinv_core.networks import observe_head
 
 __all__ = ["layer_below", "recover_from_gradients"]
@@ -76,41 +80,75 @@ def layer_below(
     return () if clean and not found.blind and evidence.reached_by(_STARTS[-1]) else None
 
 
-def recover_from_gradients(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> LabelRecovery:
+def recover_from_gradients(
+    model: nn.Module,
+    gradients: Mapping[str, torch.Tensor],
+    *,
+    label_format: str | LabelStructure = "unknown",
+    gradient_scale: str = "known",
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
+) -> LabelRecovery:
     """Recover label and feature from the gradients of the whole network.
 
     The head is asked first. Where it leaves more than a sliver of lambda, as for one-hot predictions and for labels
-    without structure, the layer below it is asked too; ``window`` says which of them decided.
+    without structure, the layer below it is asked too; ``window`` says which of them decided. That layer knows lambda,
+    and so the feature, whatever the label and the loss; the label is then tested as `recover_label` tests it.
 
     Args:
         model: the network, with the weights the client used. The layer below the head is found where it stands in the
             same ``nn.Sequential``.
         gradients: ``{parameter name: gradient}`` of one sample.
+        label_format: as in `recover_label`, like every option that follows.
+        gradient_scale: see `recover_label`.
+        temperature: see `recover_label`.
+        class_weights: see `recover_label`.
 
     Returns:
         As `recover_label`; with ``window`` "layer below" where that layer decided.
 
     Raises:
-        OptionError: the network has no linear layer, or a gradient is missing.
+        OptionError: the network has no linear layer, a gradient is missing, or an option is unknown.
         ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
+        ClassCountError: too few classes for the label format.
     """
-    view = observe_head(model, gradients)
-    answer = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
+    view, loss = observe_head(model, gradients), training_loss(temperature, class_weights)
+    answer = recover_label(
+        *view,
+        label_format=label_format,
+        gradient_scale=gradient_scale,
+        temperature=temperature,
+        class_weights=class_weights,
+    )
     sure = answer.status is Status.UNIQUE
-    if answer.status is Status.VANISHED or (sure and _width(answer) < _SHARP):
+    if answer.status is Status.VANISHED or (answer.feature_known and _width(answer) < _SHARP) or len(view.weight) == 1:
         return answer
     head = observe_heads(view.weight, view.weight_grad[None], view.bias)
     evidence = layer_evidence(model, gradients, head, view.weight_grad)
     if evidence is None:
         return answer
+    head = head if loss.is_plain else observe_heads(view.weight, view.weight_grad[None], view.bias, loss=loss)
     found = _roots(evidence, _SIGMAS)
-    modes = [mode for mode in found.modes if _is_label(head, mode)]
+    modes = [_in_honest_units(mode, loss.unit) for mode in found.modes]
+    if len(modes) > 1:  # then the label may choose among them
+        modes = [mode for mode in modes if _is_label(head, mode)]
     if sure:  # then the layer below may sharpen what the head knows, and nothing else
-        modes = [mode for mode in modes if abs(mode.scale / answer.scale - 1) < 2 * _width(answer)]
-    if not modes or (sure and (len(modes) > 1 or modes[0].high - modes[0].low > _width(answer) * abs(answer.scale))):
+        known, width = answer.scale * loss.unit, _width(answer)
+        modes = [mode for mode in modes if abs(mode.scale / known - 1) < 2 * width]
+        modes = [] if len(modes) > 1 else [mode for mode in modes if mode.high - mode.low <= width * abs(known)]
+    if not modes:
         return answer
-    search = Search(tuple(modes), complete=True, evaluations=answer.evaluations + found.evaluations)
-    return report(head, search, None, "layer_below", Window.LAYER_BELOW)
+    evaluations = answer.evaluations + found.evaluations
+    if len(modes) > 1:
+        search = Search(tuple(modes), complete=True, evaluations=evaluations)
+        return in_sent_units(report(head, search, None, "layer_below", Window.LAYER_BELOW), loss)
+    (mode,) = modes
+    return in_sent_units(answer_known_lambda(head, mode, label_format, gradient_scale, evaluations), loss)
+
+
+def _in_honest_units(mode: Mode, unit: float) -> Mode:
+    """A range of lambda for gradients divided by the loss's unit."""
+    return mode._replace(scale=mode.scale * unit, low=mode.low * unit, high=mode.high * unit)
 
 
 def _width(answer: LabelRecovery) -> float:

@@ -1,44 +1,40 @@
 """The bias window: where the head has a bias, its gradient is the residual ``a`` itself, and nothing is left to search.
 
 Our derivation. ``dL/db = a`` and ``dL/dW = a x^T`` share their left factor, so ``a_r`` is the least-squares factor
-between ``dL/db`` and the ratios c. It uses every class, and holds for any soft label. If the whole gradient was
-rescaled the factor is ``kappa a_r``, the feature is still exact, and a label structure is needed to tell kappa.
+between ``dL/db`` and the ratios c. It uses every class, and holds for any soft label and for any loss. If the whole
+gradient was rescaled the factor is ``kappa a_r``, and the feature is still exact; what that says of the label is the
+question of `known_lambda.judge_label`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, Fit, fit
-from gradinv_core.errors import OptionError, RankError
+from gradinv_core.errors import RankError
 from gradinv_core.head import ObservedHead
-from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import LabelStructure
+from gradinv_core.label_recovery.modes import Mode
 
-__all__ = ["solve"]
+__all__ = ["known_lambda", "without_feature"]
 
 _MISMATCH = 1e-3  # relative; beyond rounding, and beyond what noise explains
 
 
-def solve(
-    head: ObservedHead, bias_grad: Array, structure: LabelStructure | None, known_scale: bool, sigmas: float
-) -> Search:
-    """Lambda from the bias gradient.
+def known_lambda(head: ObservedHead, bias_grad: Array, sigmas: float) -> Mode:
+    """Lambda from the bias gradient, whatever the loss, the label and the gradient's scale are.
 
     Args:
         head: a single observed head.
-        bias_grad: (C,) gradient of the head bias.
-        structure: needed only if the gradient's scale is unknown.
-        known_scale: whether the gradient reached the server unscaled.
-        sigmas: half width of the interval in standard deviations.
+        bias_grad: (C,) gradient of the head bias, in the head's units.
+        sigmas: half width of the range in standard deviations.
 
     Returns:
-        One mode.
+        One range. Its ``uncertainty`` is the label's business and left at zero.
 
     Raises:
         RankError: the two gradients do not share their left factor, so they are not from one sample.
-        OptionError: the label they mean is no label, so they were rescaled.
     """
     ratios = head.ratios[0]
     noise = head.ratio_std[0] * np.linalg.norm(head.row_gradient[0])  # standard deviation of a gradient entry, by row
@@ -55,33 +51,30 @@ def solve(
     scale = 1 / factor
     factor_std = np.sqrt(((ratios * noise) ** 2).sum()) / power + 4 * head.rounding[0] * abs(factor)
     scale_std = float(abs(factor_std / factor**2))
-    result = fit(head, np.array([[scale]]), structure, known_scale)
-    if known_scale and (result.outside[0, 0] > SIMPLEX_SIGMAS or abs(scale) + sigmas * scale_std < 1 - 1e-6):
-        raise OptionError(
-            f"gradient_scale: expected gradients of one training step as they were computed, got ones that mean "
-            f"label entries from {result.labels.min():.3g} to {result.labels.max():.3g}; if they were clipped or "
-            f"multiplied, pass gradient_scale='unknown'."
-        )
     width = sigmas * scale_std
-    drift = np.abs(result.slope[0, 0]).max() * width + 2 * result.std[0, 0].max()
-    if not known_scale and structure is not None:
-        drift += 2 * float(np.abs(ratios).max()) * _amplitude_std(ratios, structure, result)
-    freedom = int(result.freedom[0, 0])
-    misfit = result.chi_square[0, 0] / max(freedom, 1)
-    mode = Mode(
-        scale, scale - width, scale + width, float(result.amplitude[0, 0]), float(misfit), freedom, float(drift)
-    )
-    return Search((mode,), complete=True, evaluations=1)
+    return Mode(scale, scale - width, scale + width, factor, 0.0, 0, 0.0)
 
 
-def _amplitude_std(ratios: Array, structure: LabelStructure, found: Fit) -> float:
-    """Standard deviation of the residual's size where the gradient's scale is unknown (our derivation).
+def without_feature(head: ObservedHead, bias_grad: Array) -> tuple[ObservedHead, Mode]:
+    """The head where the feature is zero: only the bias gradient is left, and the logits are the bias alone.
 
-    The size is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
-    together, as they do for a confident residual, noise moves it freely.
+    Args:
+        head: a single observed head whose weight gradient vanished.
+        bias_grad: (C,) gradient of the head bias, not zero, in the head's units.
     """
-    std = np.maximum(found.std[0, 0], np.finfo(float).tiny ** 0.5)
-    weights = np.where(structure.constrained(found.labels[0, 0]), std**-2, 0.0)
-    centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / float(weights.sum())
-    spread = float(weights @ (ratios - centre) ** 2)
-    return spread**-0.5 if spread > 0 else float("inf")
+    row = int(np.abs(bias_grad).argmax())
+    nothing = np.zeros((1, head.classes))
+    seen = replace(
+        head,
+        row=np.array([row]),
+        row_gradient=np.zeros_like(head.row_gradient),
+        ratios=(bias_grad / bias_grad[row])[None],
+        products=nothing,
+        ratio_std=nothing,
+        product_std=nothing,
+        residual=np.zeros(1),
+        row_sum=np.abs(bias_grad.sum(keepdims=True)) / np.linalg.norm(bias_grad),
+    )
+    scale = float(1 / bias_grad[row])
+    width = 4 * float(head.rounding[0]) * abs(scale)
+    return seen, Mode(scale, scale - width, scale + width, 1 / scale, 0.0, 0, 0.0)

@@ -27,7 +27,9 @@ import numpy as np
 from gradinv_core.arrays import Array
 from gradinv_core.consistency import (
     SIMPLEX_SIGMAS,
+    FactorTrace,
     Fit,
+    factor_trace,
     fit,
     good_fit_limit,
     plausible_amplitude,
@@ -104,13 +106,15 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
         & (half_width <= _ROOT_ACCURACY * np.abs(scales))
     )
     complete = np.asarray((resolved & done).all(1))
+    trace = FactorTrace(np.zeros(scales.shape), np.zeros(scales.shape))
     if known_scale:
         drift = np.abs(result.slope).max(-1) * half_width
+        trace = factor_trace(head, scales, structure, result)
     else:  # the amplitude moves along with lambda
         width = np.minimum(half_width, reach)
         edges = [fit(head, edge, structure, False, result.amplitude) for edge in (scales - width, scales + width)]
         drift = np.maximum(*(np.abs(edge.labels - result.labels).max(-1) for edge in edges))
-    modes = [_distinct(result, n, scales[n], half_width[n], drift[n], accepted[n]) for n in range(len(head))]
+    modes = [_distinct(result, n, scales[n], half_width[n], drift[n], trace, accepted[n]) for n in range(len(head))]
     return [Search(found, bool(proven), evaluations) for found, proven in zip(modes, complete, strict=True)]
 
 
@@ -233,7 +237,7 @@ def _triple_amplitude(head: ObservedHead, chosen: np.ndarray, scales: Array) -> 
 
 
 def _distinct(
-    result: Fit, n: int, scales: Array, half_width: Array, drift: Array, accepted: np.ndarray
+    result: Fit, n: int, scales: Array, half_width: Array, drift: Array, trace: FactorTrace, accepted: np.ndarray
 ) -> tuple[Mode, ...]:
     """Modes of head n, with roots that name the same lambda merged; best first."""
     modes: list[Mode] = []
@@ -250,6 +254,8 @@ def _distinct(
                 float(result.chi_square[n, t] / max(result.freedom[n, t], 1)),
                 int(result.freedom[n, t]),
                 float(drift[t] + 2 * result.std[n, t].max()),
+                float(trace.drift[n, t]),
+                float(trace.pull[n, t]),
             )
         )
     return tuple(modes)

@@ -8,17 +8,27 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array, ArrayLike, as_array, keep_type, unit_roundoff
-from gradinv_core.errors import ShapeError
+from gradinv_core.errors import ClassCountError, ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
-from gradinv_core.label_recovery import bias as bias_solver
 from gradinv_core.label_recovery import closed_form, paper_search, scan
+from gradinv_core.label_recovery.bias import known_lambda, without_feature
+from gradinv_core.label_recovery.known_lambda import judge_label
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_recovery.report import report, vanished_report, zero_feature_report
+from gradinv_core.label_recovery.report import (
+    report,
+    report_known_lambda,
+    report_rescaled,
+    report_row_sums,
+    vanished_report,
+)
 from gradinv_core.label_recovery.request import Options, Request, check_request
-from gradinv_core.label_recovery.result import LabelRecovery, Window
+from gradinv_core.label_recovery.result import Doubt, LabelRecovery, Window
+from gradinv_core.label_recovery.sentences import WITHOUT_FEATURE
+from gradinv_core.label_recovery.what_came import as_two_classes, in_sent_units, refuse_transposed, sums_up
 from gradinv_core.label_structures import LabelStructure
+from gradinv_core.losses import training_loss
 
-__all__ = ["recover_label", "recover_labels"]
+__all__ = ["answer_known_lambda", "recover_label", "recover_labels"]
 
 _BATCH_ENTRIES = 2**19  # gradient entries per block of recover_labels: 4 MB in float64 stay in the cache
 
@@ -35,6 +45,8 @@ def recover_label(
     noise_std: float | None = None,
     nonnegative_feature: bool = False,
     confidence: float = 0.95,
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     seed: int | None = None,
 ) -> LabelRecovery:
     """Recover the soft label and the last-layer feature of one sample from the gradient of its head.
@@ -48,10 +60,11 @@ def recover_label(
         'mixup+smoothing'
 
     Args:
-        weight: (C, d) weights of the last fully connected layer.
+        weight: (C, d) weights of the last fully connected layer. One row, a single logit with a sigmoid and binary
+            cross-entropy, is taken as the two-class softmax it is: the label's second entry is the target.
         weight_grad: (C, d) their gradient under cross-entropy, from a single sample.
         bias: (C,) head bias; None for a bias-free head.
-        bias_grad: (C,) its gradient. With it the answer is exact for any soft label.
+        bias_grad: (C,) its gradient. With it lambda and the feature are exact for any label and any loss.
         label_format: "unknown" (covers the next four), "hard", "smoothing", "mixup", "mixup+smoothing", "any"
             (nothing but the simplex), or a `LabelStructure` of your own.
         solver: "auto", "closed_form", "scan", or the paper's searches "swarm" and "lbfgs", which cannot prove anything.
@@ -59,10 +72,16 @@ def recover_label(
         noise_std: standard deviation of noise added to each gradient entry, if known; otherwise it is measured.
         nonnegative_feature: the feature is known to be non-negative (after ReLU or sigmoid), which fixes lambda's sign.
         confidence: probability that the intervals hold the true lambda, in (0, 1).
+        temperature: T of a loss ``T^2 * cross_entropy(z / T, y)``, as in distillation. Without the factor T^2 the
+            gradient is 1/T^2 of that: say ``gradient_scale="unknown"``.
+        class_weights: (C,) weights w of a loss ``-sum w_i y_i log p_i``. A loss divided by the target's weight, as
+            PyTorch's for class indices is, has an unknown scale.
         seed: seed of the particle swarm; the other solvers draw nothing.
 
     Returns:
-        The best answer, and how far it can be trusted.
+        The best answer, and how far it can be trusted. It is called unique only where something could have refuted it:
+        the gradient's rows add up to zero, the label has the format, and no factor fits better. What cannot be tested
+        (fewer than five classes, format "any") stands in ``condition``.
 
     Raises:
         ShapeError, NonFiniteError: the arrays do not fit together or are not finite.
@@ -76,7 +95,8 @@ def recover_label(
             f"weight_grad: expected 2 axes (classes, features), got shape {tuple(np.shape(weight_grads)[1:])}; "
             f"pass one sample, or several to recover_labels."
         )
-    options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed)
+    loss = training_loss(temperature, class_weights)
+    options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed, loss)
     bias_grads = None if bias_grad is None else keep_type(bias_grad, "bias_grad")[None]
     return _recover(weight, weight_grads, bias, bias_grads, options)[0]
 
@@ -93,6 +113,8 @@ def recover_labels(
     noise_std: float | None = None,
     nonnegative_feature: bool = False,
     confidence: float = 0.95,
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     seed: int | None = None,
 ) -> list[LabelRecovery]:
     """`recover_label` for N independent samples that share one head, in one vectorised pass.
@@ -108,6 +130,8 @@ def recover_labels(
         noise_std: see `recover_label`.
         nonnegative_feature: see `recover_label`.
         confidence: see `recover_label`.
+        temperature: see `recover_label`.
+        class_weights: see `recover_label`.
         seed: see `recover_label`.
 
     Returns:
@@ -126,13 +150,38 @@ def recover_labels(
     bias_part = None if bias_grads is None else keep_type(bias_grads, "bias_grads")
     if bias_part is not None and len(bias_part) != shape[0]:
         raise ShapeError(f"bias_grads: expected one row per sample ({shape[0]}), got {len(bias_part)}.")
-    options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed)
+    loss = training_loss(temperature, class_weights)
+    options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed, loss)
     block = max(1, _BATCH_ENTRIES // (shape[1] * shape[2]))
     answers: list[LabelRecovery] = []
     for start in range(0, shape[0], block):
         part = slice(start, start + block)
         answers += _recover(weight, grads[part], bias, None if bias_part is None else bias_part[part], options, start)
     return answers
+
+
+def answer_known_lambda(
+    head: ObservedHead,
+    mode: Mode,
+    label_format: str | LabelStructure = "unknown",
+    gradient_scale: str = "known",
+    evaluations: int = 1,
+) -> LabelRecovery:
+    """The answer where the layer below the head told lambda, with its label tested as far as it can be.
+
+    Args:
+        head: a single observed head.
+        mode: the one range of lambda.
+        label_format: as in `recover_label`.
+        gradient_scale: see `recover_label`.
+        evaluations: how many lambdas were evaluated on the way.
+
+    Raises:
+        OptionError, ClassCountError: as `recover_label`.
+    """
+    options = Options(label_format, "auto", gradient_scale, None, False, 0.95, None)
+    answer = _judged(head, mode, check_request(head, options, True), "layer_below", Window.LAYER_BELOW)
+    return replace(answer, evaluations=evaluations)
 
 
 def _recover(
@@ -145,17 +194,20 @@ def _recover(
 ) -> list[LabelRecovery]:
     """Recover one block of samples, of which the first is number ``first``."""
     started = time.perf_counter()
-    head = observe_heads(weight, weight_grads, bias, options.noise_std, first)
-    request = check_request(head, options)
+    if bias_grads is not None and bias is None:
+        raise ShapeError("bias: expected the head's bias along with bias_grad, got None; pass both or neither.")
+    if np.ndim(weight) == 2 and len(weight) == 1:  # type: ignore[arg-type]
+        weight, weight_grads, bias, bias_grads = as_two_classes(weight, weight_grads, bias, bias_grads)
+    head = observe_heads(weight, weight_grads, bias, options.noise_std, first, options.loss)
+    refuse_transposed(head, first)
+    request = check_request(head, options, bias_grads is not None and options.solver == "auto")
     residuals = None
     if bias_grads is not None:
-        residuals = as_array(bias_grads, "bias_grad", "samples classes")
+        residuals = as_array(bias_grads, "bias_grad", "samples classes") / options.loss.unit
         head = replace(head, rounding=np.maximum(head.rounding, unit_roundoff(bias_grads)))
         if residuals.shape != (len(head), head.classes):
             raise ShapeError(f"bias_grad: expected one entry per class ({head.classes}), got {residuals.shape[1]}.")
-        if bias is None:
-            raise ShapeError("bias: expected the head's bias along with bias_grad, got None; pass both or neither.")
-    answers = _solve(head, residuals, request)
+    answers = [in_sent_units(answer, options.loss) for answer in _solve(head, residuals, request)]
     seconds = (time.perf_counter() - started) / len(head)
     return [replace(answer, seconds=seconds) for answer in answers]
 
@@ -163,19 +215,20 @@ def _recover(
 def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> list[LabelRecovery]:
     structure, known_scale, sigmas = request.structure, request.known_scale, request.sigmas
     answers: list[LabelRecovery | None] = [None] * len(head)
+    of_bias = bias_grads is not None and request.solver == "auto"
     for index in np.flatnonzero(head.vanished):
-        lonely_bias = bias_grads is not None and bias_grads[index].any() and known_scale
-        if bias_grads is not None and lonely_bias and request.solver == "auto":
-            answers[index] = zero_feature_report(head, int(index), bias_grads[index])
-        else:
-            answers[index] = vanished_report(head, int(index))
+        answers[index] = vanished_report(head, int(index))
+        if bias_grads is not None and of_bias and known_scale and bias_grads[index].any():
+            seen, mode = without_feature(head.take(np.array([index])), bias_grads[index])
+            answer = _judged(seen, mode, request, "bias", Window.BIAS)
+            answers[index] = replace(answer, message=f"{WITHOUT_FEATURE} {answer.message}")
     pending = np.flatnonzero(~head.vanished)
 
-    if bias_grads is not None and request.solver == "auto":
+    if bias_grads is not None and of_bias:
         for index in pending:
             one = head.take(np.array([index]))
-            search = bias_solver.solve(one, bias_grads[index], structure, known_scale, sigmas)
-            answers[index] = report(one, search, structure, "bias", Window.BIAS)
+            mode = known_lambda(one, bias_grads[index], sigmas)
+            answers[index] = _judged(one, mode, request, "bias", Window.BIAS)
         pending = pending[:0]
 
     analytic = request.solver in ("auto", "closed_form") and closed_form.applicable(head, structure)
@@ -187,7 +240,8 @@ def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> li
             one = head.take(np.array([index]))
             search = _of_allowed_sign(one, search, request)
             if request.solver == "closed_form" or (search.complete and search.modes):
-                answers[index] = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE)
+                answer = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE)
+                answers[index] = _checked(one, answer, structure)
             else:
                 rest.append(index)
         pending = np.array(rest, dtype=int)
@@ -207,11 +261,46 @@ def _solve_one(head: ObservedHead, request: Request) -> LabelRecovery:
     if structure is not None:
         search = scan.solve(head, structure, known_scale, request.sigmas, signs)
         if search.modes or not known_scale:
-            return report(head, search, structure, "scan", Window.LABEL_STRUCTURE)
-        evaluations = search.evaluations  # no lambda makes the classes agree: the label has another structure, or none
+            answer = report(head, search, structure, "scan", Window.LABEL_STRUCTURE)
+            if not (answer.doubt is Doubt.FORMAT and known_scale):
+                return _checked(head, answer, structure)
+            return _with_any_factor(head, structure, request) or _checked(head, answer, structure)
+        evaluations = search.evaluations  # no lambda makes the classes agree: was the gradient multiplied?
+        rescaled = _with_any_factor(head, structure, request)
+        if rescaled is not None:
+            return rescaled
     search = scan.solve(head, None, True, request.sigmas, signs)
     search = replace(search, evaluations=search.evaluations + evaluations)
-    return report(head, search, None, "scan", Window.SIMPLEX, rejected=structure)
+    return _checked(head, report(head, search, None, "scan", Window.SIMPLEX, rejected=structure), structure)
+
+
+def _with_any_factor(head: ObservedHead, structure: LabelStructure, request: Request) -> LabelRecovery | None:
+    """The one answer that fits once the gradient is divided by some factor; None where that is not certain."""
+    try:
+        structure.check(head.classes, False)
+    except ClassCountError:
+        return None
+    if not sums_up(head, structure):
+        return None
+    if closed_form.applicable(head, structure):
+        search = _of_allowed_sign(head, closed_form.solve(head, structure, False, request.sigmas)[0], request)
+        if search.complete:
+            return report_rescaled(head, search, structure, "closed_form") if search.modes else None
+    search = scan.solve(head, structure, False, request.sigmas, _allowed_signs(head, request))
+    return report_rescaled(head, search, structure, "scan") if search.modes else None
+
+
+def _judged(head: ObservedHead, mode: Mode, request: Request, solver: str, window: Window) -> LabelRecovery:
+    """The answer at a known lambda, tested as far as it can be."""
+    verdict = judge_label(head, mode, request.structure, request.known_scale, request.sigmas)
+    answer = report_known_lambda(head, mode, verdict, request.structure, solver, window)
+    return _checked(head, answer, request.structure)
+
+
+def _checked(head: ObservedHead, answer: LabelRecovery, structure: LabelStructure | None) -> LabelRecovery:
+    """The answer, unless the rows of the gradient object to all that it takes for granted."""
+    farthest = max(abs(end) for ends in answer.intervals for end in ends)
+    return answer if sums_up(head, structure, farthest) else report_row_sums(answer, head)
 
 
 def _paper(head: ObservedHead, structure: LabelStructure, request: Request) -> LabelRecovery:

@@ -21,6 +21,9 @@ class Mode(NamedTuple):
         misfit: chi-square of the best lambda per degree of freedom.
         freedom: degrees of freedom left to verify it; 0 without a structure.
         uncertainty: largest change of any label entry over the range, plus two standard deviations of noise.
+        hidden_factor: largest change of any label entry under a factor on the gradient that would go unnoticed; 0 where
+            the gradient's scale is one of the unknowns.
+        factor_pull: by how much chi-square falls if such a factor is allowed for, as in `FactorTrace`.
     """
 
     scale: float
@@ -30,6 +33,8 @@ class Mode(NamedTuple):
     misfit: float
     freedom: int
     uncertainty: float
+    hidden_factor: float = 0.0
+    factor_pull: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,14 @@ class Search:
         modes: every range it found, best first; empty when nothing is consistent.
         complete: whether it proved that there are no others.
         evaluations: how many candidate lambdas it evaluated.
+        strained: whether the structure fits far better than by chance, but not to the gradient's own rounding. Coarser
+            arithmetic does that, and so do several local steps or another loss: it is no proof.
     """
 
     modes: tuple[Mode, ...]
     complete: bool
     evaluations: int
+    strained: bool = False
 
 
 def interval_sigmas(confidence: float) -> float:

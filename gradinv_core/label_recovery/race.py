@@ -124,7 +124,7 @@ def _exact(
 ) -> Racer:
     """One of ours, judged as the front door would judge it; ``assumed`` is the structure its answer rests on."""
     window = Window.SIMPLEX if assumed is None else Window.LABEL_STRUCTURE
-    answer = report(head, search, assumed, name, window)
+    answer = report(head, search, assumed, name, window, rejected=structure if assumed is None else None)
     status = Outcome.UNIQUE if answer.status is Status.UNIQUE else Outcome.AMBIGUOUS
     if search.modes:
         left = np.array([mode.scale for mode in search.modes])

@@ -117,11 +117,11 @@ def verdict(racer: Racer, exact: Racer | LabelRecovery) -> RaceVerdict:
 
 
 def _answer(exact: Racer | LabelRecovery) -> tuple[float | None, bool, tuple[tuple[float, float], ...]]:
-    """The exact lambda, whether it is the only one, and every range that fits."""
+    """The exact lambda, whether it is the only one (its label may be open all the same), and every range that fits."""
     if isinstance(exact, Racer):
         return exact.end, exact.status is Outcome.UNIQUE, exact.intervals
     found = None if exact.status is Status.VANISHED else exact.scale
-    return found, exact.status is Status.UNIQUE, tuple(exact.intervals)
+    return found, exact.feature_known, tuple(exact.intervals)
 
 
 def _close(scale: float, other: float) -> bool:

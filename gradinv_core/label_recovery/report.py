@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
-from gradinv_core.consistency import chance_of_agreement
-from gradinv_core.errors import OptionError
+from gradinv_core.consistency import FACTOR_SIGMAS, chance_of_agreement
 from gradinv_core.head import ObservedHead
+from gradinv_core.label_recovery import sentences
+from gradinv_core.label_recovery.known_lambda import LabelVerdict
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_recovery.result import UNIQUE_SCALE, Candidate, LabelRecovery, Status, Window
+from gradinv_core.label_recovery.result import (
+    UNIQUE_LABEL,
+    UNIQUE_SCALE,
+    Candidate,
+    Doubt,
+    LabelRecovery,
+    Status,
+    Window,
+)
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import head_probabilities, variance_of
+from gradinv_core.landscape import label_parts, variance_of
 
-__all__ = ["UNIQUE_LABEL", "infer_format", "report", "vanished_report", "zero_feature_report"]
-
-UNIQUE_LABEL = 1e-3
-"""An answer is called unique only if no label entry can be off by more than this."""
+__all__ = ["infer_format", "report", "report_known_lambda", "report_rescaled", "report_row_sums", "vanished_report"]
 
 _CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _PRESENT = 1e-5  # a label entry below this is called zero
+_SIGMAS = 3.0  # by which the misfit of a proven answer may exceed what noise is expected to leave
+_HIDDEN = 1e-2  # of a label entry: a factor that may hide and moves one further than this is a condition
+_FEW_CLASSES = 5  # below these, agreement says nothing about scale and loss
 
 
 def report(
@@ -45,29 +56,125 @@ def report(
     modes = search.modes or (_nowhere(fallback_scale),)
     candidates = [_candidate(head, mode, structure) for mode in modes]
     best, answer = modes[0], candidates[0]
-    unique = _is_unique(head.classes, search, answer.loss, structure if window is Window.LABEL_STRUCTURE else None)
-    status = Status.UNIQUE if unique else Status.AMBIGUOUS
+    tested = structure if window is Window.LABEL_STRUCTURE else None
+    fits = _is_single(head.classes, search, answer.loss, tested)
+    proven = fits and rejected is None and not search.strained and _is_good(best)
+    condition = ""
+    if proven and (tested is None or head.classes < _FEW_CLASSES):
+        condition = sentences.PLAIN_STEP
+    elif proven and best.hidden_factor > _HIDDEN:
+        condition = sentences.NOT_RESCALED
+    status = Status.UNIQUE if proven else Status.AMBIGUOUS
+    unproven = bool(search.modes) and tested is not None and (search.strained or not _is_good(best))
     structured = structure is not None and bool(search.modes)
-    label_format = (
-        infer_format(answer.label.numpy(), best.uncertainty)
-        if structured or window in (Window.BIAS, Window.LAYER_BELOW)
-        else "any"
-    )
     return LabelRecovery(
         label=answer.label,
         feature=to_tensor(best.scale * head.row_gradient[0]),
         scale=best.scale,
         row=int(head.row[0]),
-        label_format=label_format,
+        label_format=infer_format(answer.label.numpy(), best.uncertainty) if structured else "any",
         loss=answer.loss,
         status=status,
-        message=_message(search, status, solver, window, rejected),
+        message=sentences.of_search(search, status, solver, window, rejected, condition, unproven),
         intervals=[(mode.low, mode.high) for mode in search.modes] or [(-np.inf, np.inf)],
         candidates=candidates,
         window=window,
         solver=solver,
         evaluations=search.evaluations,
         noise=float(head.residual[0]),
+        condition=condition,
+        doubt=Doubt.FORMAT if rejected is not None or (search.strained and bool(search.modes)) else Doubt.NONE,
+    )
+
+
+def report_rescaled(head: ObservedHead, search: Search, structure: LabelStructure, solver: str) -> LabelRecovery | None:
+    """The answer to a gradient that fits as it came nowhere, and with a factor once; None where that is not certain.
+
+    Args:
+        head: the single observed head.
+        search: with an unknown scale.
+        structure: the label structure.
+        solver: name of the solver.
+    """
+    answer = report(head, search, structure, solver, Window.LABEL_STRUCTURE)
+    if answer.status is not Status.UNIQUE:
+        return None
+    factor = 1 / (answer.scale * search.modes[0].amplitude)
+    message = sentences.rescaled(factor)
+    return replace(answer, status=Status.AMBIGUOUS, condition="", doubt=Doubt.RESCALED, factor=factor, message=message)
+
+
+def report_known_lambda(
+    head: ObservedHead,
+    mode: Mode,
+    verdict: LabelVerdict,
+    structure: LabelStructure | None,
+    solver: str,
+    window: Window,
+    evaluations: int = 1,
+) -> LabelRecovery:
+    """The answer where lambda is known without a word about the label.
+
+    Args:
+        head: the single observed head.
+        mode: the one range of lambda.
+        verdict: of `judge_label` on its label.
+        structure: what was assumed of the label, None for the simplex alone.
+        solver: name of the solver.
+        window: where lambda leaked.
+        evaluations: how many lambdas were evaluated.
+    """
+    doubt = Doubt.FORMAT if structure is None and not verdict.in_simplex else verdict.doubt
+    verdict = replace(verdict, doubt=doubt)
+    narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale) and verdict.uncertainty <= UNIQUE_LABEL
+    unique = narrow and doubt is Doubt.NONE
+    condition = ""
+    if unique and (not verdict.tested or head.classes < _FEW_CLASSES):
+        condition = sentences.PLAIN_STEP
+    elif unique and verdict.hidden_factor > _HIDDEN:
+        condition = sentences.NOT_RESCALED
+    status = Status.UNIQUE if unique else Status.AMBIGUOUS
+    label = to_tensor(verdict.label)
+    return LabelRecovery(
+        label=label,
+        feature=to_tensor(mode.scale * head.row_gradient[0]),
+        scale=mode.scale,
+        row=int(head.row[0]),
+        label_format="any"
+        if doubt is Doubt.FORMAT or np.isinf(verdict.uncertainty)
+        else infer_format(verdict.label, verdict.uncertainty),
+        loss=verdict.loss,
+        status=status,
+        message=sentences.of_known_lambda(verdict, status, window, structure, condition),
+        intervals=[(mode.low, mode.high)],
+        candidates=[Candidate(mode.scale, label, verdict.loss)],
+        window=window,
+        solver=solver,
+        evaluations=evaluations,
+        noise=float(head.residual[0]),
+        condition=condition,
+        doubt=doubt,
+        factor=verdict.factor,
+    )
+
+
+def report_row_sums(answer: LabelRecovery, head: ObservedHead) -> LabelRecovery:
+    """The same answer where the rows of the gradient do not add up: a label that means nothing, and says so.
+
+    Args:
+        answer: taken as if all were well.
+        head: the single observed head.
+    """
+    known = answer.window in (Window.BIAS, Window.LAYER_BELOW)
+    return replace(
+        answer,
+        status=Status.AMBIGUOUS,
+        message=sentences.of_row_sums(float(head.row_sum[0]), known),
+        intervals=answer.intervals if known else [(-np.inf, np.inf)],
+        label_format="any",
+        condition="",
+        doubt=Doubt.ROW_SUMS,
+        factor=1.0,
     )
 
 
@@ -88,34 +195,6 @@ def vanished_report(head: ObservedHead, index: int) -> LabelRecovery:
     )
 
 
-def zero_feature_report(head: ObservedHead, index: int, bias_grad: Array) -> LabelRecovery:
-    """The answer when only the bias gradient is left: the feature is zero, so the logits are the bias alone."""
-    row = int(np.abs(bias_grad).argmax())
-    logits = np.exp(head.bias - head.bias.max())
-    label = logits / logits.sum() - bias_grad
-    if label.min() < -_PRESENT or label.max() > 1 + _PRESENT:
-        raise OptionError(
-            "gradient_scale: expected a bias gradient as it was computed, got one that means no label beside a zero "
-            "weight gradient; pass both gradients of one training step."
-        )
-    scale = float(1 / bias_grad[row])
-    return LabelRecovery(
-        label=to_tensor(label),
-        feature=to_tensor(np.zeros(head.weight.shape[1])),
-        scale=scale,
-        row=row,
-        label_format=infer_format(label, 4 * float(head.rounding[index])),
-        loss=0.0,
-        status=Status.UNIQUE,
-        message="The last layer's input is zero, so only the bias gradient is left; it gives the label away.",
-        intervals=[(scale, scale)],
-        candidates=[Candidate(scale, to_tensor(label), 0.0)],
-        window=Window.BIAS,
-        solver="bias",
-        evaluations=1,
-    )
-
-
 def infer_format(label: Array, uncertainty: float) -> str:
     """Read the label format off a recovered label (C,): how many entries stand out, and whether the rest is zero."""
     tolerance = max(_PRESENT, 2 * uncertainty)
@@ -130,7 +209,7 @@ def infer_format(label: Array, uncertainty: float) -> str:
     return "smoothing" if smoothed else "hard"
 
 
-def _is_unique(classes: int, search: Search, loss: float, structure: LabelStructure | None) -> bool:
+def _is_single(classes: int, search: Search, loss: float, structure: LabelStructure | None) -> bool:
     """One narrow range, proven alone, and not an agreement that chance explains."""
     if not search.complete or len(search.modes) != 1:
         return False
@@ -142,9 +221,15 @@ def _is_unique(classes: int, search: Search, loss: float, structure: LabelStruct
     return chance_of_agreement(classes, loss, structure, mode.freedom) < _CHANCE
 
 
+def _is_good(mode: Mode) -> bool:
+    """Whether noise explains the misfit, and no factor on the gradient would explain more of it."""
+    chi_square = mode.misfit * mode.freedom
+    return chi_square <= mode.freedom + _SIGMAS * (2 * mode.freedom) ** 0.5 and mode.factor_pull <= FACTOR_SIGMAS**2
+
+
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
-    probabilities = head_probabilities(head, np.array([[mode.scale]]))[0, 0]
-    residuals = mode.amplitude * head.ratios[0]
+    probabilities, ratios = (part[0, 0] for part in label_parts(head, np.array([[mode.scale]])))
+    residuals = mode.amplitude * ratios
     loss = 0.0 if structure is None else float(variance_of(probabilities, residuals, structure, scale_free=True))
     return Candidate(mode.scale, to_tensor(probabilities - residuals), loss)
 
@@ -153,42 +238,3 @@ def _nowhere(scale: float | None) -> Mode:
     """A placeholder when nothing is consistent: the given lambda, or the smallest possible one."""
     value = 1.0 if scale is None else scale
     return Mode(value, -np.inf, np.inf, 1 / value, np.inf, 0, 1.0)
-
-
-def _message(search: Search, status: Status, solver: str, window: Window, rejected: LabelStructure | None) -> str:
-    if solver in ("swarm", "lbfgs"):
-        if search.modes:
-            return "The search stopped at a small loss; it cannot tell whether another lambda fits as well."
-        return "The search ended without a small loss: it left its bounds (out of bound) or ran out of steps."
-    if status is Status.UNIQUE:
-        return {
-            Window.BIAS: "The bias gradient is the residual itself: label and feature follow without a search.",
-            Window.LAYER_BELOW: "The layer below the head fits one lambda only, whatever format the label has.",
-            Window.LABEL_STRUCTURE: "Exactly one lambda makes the classes agree; all others are excluded.",
-        }.get(window, "Only one narrow range of lambda keeps the label a probability vector.")
-    prefix = ""
-    if rejected is not None:
-        prefix = "No lambda makes the classes agree, so the label is not of the assumed format. "
-    if not search.modes:
-        return prefix + (
-            "Nothing in the gradient singles out a lambda; if it was clipped or multiplied, say "
-            "gradient_scale='unknown'."
-        )
-    if window is Window.SIMPLEX:
-        return (
-            prefix + "Only the rule that a label is a probability vector is left; it bounds lambda but does not fix it."
-        )
-    if len(search.modes) > 1:
-        return (
-            f"{len(search.modes)} separate ranges of lambda explain the gradient equally well; "
-            f"the head alone cannot choose."
-        )
-    if not search.complete:
-        return "One lambda was found, but noise keeps this solver from excluding others; the scan can."
-    low, high = search.modes[0].low, search.modes[0].high
-    if not np.isfinite(low) or not np.isfinite(high):
-        return (
-            "The prediction is one-hot to the gradient's precision: every lambda in an unbounded range explains it, "
-            "and the head alone cannot choose."
-        )
-    return "The noise in the gradient leaves a range of lambda too wide to call one answer."

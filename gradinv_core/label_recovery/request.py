@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradinv_core.arrays import is_number
-from gradinv_core.errors import OptionError
+from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import interval_sigmas
-from gradinv_core.label_structures import LabelStructure, label_structure
+from gradinv_core.label_structures import LABEL_FORMATS, LabelStructure, label_structure
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
-__all__ = ["GRADIENT_SCALES", "SOLVERS", "Options", "Request", "check_request"]
+__all__ = ["FEWEST_TO_TEST", "GRADIENT_SCALES", "SOLVERS", "Options", "Request", "check_request"]
 
 SOLVERS = ("auto", "closed_form", "scan", "swarm", "lbfgs")
 GRADIENT_SCALES = ("known", "unknown")
+FEWEST_TO_TEST = 5
+"""Fewest classes of which a known lambda can tell whether all but two share a value."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Options:
     nonnegative_feature: bool
     confidence: float
     seed: int | None
+    loss: TrainingLoss = CROSS_ENTROPY
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,14 @@ class Request:
     seed: int | None
 
 
-def check_request(head: ObservedHead, options: Options) -> Request:
+def check_request(head: ObservedHead, options: Options, knows_lambda: bool = False) -> Request:
     """Check the options against the heads they are about.
+
+    Args:
+        head: the observed heads.
+        options: as the caller gave them.
+        knows_lambda: whether the gradient of a bias is there. Then no class is needed to find lambda, and a format that
+            has too few classes left to be tested is not assumed at all.
 
     Raises:
         OptionError: an option is unknown, or two do not go together.
@@ -58,10 +68,11 @@ def check_request(head: ObservedHead, options: Options) -> Request:
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}.")
     if options.seed is not None and not (isinstance(options.seed, int) and options.seed >= 0):
         raise OptionError(f"seed: expected a whole number >= 0 or None, got {options.seed!r}.")
-    structure = label_structure(options.label_format, head.classes, gradient_scale == "known")
-    if structure is None and gradient_scale == "unknown":
+    structure = _structure(head.classes, options, knows_lambda)
+    if structure is None and gradient_scale == "unknown" and not knows_lambda:
         raise OptionError(
-            "label_format: 'any' with gradient_scale 'unknown' leaves every lambda possible; name a label structure."
+            "label_format: 'any' with gradient_scale 'unknown' leaves every lambda possible without the gradient of a "
+            "bias; name a label structure."
         )
     if solver == "closed_form" and not closed_form.applicable(head, structure):
         raise OptionError(
@@ -78,3 +89,16 @@ def check_request(head: ObservedHead, options: Options) -> Request:
         interval_sigmas(confidence),
         options.seed,
     )
+
+
+def _structure(classes: int, options: Options, knows_lambda: bool) -> LabelStructure | None:
+    known_scale = options.gradient_scale == "known"
+    if not knows_lambda:
+        return label_structure(options.label_format, classes, known_scale)
+    if options.label_format == "unknown" and classes < FEWEST_TO_TEST:
+        return None
+    try:
+        return label_structure(options.label_format, classes, known_scale)
+    except ClassCountError:
+        # Named formats bind with fewer classes, too, because lambda is no unknown.
+        return LABEL_FORMATS[options.label_format] if isinstance(options.label_format, str) else options.label_format

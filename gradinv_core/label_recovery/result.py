@@ -8,7 +8,10 @@ from math import isfinite
 
 import torch
 
-__all__ = ["UNIQUE_SCALE", "Candidate", "Doubt", "LabelRecovery", "Status", "Window"]
+__all__ = ["UNIQUE_LABEL", "UNIQUE_SCALE", "Candidate", "Doubt", "LabelRecovery", "Status", "Window"]
+
+UNIQUE_LABEL = 1e-3
+"""An answer is called unique only if no label entry can be off by more than this."""
 
 UNIQUE_SCALE = 1e-2
 """lambda, hence the feature, is called known only if it can be off by no more than this fraction."""

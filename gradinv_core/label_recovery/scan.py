@@ -12,7 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import chance_of_agreement, plausible_amplitude, rounding_width
+from gradinv_core.consistency import (
+    chance_of_agreement,
+    factor_trace,
+    plausible_amplitude,
+    rounding_width,
+)
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import Mode, Search
@@ -26,6 +31,8 @@ _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
+_OF_ROW_SUM = 10.0  # roundings may exceed the sum of all rows by, for they partly cancel in it
+_EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
 OnSurvey = Callable[[Array, int], None]
 
@@ -52,18 +59,18 @@ def solve(
     Returns:
         The ranges, best first; none if the structure explains the gradient nowhere.
     """
-    judge = Judge(head, structure, known_scale)
+    judge, strained = Judge(head, structure, known_scale), False
     survey = _refine(_candidate_grid(head, structure, known_scale, signs), judge, on_survey)
     if structure is not None and not judge.good(survey).any():
         noisier = _with_noise_of_the_best(head, survey, structure, known_scale)
         if noisier is None:
             return Search((), complete=True, evaluations=judge.evaluations)
-        judge.head = noisier
+        judge.head, strained = noisier
         survey = judge(survey.scales)
     good = judge.good(survey)
     modes = [_mode(judge, survey, good, first, last, sigmas) for first, last in _runs(good, survey.scales)]
     modes.sort(key=lambda mode: mode.misfit)
-    return Search(tuple(modes), complete=True, evaluations=judge.evaluations)
+    return Search(tuple(modes), complete=True, evaluations=judge.evaluations, strained=strained)
 
 
 def _candidate_grid(
@@ -137,10 +144,13 @@ def _refine(grid: Array, judge: Judge, on_survey: OnSurvey | None = None) -> Sur
 
 def _with_noise_of_the_best(
     head: ObservedHead, survey: Survey, structure: LabelStructure, known_scale: bool
-) -> ObservedHead | None:
+) -> tuple[ObservedHead, bool] | None:
     """The head with its noise raised until the best lambda fits, if that lambda fits far better than chance.
 
-    That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say.
+    And whether nothing but this fit speaks for such noise. The residuals of coarse arithmetic do not add up to zero.
+
+    That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say. Other losses
+    and several local steps can look like that, too, so whoever calls it must not take the answer for proven.
     """
     amplitude = survey.amplitude[None]
     losses = variance_losses(head, survey.scales[None], structure, scale_free=True, amplitude=amplitude)[0]
@@ -151,12 +161,14 @@ def _with_noise_of_the_best(
     if chance_of_agreement(head.classes, float(losses[best]), structure, freedom) > _SURELY_NO_CHANCE:
         return None
     factor = max(1.0, float(np.sqrt(survey.chi_square[best] / max(freedom, 1))))
-    return replace(
+    noisier = replace(
         head,
         ratio_std=factor * head.ratio_std,
         product_std=factor * head.product_std,
         rounding=factor * head.rounding,
     )
+    seen_elsewhere = noisier.rounding[0] <= _OF_ROW_SUM * head.row_sum[0] or losses[best] < _EXACT**2
+    return noisier, not seen_elsewhere
 
 
 def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
@@ -204,7 +216,11 @@ def _mode(judge: Judge, survey: Survey, good: np.ndarray, first: int, last: int,
     freedom = int(ends.freedom[0, 1])
     share = ends.chi_square[0, 1] / max(freedom, 1)
     low, high = low - _slack(judge.head, low), high + _slack(judge.head, high)
-    return Mode(scale, low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift))
+    hidden, pull = 0.0, 0.0
+    if judge.known_scale and judge.structure is not None:
+        trace = factor_trace(judge.head, 1 / ends.amplitude, judge.structure, ends)
+        hidden, pull = float(trace.drift[0, 1]), float(trace.pull[0, 1])
+    return Mode(scale, low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift), hidden, pull)
 
 
 def _slack(head: ObservedHead, scale: float) -> float:

@@ -17,7 +17,7 @@ from torch import nn
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
 from gradinv_core.head import observe_heads
-from gradinv_core.label_recovery import Status, Window, recover_label
+from gradinv_core.label_recovery import Doubt, Status, Window, recover_label
 from gradinv_core.label_recovery.request import GRADIENT_SCALES
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.networks import observe_head
@@ -91,4 +91,6 @@ def _vanished(seen: Observation) -> FourWindows:
             alone = (*windows[:2], seen.open(Window.BIAS, answer.intervals, reason), windows[3])
             sentence = f"Unique: {answer.message[0].lower()}{answer.message[1:]}"
             return FourWindows(alone, answer.intervals, WindowsStatus.UNIQUE, sentence, answer.row)
+        if answer.doubt is not Doubt.NONE:
+            return FourWindows(windows, [], WindowsStatus.CONTRADICTION, f"Contradiction: {answer.message}", row)
     return FourWindows(windows, seen.possible, WindowsStatus.NOTHING, nothing, row, seen.known_scale)

@@ -25,7 +25,8 @@ from gradinv_core.errors import ClassCountError
 from gradinv_core.head import ObservedHead
 from gradinv_core.image_recovery.deep_evidence import layer_below
 from gradinv_core.image_recovery.layer_evidence import is_clean, layer_evidence
-from gradinv_core.label_recovery import LabelRecovery, Window, bias, recover_label
+from gradinv_core.label_recovery import Doubt, LabelRecovery, Window, recover_label
+from gradinv_core.label_recovery.bias import known_lambda
 from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.windows.intervals import Interval
 from gradinv_core.windows.views import Observation, WindowView
@@ -60,7 +61,7 @@ def _structure(seen: Observation) -> WindowView:
     if structure is None:
         return seen.shut(window, "Nothing is assumed about which classes share a value.")
     answer = _ask_head(seen, seen.label_format)
-    if answer.window is not window or answer.intervals == _NOTHING_FOUND:
+    if answer.window is not window or answer.doubt is not Doubt.NONE:
         return seen.refuted(
             window, "No lambda makes the classes agree: the label has another format, or the gradient was clipped."
         )
@@ -111,8 +112,7 @@ def _bias(seen: Observation) -> WindowView:
         return seen.shut(window, "The gradient of the last layer's bias was not sent.")
     residual = as_array(gradient, "bias_grad", "classes")
     head = replace(seen.head, rounding=np.maximum(seen.head.rounding, unit_roundoff(gradient)))
-    # Whether its lambda means a label is the simplex's question, so the scale is left open here.
-    (mode,) = bias.solve(head, residual, None, False, seen.sigmas).modes
+    mode = known_lambda(head, residual, seen.sigmas)
     half = max(mode.high - mode.scale, _half_width_of_misfit(seen, residual, mode.scale))
     reason = "The gradient of the bias is the residual itself, and its largest entry is one over lambda."
     return seen.open(window, _with_rounding(head, [(mode.scale - half, mode.scale + half)]), reason)

@@ -95,9 +95,16 @@ def test_strong_noise_is_refused_unless_announced(known_head):
         (
             np.ones((3, 4)),
             np.ones((1, 3, 4)),
+            np.ones(5),
+            ShapeError,
+            r"bias: expected one entry per class \(3\), got 5",
+        ),
+        (
+            np.ones((3, 4)),
+            np.ones((1, 3, 4)),
             np.ones(4),
             ShapeError,
-            r"bias: expected one entry per class \(3\), got 4",
+            r"got \(3, 4\), which is stored features first; pass weight.T and weight_grad.T",
         ),
         (np.ones((0, 4)), np.ones((1, 0, 4)), None, ShapeError, "at least one entry along each axis"),
         (np.array([["a"]]), np.ones((1, 1, 1)), None, ShapeError, "expected an array of real numbers"),

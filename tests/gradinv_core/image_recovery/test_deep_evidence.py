@@ -10,7 +10,7 @@ from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.client import client_truth
 from gradinv_core.datasets import load_dataset
 from gradinv_core.image_recovery.convolution_matrix import correlation_blocks, output_matrix
-from gradinv_core.label_recovery import Status, Window
+from gradinv_core.label_recovery import Doubt, Status, Window
 from gradinv_core.networks import build_network, observe_head
 
 SMOOTH = smooth_label(3, 10, 0.1)
@@ -31,11 +31,15 @@ def test_any_label_comes_back_through_a_bias_free_head(name, seed):
     gradients = capture_gradients(model, photograph(seed), label)
     view = observe_head(model, gradients)
     assert recover_label(view.weight, view.weight_grad).status is Status.AMBIGUOUS
-    answer = recover_from_gradients(model, gradients)
+    answer = recover_from_gradients(model, gradients, label_format="any")
     assert (answer.status, answer.window, answer.solver) == (Status.UNIQUE, Window.LAYER_BELOW, "layer_below")
+    assert answer.condition.endswith("not rescaled, and the loss plain cross-entropy")
     assert (answer.label - label).abs().max() < 1e-6
     low, high = answer.intervals[0]
     assert low <= client_truth(model, photograph(seed), label).scale <= high
+    unannounced = recover_from_gradients(model, gradients)
+    assert (unannounced.status, unannounced.doubt, unannounced.feature_known) == (Status.AMBIGUOUS, Doubt.FORMAT, True)
+    assert (unannounced.label - label).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("initialisation", ["pytorch", "uniform"])

@@ -67,8 +67,9 @@ def test_biased_head_without_its_bias_gradient_is_scanned(known_head):
 def test_bias_gradient_gives_any_label_exactly(known_head):
     for seed in range(5):
         known = known_head("dirichlet", head_bias=True, seed=seed, signed=True)
-        answer = recover_label(known.weight, known.weight_grad, known.bias, known.bias_grad)
+        answer = recover_label(known.weight, known.weight_grad, known.bias, known.bias_grad, label_format="any")
         assert (answer.status, answer.window, answer.label_format) == ("unique", "bias", "any")
+        assert answer.condition.endswith("not rescaled, and the loss plain cross-entropy")
         assert np.allclose(answer.label.numpy(), known.label, atol=2e-6)
         assert np.allclose(answer.feature.numpy(), known.feature, rtol=1e-5, atol=1e-6)
 
