@@ -12,6 +12,7 @@ VANISHED = (
 )
 """The sentence where there is nothing."""
 
+_UNSTEADY = "A layer in which errors grow"
 _TITLES = {
     Cause.BATCH: "A batch instead of one sample, or a changed gradient",
     Cause.STRUCTURELESS: "A label without structure, or a gradient with gaps",
@@ -25,6 +26,12 @@ _MESSAGES = {
 
 def named(found: Diagnosis) -> tuple[str, str]:
     """Title and sentence of a diagnosis."""
+    if found.cause is Cause.RANK_DEFICIENT and found.measures.get("rank", 0) >= found.measures.get("unknowns", 1):
+        return _UNSTEADY, (
+            f"A layer has enough equations for all its {found.measures['unknowns']:,.0f} inputs, but some hang "
+            f"together so closely that rounding grows in them: they are known to "
+            f"{plain(found.measures['error'], 2)} of their size."
+        )
     message = _MESSAGES.get(found.cause) or _with_numbers(found) or in_words(found.message)
     return _TITLES.get(found.cause, in_words(found.title)), message
 

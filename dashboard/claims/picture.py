@@ -91,12 +91,15 @@ def finding(rebuilt: Rebuilt, truth: Truth) -> Claim:
     if truth.pictures > 1 and judged.kind in (Kind.SAME, Kind.CLOSE):
         of_mean = f"What comes back is the average of {truth.pictures} pictures"
         return Claim(Kind.AVERAGE_PICTURE, of_mean, note=judged.kind)
-    return Claim(judged.kind, text)
+    if judged.kind is Kind.SAME:
+        return Claim(judged.kind, text.replace(", ", ": ", 1))
+    told = bars(rebuilt, truth)[0].kind is Kind.BARS
+    return Claim(judged.kind, f"{text}, and the server's error bars say so" if told else text)
 
 
 def barred(error: str) -> Claim:
     """Why there is no way back through the layers, by what the attack said."""
-    if "no exact route" in error.lower() or "no gradient reaches" in error.lower():
+    if not error.lower().startswith(("gradient ", "label and feature")):
         return Claim(Kind.BARRED, in_words(error))
     text = (
         "The layers' equations contradict each other: this is not the untouched gradient of one picture, or the label "

@@ -279,6 +279,10 @@ def layers(world: World) -> list[float]:
     return [cosine(step.value, true[step.layer]) for step in world.recovery.steps if step.layer in exact & set(true)]
 
 
+def short_of_equations(world: World) -> bool:
+    return world.recovery is not None and any(layer.rank < layer.unknowns for layer in world.recovery.layers)
+
+
 def cause(claim: Claim, world: World) -> bool:
     scenario = world.scenario
     prediction = float(world.client.truth.probabilities.max())
@@ -290,6 +294,7 @@ def cause(claim: Claim, world: World) -> bool:
         Cause.ONE_HOT: prediction >= 0.99,
         Cause.STRUCTURELESS: changed(world) or scenario.augmentation == "custom",
         Cause.TRAINING_BATCH_NORM: scenario.batch_norm == "training",
+        Cause.RANK_DEFICIENT: "errors grow" in claim.text or short_of_equations(world),
         Cause.SATURATED: scenario.gain > 1 or scenario.stage != "untrained",
     }
     if claim.note in (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED):
@@ -361,7 +366,7 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.NOTHING_WRONG: picture_leaks,
     Kind.LABEL_LEAKS: unique,
     Kind.CAUSE: cause,
-    Kind.CARD: lambda claim, world: card_of(world.scenario) is not None,  # test_gallery plays each
+    Kind.CARD: lambda _, world: card_of(world.scenario) is not None,  # test_gallery plays each
     Kind.SEARCH_FAILED: lambda _, world: world.scenario.samples > 1 or label_off(world) <= 1e-3 or changed(world),
 }
 """Kind -> what must be so. A kind that is missing here makes the test fail."""
