@@ -4,7 +4,7 @@ from dashboard.claims.server import in_words
 from dashboard.number_text import plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 
-__all__ = ["VANISHED", "named"]
+__all__ = ["NO_FORMAT", "VANISHED", "named"]
 
 VANISHED = (
     "Every entry of the last layer's gradient is zero. Either the network already predicts its label to the last "
@@ -12,14 +12,22 @@ VANISHED = (
 )
 """The sentence where there is nothing."""
 
+NO_FORMAT = (
+    "Either this label follows no pattern that the server knows, or the gradient is not that of one plain training "
+    "step: class weights, another loss, a temperature, several local steps, two heads and missing entries look like this."
+)
+"""Where λ is told, and the label it means has no known form."""
+
 _UNSTEADY = "A layer in which errors grow"
 _TITLES = {
     Cause.BATCH: "A batch instead of one sample, or a changed gradient",
     Cause.STRUCTURELESS: "A label without structure, or a gradient with gaps",
+    Cause.OTHER_LOSS: "Another loss than cross-entropy, or a changed gradient",
+    Cause.TEMPERATURE: "A temperature in the loss, or a changed gradient",
 }
 _MESSAGES = {
     Cause.VANISHED: VANISHED,
-    Cause.STRUCTURELESS: "No λ makes the classes agree, and the gradient is clean: either the label follows no pattern "
+    Cause.STRUCTURELESS: "At no λ do the classes agree, and the gradient is clean: either the label follows no pattern "
     "that the server knows, or parts of the gradient were left out on the way.",
 }
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dashboard.claims.cause import named
+from dashboard.claims.cause import NO_FORMAT, named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import Server, in_words
 from dashboard.claims.truth import RIGHT_FEATURE, RIGHT_LABEL, Truth
@@ -15,7 +15,7 @@ __all__ = ["format_of", "headline", "leaked_through", "share_of_one", "verdict"]
 _FORMATS = {"any": "no known structure"}
 _WINDOWS = {"simplex": "no share below 0", "none": "nothing"}
 _RECOVERED = 0.01  # an entry further off is not called recovered
-_ROUGHLY = 2e-2  # relative: a factor this close to one over a whole number is called that
+_ROUGHLY = 2e-3  # relative: a factor this close to one over a whole number is called that
 
 
 def verdict(server: Server, truth: Truth, answer: LabelRecovery | None = None) -> Claim:
@@ -34,7 +34,8 @@ def verdict(server: Server, truth: Truth, answer: LabelRecovery | None = None) -
     if settled and not right and not found.condition:
         return _misled(server, truth, found)
     if settled and found.condition:
-        text = f"**Unique, if {in_words(found.condition).removeprefix('if ').removesuffix('.')}.** {_message(found)}"
+        condition = in_words(found.condition)
+        text = f"**Unique, if {condition}.** {_without(_message(found), condition)}"
         if not right:
             text += f" Here that does not hold: the label is off by {plain(truth.label_error(found.label), 2)}."
         return Claim(Kind.UNIQUE, text, note=found.condition)
@@ -78,11 +79,16 @@ def _why_open(server: Server) -> Claim:
     found, reason = server.answer, server.diagnosis
     if server.tampered:
         if found.doubt is Doubt.RESCALED and found.factor not in (0.0, 1.0):
-            text = f"The gradient is {share_of_one(found.factor)} of an honest one. {_message(found)}"
+            text = (
+                f"The gradient is {share_of_one(found.factor)} of an honest one: as it came it fits no label, and the "
+                f"label shown is that of the honest one."
+            )
             return Claim(Kind.CHANGED, text, {"factor": found.factor}, note=Cause.CLIPPED)
         if reason.cause is Cause.NONE:
             return Claim(Kind.CHANGED, _message(found), note=str(found.doubt))
         return Claim(Kind.CHANGED, ". ".join(named(reason)), note=str(reason.cause))
+    if found.doubt is Doubt.FORMAT:
+        return Claim(Kind.NO_PATTERN, NO_FORMAT)
     if server.sure_network:
         text = "The network is so sure of its answer that its gradient no longer tells λ apart."
         return Claim(Kind.SURE_NETWORK, text)
@@ -149,7 +155,7 @@ def share_of_one(factor: float) -> str:
     inverse = 1 / factor
     if factor < 1 and abs(inverse / round(inverse) - 1) <= _ROUGHLY and round(inverse) <= 1000:
         return f"1/{round(inverse)}"
-    return percent(factor) if factor < 1 else f"{plain(factor, 3)} times that"
+    return percent(factor) if factor < 1 else f"{plain(factor, 3)} times the length"
 
 
 def _message(found: LabelRecovery) -> str:
@@ -161,3 +167,8 @@ def _outwards(value: float, *, up: bool = False) -> str:
     steps = 100 * value
     whole = np.ceil(steps - 1e-9) if up else np.floor(steps + 1e-9)
     return f"{whole:.0f} %"
+
+
+def _without(message: str, condition: str) -> str:
+    """The message without the condition that was said already."""
+    return message.replace(f"That holds if {condition}, which nothing here can test.", "Nothing here can test that.")

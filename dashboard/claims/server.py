@@ -1,5 +1,6 @@
 """What the server can say of its own answer: read off its own results, never off the truth."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,10 @@ from gradinv_core.landscape import head_probabilities
 
 __all__ = ["TAMPERED", "Server", "in_words"]
 
-TAMPERED = (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED)
+TAMPERED = (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED, Cause.OTHER_LOSS, Cause.TEMPERATURE)
 """Causes that say: this is not what one plain training step on one sample gives."""
 
+_OPTION = re.compile(r"(;[^;.]*|\b)[a-z_]+=['\"]?[\w.]+['\"]?")  # such as gradient_scale='unknown'
 _HUGE = 1e30
 _ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding, as in the diagnosis
 _SURE = 0.99  # share that a network gives its favourite class, from which it is called sure
@@ -71,5 +73,7 @@ class Server:
 
 
 def in_words(text: str) -> str:
-    """A sentence of the core with the page's letter for lambda."""
-    return text.replace("lambda", "λ")
+    """Sentences of the core in the page's words: its letter for lambda, and no options that only a program has."""
+    parts = re.split(r"(?<=[.!?])\s+", text)
+    kept = [part for part in parts if not _OPTION.search(part)]
+    return " ".join(kept or [_OPTION.sub("", part) for part in parts]).replace("lambda", "λ")

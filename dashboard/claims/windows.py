@@ -33,7 +33,7 @@ def windows_verdict(found: FourWindows, true_scale: float | None, condition: str
         text = f"**{title}, and not the truth.** {reason} But the true λ, {plain(true_scale, 4)}, is not among them"
         return Claim(Kind.WINDOWS_MISSED, f"{text}: this gradient is not what the server takes it for.")
     if kind is Kind.WINDOWS_ONE and condition:
-        title = f"{title}, if {in_words(condition).removeprefix('if ').removesuffix('.')}"
+        title = f"{title}, if {in_words(condition)}"
     return Claim(kind, f"**{title}.** {reason}", note=condition)
 
 

@@ -15,7 +15,7 @@ from gradinv_core.aware.signs import recover_from_signs
 from gradinv_core.aware.silent_rows import recover_with_silent_rows
 from gradinv_core.defences import Defence, WithholdHead, check_defences
 from gradinv_core.errors import OptionError
-from gradinv_core.label_recovery import LabelRecovery
+from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.networks import find_head, observe_head
 
@@ -59,6 +59,8 @@ def recover_defended(
         )
     head = observe_head(model, gradients)
     as_array(head.weight_grad, "weight_grad", "classes features")
+    if not chosen:  # nothing to allow for: the plain server, which few classes with a bias gradient are enough for
+        return recover_label(*head, label_format=label_format, confidence=confidence)
     announced = read_announced(gradients, chosen, name)
     # Checked here, because not every way below asks for it, and a mistake deserves its sentence on all of them.
     structure = label_structure(label_format, len(head.weight), announced.scale_known)

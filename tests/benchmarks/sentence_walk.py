@@ -68,7 +68,8 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
     try:
         attack = attack_label(scene.network, client.gradients, announced_defences(scenario))
     except GradientInversionError:
-        world.told.append(("refusal", of_label(diagnosis)))
+        if diagnosis.cause is not Cause.NONE:  # else the page shows the attack's own sentence
+            world.told.append(("refusal", of_label(diagnosis)))
         return world
     world.attack = attack
     server = Server(attack, diagnosis, bool(announced_defences(scenario)))
