@@ -82,8 +82,9 @@ def label_range(head: ObservedHead, recovery: LabelRecovery, curve: Curve, *, hi
     if not fits or head.vanished[0]:  # the bias alone told the label
         return LabelRange(found, found)
     # What one lambda means for a class has an error bar of its own: noise, or rounding to a grid.
-    seen = fit(head, np.array(fits)[None], None)
-    labels, slack = seen.labels[0], _SIGMAS * seen.std[0]
+    with np.errstate(invalid="ignore", over="ignore"):  # at a λ of 1e34 an error bar is infinity times nothing
+        seen = fit(head, np.array(fits)[None], None)
+    labels, slack = seen.labels[0], _SIGMAS * np.nan_to_num(seen.std[0], nan=1.0, posinf=1.0)
     return LabelRange((labels - slack).min(0).clip(0.0, 1.0), (labels + slack).max(0).clip(0.0, 1.0))
 
 

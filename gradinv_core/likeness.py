@@ -55,11 +55,12 @@ def likeness(recovered: ArrayLike, true: ArrayLike) -> Likeness:
     """
     first, second = as_array(recovered, "recovered image", _AXES).clip(0, 1), as_array(true, "true image", _AXES)
     decibels, similarity = psnr(first, second), ssim(first, second)
-    for verdict, (least, alike) in ((Likeness.SAME, _SAME), (Likeness.CLOSE, _CLOSE)):
-        if decibels >= least and similarity >= alike:
-            return verdict
+    if decibels >= _SAME[0] and similarity >= _SAME[1]:
+        return Likeness.SAME
     # A contrast below one step of a screen is nothing that can be seen.
     aligned, correlation = _aligned(np.round(first * _LEVELS) / _LEVELS, second)
+    if decibels >= _CLOSE[0] and similarity >= _CLOSE[1] and correlation >= _RECOGNISABLE[1]:
+        return Likeness.CLOSE
     structure = ssim(aligned, second)
     for verdict, (alike, related) in ((Likeness.RECOGNISABLE, _RECOGNISABLE), (Likeness.FAINT, _FAINT)):
         if structure >= alike and correlation >= related:

@@ -14,7 +14,8 @@ VANISHED = (
 
 NO_FORMAT = (
     "Either this label follows no pattern that the server knows, or the gradient is not that of one plain training "
-    "step: class weights, another loss, a temperature, several local steps, two heads and missing entries look like this."
+    "step: class weights, another loss, a temperature, several local steps, two heads and missing entries look like "
+    "this."
 )
 """Where λ is told, and the label it means has no known form."""
 
