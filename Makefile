@@ -19,13 +19,17 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q
 
-# Success rates on gradients of real networks, the exact solver against the paper's searches, and recovered images,
-# layer by layer against gradient matching. The images take most of an hour; name parts to run some of them, as in
+# Success rates on gradients of real networks, the exact solver against the paper's searches, what is answered where the
+# server's assumptions are wrong (for labels without structure too), and recovered images, layer by layer against
+# gradient matching. The images take most of an hour; name parts to run some of them, as in
 # OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/study_image_recovery.py noise
 study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_label_recovery.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/compare_searches.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_solver_race.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_right_gradients.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_wrong_worlds.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_wrong_worlds.py --kinds dirichlet --heads biased --seeds 5 --untold
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
 
 # Measure the stored curves of the defences in assets/studies again.

@@ -5,13 +5,16 @@ again. The widgets' values live in the session under `widget_key`, `search_key` 
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.own_photo import PHOTO_LOST
 from dashboard.search_state import SearchSettings, search_from_query, search_to_query
-from dashboard.state import VERSION, Scenario, from_query, to_query
+from dashboard.session import session_photo
+from dashboard.state import OWN_CLASS, VERSION, Scenario, from_query, to_query
 from dashboard.sweep_state import SweepSettings, sweep_from_query, sweep_to_query
 
 __all__ = [
@@ -19,7 +22,6 @@ __all__ = [
     "current_scenario",
     "current_search",
     "current_sweep",
-    "leave_for",
     "publish",
     "query_of",
     "republish",
@@ -38,7 +40,6 @@ _WRITTEN = "address written"
 _SHOWN = "scenario shown"
 _SENTENCES = "address sentences"
 _PAGE = "page shown"
-_LEFT = "page left for another scenario"
 
 Shown = tuple[Scenario, SearchSettings, SweepSettings]
 
@@ -108,26 +109,16 @@ def query_of(scenario: Scenario) -> dict[str, str]:
     return to_query(scenario) | settings | {"v": str(VERSION)}
 
 
-def leave_for(scenario: Scenario) -> dict[str, str]:
-    """Query parameters with which `st.switch_page` opens another scenario; see `query_of`.
-
-    Streamlit writes them into the address before it leaves the page, so the browser's back button finds this page with
-    the other scenario's address. `adopt` then brings back what was here.
-    """
-    query = query_of(scenario)
-    st.session_state[_LEFT] = st.session_state[_PAGE], query, st.session_state[_SHOWN]
-    return query
-
-
 def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
     """Fill the widgets from the address, when the address is news.
 
-    It is news when the session starts, and when it changed although no widget did (the browser's back button). A widget
-    that changed wins: its run may start before the browser has seen the address of the run before.
+    It is news when the session starts, when the browser went back or forward, and when it changed although no widget
+    did. A widget that changed wins: its run may start before the browser has seen the address of the run before.
 
     Args:
         stages: network name -> the training stages it has.
-        page: that is drawn. The menu leads to another one without an address: the scenario comes along.
+        page: that is drawn. The menu leads to another one without an address: the scenario comes along. Where the
+            browser went back to such an address, it means the default scenario.
 
     Returns:
         Sentences about values that made no sense, until the visitor changes something.
@@ -136,23 +127,25 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
     started = _SHOWN in st.session_state
     moved = started and st.session_state[_PAGE] != page
     st.session_state[_PAGE] = page
-    *left, before = st.session_state.get(_LEFT, (None, None, None))
-    returned = moved and left == [page, query]
     if moved:  # the widgets of the page before are gone, and their values with them
-        _fill(*(before if returned else st.session_state[_SHOWN]))
+        _fill(*st.session_state[_SHOWN])
+    returned = _came_through_history()
     changed = started and not returned and _current() != st.session_state[_SHOWN]
     if changed:
         st.session_state[_SENTENCES] = []
         _forget_the_run_of_another()
-    carried = moved and not query
-    if changed or carried or returned or (started and query == st.session_state[_WRITTEN]):
+    carried = moved and not query and not returned
+    if changed or carried or (started and query == st.session_state[_WRITTEN]):
         shown = _current()
     else:
         scenario, sentences = from_query(query, stages)
         search, of_search = search_from_query(query)
         sweep, of_sweep = sweep_from_query(query)
-        shown = scenario, search, sweep
         st.session_state[_SENTENCES] = sentences + of_search + of_sweep
+        if scenario.own_photo and session_photo() is None:
+            scenario = replace(scenario, own_photo=False, target=OWN_CLASS)  # the class was the photo's
+            st.session_state[_SENTENCES].append(PHOTO_LOST)
+        shown = scenario, search, sweep
     # Also where nothing is new: a widget that is not drawn in this run would lose its value, unless it is set again.
     _fill(*shown)
     if not started:  # a visitor who moves on before the page is drawn takes the scenario along
@@ -168,8 +161,6 @@ def publish() -> Scenario:
         query["v"] = str(VERSION)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
-    if st.session_state.get(_LEFT, ())[:2] == (st.session_state[_PAGE], query):
-        del st.session_state[_LEFT]  # now the address means what it says
     st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, (scenario, search, sweep)
     return scenario
 
@@ -199,6 +190,12 @@ def _fill(scenario: Scenario, search: SearchSettings, sweep: SweepSettings) -> N
         set_search(field.name, getattr(search, field.name))
     for field in fields(SweepSettings):
         set_sweep(field.name, getattr(sweep, field.name))
+
+
+def _came_through_history() -> bool:
+    """Whether the browser's back or forward button asked for this run."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def _current() -> Shown:

@@ -10,6 +10,7 @@ import torch
 if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
+from dashboard.components import history_keeper
 from dashboard.memory import freeze_imports
 
 # Small networks beside a server: threads that fight for the same cores cost more than they bring.
@@ -25,6 +26,9 @@ pages = [
     st.Page("app_pages/failures.py", title="Failures", icon=":material/troubleshoot:"),
     st.Page("app_pages/protection.py", title="What protects", icon=":material/shield:"),
 ]
-st.navigation(pages, position="top").run()
+page = st.navigation(pages, position="top")
+with st.container(gap=None):  # the keeper draws nothing, and must not leave a gap
+    history_keeper()
+    page.run()
 
 freeze_imports()

@@ -1,9 +1,13 @@
-"""What the page remembers between redraws. Nothing here is ever modified after it was made."""
+"""What the page remembers between redraws. Nothing here is ever modified after it was made.
+
+What all visitors share never holds a picture of a visitor's own: that is remembered for its tab, and ends with it.
+"""
 
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import streamlit as st
 import torch
@@ -40,8 +44,10 @@ __all__ = [
 ]
 
 Film = tuple[list[Frame], list[Curve]]
+Remembered = TypeVar("Remembered")
 
 _THUMBNAIL = 48
+_PRIVATE = 2  # results with a picture of the visitor's own that a tab keeps
 _opened: dict[tuple[str, int], ImageDataset] = {}
 
 
@@ -51,6 +57,29 @@ def _digest(image: torch.Tensor) -> str:
 
 
 _by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: _digest}
+
+
+def _per_scenario(entries: int, spinner: str) -> Callable[[Callable[..., Remembered]], Callable[..., Remembered]]:
+    """Remember what a function of a scenario, its class count and the visitor's own picture returns.
+
+    Args:
+        entries: how many results all visitors share. Of those with a picture of the visitor's own, a tab keeps two.
+        spinner: what the page says meanwhile.
+    """
+
+    def decorate(function: Callable[..., Remembered]) -> Callable[..., Remembered]:
+        shared = st.cache_resource(max_entries=entries, show_spinner=spinner, hash_funcs=_by_content)(function)
+        private = st.cache_resource(
+            scope="session", max_entries=_PRIVATE, show_spinner=spinner, hash_funcs=_by_content
+        )(function)
+
+        @wraps(function)
+        def call(scenario: Scenario, classes: int, own_image: torch.Tensor | None, *rest: Any) -> Remembered:
+            return (shared if own_image is None else private)(scenario, classes, own_image, *rest)
+
+        return call
+
+    return decorate
 
 
 def dataset(name: str, size: int, progress: Callable[[float], None] | None = None) -> ImageDataset:
@@ -93,7 +122,7 @@ def _network_of(scenario: Scenario, classes: int) -> public_network.PublicNetwor
 
 
 # One step holds a gradient of every parameter: as heavy as the network itself.
-@st.cache_resource(max_entries=3, show_spinner="The client trains for one step …", hash_funcs=_by_content)
+@_per_scenario(3, "The client trains for one step …")
 def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> client_side.ClientStep:
     """The client's side of a scenario."""
     images = dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
@@ -101,14 +130,14 @@ def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None
 
 
 # A head of a thousand classes and four thousand features weighs 60 MB.
-@st.cache_resource(max_entries=6, show_spinner="The server looks for λ …", hash_funcs=_by_content)
+@_per_scenario(6, "The server looks for λ …")
 def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> server_side.LabelAttack:
     """What the server reads off the head in a scenario."""
     gradients = client_step(scenario, classes, own_image).gradients
     return server_side.attack_label(_network_of(scenario, classes), gradients, server_side.announced_defences(scenario))
 
 
-@st.cache_resource(max_entries=6, show_spinner="The server looks for the reason …", hash_funcs=_by_content)
+@_per_scenario(6, "The server looks for the reason …")
 def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> Diagnosis:
     """Why the head of a scenario gives no certain answer, if it does not."""
     gradients = client_step(scenario, classes, own_image).gradients
@@ -120,7 +149,7 @@ def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) ->
     return label_attack(scenario, classes, own_image).windows
 
 
-@st.cache_resource(max_entries=6, show_spinner="Four solvers look for λ …", hash_funcs=_by_content)
+@_per_scenario(6, "Four solvers look for λ …")
 def solver_race(scenario: Scenario, classes: int, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
     """Four solvers on the head of a scenario, all from the same start; none where the gradient vanished."""
     head = label_attack(scenario, classes, own_image).head
@@ -138,11 +167,10 @@ def _layer_budget(
 
 
 # Filled by a background job, whose visitors watch it work: no spinner. Two visitors of one scenario share the work.
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_by_content)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _image_attack(
-    scenario: Scenario,  # noqa: ARG001 - these three are the key
+    scenario: Scenario,  # noqa: ARG001 - these two are the key
     classes: int,  # noqa: ARG001
-    own_image: torch.Tensor | None,  # noqa: ARG001
     _attack: Callable[[], ImageRecovery],
 ) -> ImageRecovery:
     return _attack()
@@ -171,12 +199,29 @@ def stage(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> S
     return Stage(
         key=(scenario, classes, None if own_image is None else _digest(own_image)),
         network=network,
-        remember=lambda attack: _image_attack(scenario, classes, own_image, attack),
+        # A job remembers its own result; only one without a visitor's picture is shared.
+        remember=lambda attack: attack() if own_image is not None else _image_attack(scenario, classes, attack),
         budget=lambda: _layer_budget(scenario.network, classes, scenario.head_bias, network),
     )
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001 - the arguments are the key
-    """Pictures and curves of a job's result, drawn once."""
+def _film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001 - the arguments are the key
     return _build()
+
+
+@st.cache_resource(scope="session", max_entries=_PRIVATE, show_spinner=False)
+def _private_film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001
+    return _build()
+
+
+def film(job: int, dark: bool, build: Callable[[], Film], *, private: bool) -> Film:
+    """Pictures and curves of a job's result, drawn once.
+
+    Args:
+        job: its number.
+        dark: whether the page is dark.
+        build: draws them.
+        private: whether a visitor's own picture is among them: then they end with the visitor's tab.
+    """
+    return (_private_film if private else _film)(job, dark, build)

@@ -1,6 +1,7 @@
 """The client's side of a scenario, the only place where its secret exists; figures and metrics compare with it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -8,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dashboard.own_photo import NEUTRAL_NAME
 from dashboard.public_network import Gradients, PublicNetwork
 from dashboard.shares import share_label
-from dashboard.state import OWN_CLASS, Scenario
+from dashboard.state import OWN_CLASS, UNTRAINED, Scenario
 from gradinv_core.augmentation import Augmentation, AugmentedSample, augment
 from gradinv_core.client import Truth, capture_batch_gradients, client_truth
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.defences import apply_defences, read_defences
+from gradinv_core.errors import OptionError
 from gradinv_core.networks import find_head
 
 __all__ = ["ClientStep", "play_client"]
@@ -87,12 +90,17 @@ def play_client(
         dataset: where the images come from, already at the network's image size.
         scenario: which image and label.
         classes: number of classes C.
-        own_image: (3, h, w) picture that takes the place of the dataset's.
+        own_image: (3, h, w) picture of the visitor's own, exactly where the scenario asks for one.
 
     Raises:
+        OptionError: a picture of the visitor's own is missing, or not asked for.
         GradientInversionError: with one sentence, whenever the parts do not fit.
         ValueError: with one sentence, for shares that are no label.
     """
+    if scenario.own_photo is (own_image is None):
+        came = "none" if own_image is None else "one"
+        asked = "a photo of the visitor's own" if scenario.own_photo else "the dataset's picture alone"
+        raise OptionError(f"own_image: expected {asked}, as the scenario says, got {came}; let the two agree.")
     custom = share_label(scenario.shares, classes) if scenario.augmentation == "custom" else None
     augmentation = Augmentation(scenario.augmentation, scenario.epsilon, scenario.ratio, custom)
     mixed = augmentation.needs_partner
@@ -125,7 +133,7 @@ def play_client(
         gradients=sent,
         head_gradient=None if head is None else head.double().cpu().numpy(),
         change=_change(computed, sent) if defences else 0.0,
-        class_names=_merged(dataset.class_names, classes),
+        class_names=_names(dataset, scenario, classes, batch),
     )
 
 
@@ -143,14 +151,38 @@ def _draw(
 ) -> _Drawn:
     """The sample at a place of the batch; later ones take the pictures that follow in the dataset."""
     picture, target = dataset[(scenario.image + place) % len(dataset)]
-    if place == 0:
-        picture = picture if own_image is None else own_image
-        target = target if scenario.target == OWN_CLASS else scenario.target
     partner, partner_target = None, None
     if mixed:
         partner, partner_target = dataset[(scenario.partner + place) % len(dataset)]
         partner_target %= classes
+    if place == 0:
+        picture = picture if own_image is None else own_image
+        if scenario.target != OWN_CLASS:
+            target = scenario.target
+        elif own_image is not None:
+            target = _stand_in(dataset, scenario, classes, mixed)
     return _Drawn(picture, target % classes, partner, partner_target)
+
+
+def _stand_in(dataset: ImageDataset, scenario: Scenario, classes: int, mixed: bool) -> int:
+    """The class that a photo without one is trained as: the first that no other picture of the step shows."""
+    others = [scenario.image + place for place in range(1, scenario.samples)]
+    others += [scenario.partner + place for place in range(scenario.samples)] if mixed else []
+    taken = {dataset[index % len(dataset)][1] % classes for index in others}
+    return next((index for index in range(min(classes, len(dataset.class_names))) if index not in taken), 0)
+
+
+def _names(dataset: ImageDataset, scenario: Scenario, classes: int, batch: Sequence[_Drawn]) -> tuple[str, ...]:
+    """Names of the classes; the class that a photo stands in for has the photo's name."""
+    names = _merged(dataset.class_names, classes)
+    if not scenario.own_photo or scenario.target != OWN_CLASS or scenario.augmentation == "custom":
+        return names
+    index = batch[0].target
+    others = {drawn.target for drawn in batch[1:]} | {drawn.partner_target for drawn in batch}
+    # A trained network knows the class under its own name, and so do other pictures.
+    shared = index in others or scenario.stage != UNTRAINED
+    name = f"{names[index]} ({NEUTRAL_NAME})" if shared else NEUTRAL_NAME
+    return (*names[:index], name, *names[index + 1 :])
 
 
 def _merged(names: tuple[str, ...], classes: int) -> tuple[str, ...]:

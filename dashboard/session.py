@@ -1,12 +1,13 @@
-"""The background jobs of this browser tab, which end when it is closed."""
+"""What belongs to this browser tab alone: its background jobs and the visitor's own photo. Both end with it."""
 
 import streamlit as st
 
 from dashboard.jobs import Jobs
+from dashboard.own_photo import OwnPhoto
 
-__all__ = ["session_jobs"]
+__all__ = ["keep_photo", "session_jobs", "session_photo"]
 
-_KEY = "background jobs"
+_JOBS, _PHOTO = "background jobs", "own photo"
 _GRACE = 20.0  # seconds: a laptop that lost its network for a moment finds its run again
 
 
@@ -25,4 +26,15 @@ def _attached(jobs: Jobs) -> Jobs:
 
 def session_jobs() -> Jobs:
     """Those of the visitor the script runs for."""
-    return _attached(st.session_state.setdefault(_KEY, Jobs()))
+    return _attached(st.session_state.setdefault(_JOBS, Jobs()))
+
+
+def session_photo() -> OwnPhoto | None:
+    """The visitor's own photo, on whichever page it was chosen."""
+    photo: OwnPhoto | None = st.session_state.get(_PHOTO)
+    return photo
+
+
+def keep_photo(photo: OwnPhoto | None) -> None:
+    """Keep this photo in place of the one before; None forgets that."""
+    st.session_state[_PHOTO] = photo

@@ -59,6 +59,7 @@ class Scenario:
     Attributes:
         dataset: where the image comes from.
         image: index of the image in the dataset.
+        own_photo: whether a photo of the visitor's own takes its place. The photo itself stays in the visitor's tab.
         network: the network both sides know.
         classes: number of classes; 0 for as many as the dataset has. Fewer than `FEWEST_CLASSES` merge the dataset's.
         head_bias: whether the last layer has a bias.
@@ -68,7 +69,8 @@ class Scenario:
         epsilon: label smoothing strength in [0, 1].
         ratio: weight of the first image in [0, 1].
         partner: index of the second image of a mixture.
-        target: class the image is trained as, `OWN_CLASS` for its own.
+        target: class the image is trained as, `OWN_CLASS` for its own. A photo of the visitor's has none, and then
+            takes the place of one of the dataset's.
         shares: the label in words of `dashboard.shares`, read by "custom".
         seed: of the network's weights, of CutMix's rectangle, of random labels and of whatever a defence draws.
         sharpness: factor on the last layer's weights; a large one makes every prediction sure.
@@ -82,6 +84,7 @@ class Scenario:
 
     dataset: str = "photographs"
     image: int = 0
+    own_photo: bool = False
     network: str = "fcn_small"
     classes: int = 0
     head_bias: bool = False
@@ -111,6 +114,7 @@ class Scenario:
 _ADDRESS_NAMES = {
     "dataset": "dataset",
     "image": "image",
+    "own_photo": "photo",
     "network": "network",
     "classes": "classes",
     "head_bias": "bias",
@@ -191,6 +195,7 @@ def _classes(text: str) -> int:
 _READERS: Mapping[str, Reader] = {
     "dataset": one_of(DATASET_CHOICES),
     "image": whole(0, _LARGEST_INDEX),
+    "own_photo": yes_or_no,
     "network": one_of(tuple(NETWORKS)),
     "classes": _classes,
     "head_bias": yes_or_no,

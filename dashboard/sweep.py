@@ -14,10 +14,11 @@ import torch
 
 from dashboard.client_side import ClientStep, play_client
 from dashboard.jobs import Job, JobStoppedError
+from dashboard.own_photo import OwnPhoto
 from dashboard.public_network import PublicNetwork, build_public_network
-from dashboard.scenes import public_part
+from dashboard.scenes import own_image, public_part
 from dashboard.server_side import announced_defences, attack_image, certain_answer
-from dashboard.state import Scenario
+from dashboard.state import OWN_CLASS, Scenario
 from gradinv_core.aware import InformedAnswer, attack_defended
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.errors import GradientInversionError
@@ -74,6 +75,7 @@ class Sweep:
         picture: whether to rebuild the picture, too.
         open_images: (dataset, image size) -> the dataset.
         count_classes: scenario -> number of classes of its label.
+        photo: of the visitor's own, played wherever a scenario asks for it.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -81,6 +83,7 @@ class Sweep:
     picture: bool
     open_images: Callable[[str, int], ImageDataset]
     count_classes: Callable[[Scenario], int]
+    photo: OwnPhoto | None = None
 
     @property
     def total(self) -> int:
@@ -89,7 +92,12 @@ class Sweep:
 
 
 def repeat_scenario(scenario: Scenario, repeat: int, pictures: int) -> Scenario:
-    """The same client another time: with the next seed, and the next of so many pictures."""
+    """The same client another time: with the next seed, and the next of so many pictures.
+
+    A photo of the visitor's own is the first picture; its class says nothing about those that follow.
+    """
+    if repeat and scenario.own_photo:
+        scenario = replace(scenario, own_photo=False, target=OWN_CLASS)
     return replace(
         scenario,
         seed=(scenario.seed + repeat) % _SEEDS,
@@ -152,7 +160,7 @@ def play_point(
     images = sweep.open_images(scenario.dataset, NETWORKS[scenario.network].image_size)
     network = build(public_part(scenario), classes)
     try:
-        client = play_client(network, images, scenario, classes)
+        client = play_client(network, images, scenario, classes, own_image(scenario, sweep.photo))
     except ValueError as error:  # documented there: parts that do not fit, or shares that are no label
         return replace(empty, message=str(error))
     try:

@@ -115,27 +115,29 @@ def client_truth(
     *,
     batch_norm: str = "evaluation",
     others: Sequence[torch.Tensor] = (),
+    head: str | None = None,
 ) -> Truth:
     """Run the same forward pass and keep what the gradient is supposed to hide.
 
     Args:
-        model: network whose last ``nn.Linear`` produces the logits.
+        model: network in which an ``nn.Linear`` produces the logits.
         image: (3, h, w) or (1, 3, h, w), finite.
         soft_label: (C,) point of the simplex.
         batch_norm: as in `capture_gradients`.
         others: the rest of a batch (3, h, w); batch norm in training mode lets them change this sample's features.
+        head: name of the layer that produces the logits; None looks for it, see `find_head`.
 
     Returns:
         The truth of this one sample, for metrics and figures only.
 
     Raises:
-        OptionError: the network has no fully connected layer.
+        OptionError: the network has no fully connected layer, or several that may be the last.
         ShapeError, NonFiniteError, LabelError: as in `capture_gradients`.
     """
     batch = torch.cat([_as_input(model, one) for one in (image, *others)])
     twin = _client_twin(model, batch_norm)
     seen: list[torch.Tensor] = []
-    twin.get_submodule(find_head(twin)).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    twin.get_submodule(find_head(twin, head)).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         logits = _forward(twin, batch)[0].double().cpu()
     label = check_soft_label(soft_label, classes=logits.shape[0])

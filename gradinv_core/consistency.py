@@ -7,7 +7,7 @@ weighted misfit is then a chi-square (our derivation; see the README's page of m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import comb
 from typing import NamedTuple
 
@@ -64,6 +64,7 @@ class Fit:
         information: (N, K) inverse variance of lambda.
         slope: (N, K, C) derivative of the labels in lambda.
         amplitude: (N, K) ``a_r``: 1 / lambda, or fitted where the gradient's scale is unknown.
+        ratios: (N, K, C) slope of the labels in the amplitude, with its sign turned.
     """
 
     labels: Array
@@ -75,6 +76,12 @@ class Fit:
     information: Array
     slope: Array
     amplitude: Array
+    ratios: Array
+
+    def at(self, column: np.ndarray) -> Fit:
+        """The fit at one candidate of each head, of which (N,) ``column`` is the number."""
+        every = np.arange(len(column))
+        return Fit(*(getattr(self, part.name)[every, column][:, None] for part in fields(self)))
 
 
 def fit(
@@ -118,7 +125,7 @@ def fit(
     outside = (np.maximum(-labels, labels - 1) / std).max(-1)
     if structure is None:
         zeros = np.zeros(scales.shape)
-        return Fit(labels, std, zeros, zeros.astype(int), outside, zeros, zeros, slope, amplitude)
+        return Fit(labels, std, zeros, zeros.astype(int), outside, zeros, zeros, slope, amplitude, ratios)
 
     mask = structure.constrained(labels)
     weights = np.where(mask, 1 / std**2, 0.0)
@@ -131,7 +138,7 @@ def fit(
     step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
     freedom = mask.sum(-1) - len(nuisances) - 1
     chi_square = (weights * misfit**2).sum(-1)
-    return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude)
+    return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude, ratios)
 
 
 class FactorTrace(NamedTuple):
@@ -146,7 +153,7 @@ class FactorTrace(NamedTuple):
     pull: Array
 
 
-def factor_trace(head: ObservedHead, scales: Array, structure: LabelStructure, result: Fit) -> FactorTrace:
+def factor_trace(structure: LabelStructure, result: Fit) -> FactorTrace:
     """Whether the gradient could be a multiple of the one it is taken for (our derivation).
 
     A factor changes the residual's size a_r, and lambda gives way; what neither lambda nor the shared value can take up
@@ -154,13 +161,11 @@ def factor_trace(head: ObservedHead, scales: Array, structure: LabelStructure, r
     rescaled gradient passes for the plain one of another label.
 
     Args:
-        head: N observed heads.
-        scales: (N, K) lambdas.
         structure: that was fitted.
-        result: its fit at these lambdas, at known scale.
+        result: its fit at known scale.
     """
     weights = np.where(structure.constrained(result.labels), result.std**-2.0, 0.0)
-    _, ratios = label_parts(head, scales)
+    ratios = result.ratios
     of_prediction = result.slope - ratios * (result.amplitude**2)[..., None]
     nuisances = [of_prediction] if structure.value_is_zero else [np.ones(result.labels.shape), of_prediction]
     target = result.labels if structure.offset is None else result.labels - structure.offset
@@ -170,17 +175,17 @@ def factor_trace(head: ObservedHead, scales: Array, structure: LabelStructure, r
     return FactorTrace(FACTOR_SIGMAS * np.abs(ratios).max(-1) / np.sqrt(information), pull)
 
 
-def amplitude_std(ratios: Array, structure: LabelStructure, found: Fit) -> float:
+def amplitude_std(structure: LabelStructure, found: Fit) -> float:
     """Standard deviation of ``a_r`` at one known lambda (our derivation).
 
     It is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
     together, as they do for a confident residual, noise moves it freely; infinite where they are equal.
 
     Args:
-        ratios: (C,) of a single head.
         structure: that was fitted.
-        found: its fit at one lambda.
+        found: its fit of a single head at one lambda.
     """
+    ratios = found.ratios[0, 0]
     std = np.maximum(found.std[0, 0], np.finfo(float).tiny ** 0.5)
     weights = np.where(structure.constrained(found.labels[0, 0]), std**-2, 0.0)
     centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / max(float(weights.sum()), 1e-300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,12 +13,22 @@ from PIL import Image, ImageOps
 from gradinv_core.errors import ImageFileError
 from gradinv_core.images import centre_square, resize
 
-__all__ = ["LARGEST_BYTES", "LARGEST_PIXELS", "read_image"]
+__all__ = ["LARGEST_BYTES", "LARGEST_PIXELS", "read_image", "read_image_sizes"]
 
 LARGEST_BYTES = 20 * 1024 * 1024
 LARGEST_PIXELS = 40_000_000
 _SMALLEST_SIDE = 8
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+_PHONE_FORMATS = {
+    b"avif": "an AVIF picture; save it as JPEG or PNG.",
+    b"heic": "a HEIC photo, as phones take them; export it as JPEG or PNG (on an iPhone, Settings > Camera > Formats > "
+    "Most Compatible makes the next ones JPEG).",
+}
+_BRANDS = {b"avif": b"avif", b"avis": b"avif"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), b"heic"
+)
+"""Brands of the container that phones put pictures in -> format; "mif1" and "msf1" are its general ones."""
+_EXPECTED = "image file: expected a PNG, JPEG, WEBP, BMP, GIF or TIFF picture"
 _TOO_MANY_PIXELS = "image file: expected at most 40 megapixels, got more; make the picture smaller and try again."
 
 
@@ -37,6 +48,22 @@ def read_image(data: bytes, size: int) -> torch.Tensor:
     Raises:
         ImageFileError: not such a picture, damaged, over 40 megapixels, or less than 8 pixels high or wide.
         OptionError: ``size`` is not a sensible number of pixels.
+    """
+    return read_image_sizes(data, [size])[size]
+
+
+def read_image_sizes(data: bytes, sizes: Sequence[int]) -> dict[int, torch.Tensor]:
+    """Decode one picture once, and make it as large as several networks need it.
+
+    Args:
+        data: as for `read_image`.
+        sizes: sides of the results in pixels.
+
+    Returns:
+        ``{size: (3, size, size)}``, each as `read_image` gives it.
+
+    Raises:
+        ImageFileError, OptionError: as for `read_image`.
     """
     if not data:
         raise ImageFileError("image file: expected a picture, got an empty file; choose another one.")
@@ -59,8 +86,12 @@ def read_image(data: bytes, size: int) -> torch.Tensor:
             f"open it in a picture editor and save it again."
         ) from error
     # Band by band: a large photograph as float32 RGB would take half a gigabyte.
-    small = [resize(_square_channel(band, white), size) for band in bands]
-    return torch.cat(small * 3 if len(small) == 1 else small)
+    small: dict[int, list[torch.Tensor]] = {size: [] for size in sizes}
+    for band in bands:
+        channel = _square_channel(band, white)
+        for size in small:
+            small[size].append(resize(channel, size))
+    return {size: torch.cat(parts * 3 if len(parts) == 1 else parts) for size, parts in small.items()}
 
 
 def _open(data: bytes) -> Image.Image:
@@ -70,10 +101,8 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFileError(_TOO_MANY_PIXELS) from error
     except Exception as error:  # parsers of hostile headers raise nearly anything
-        raise ImageFileError(
-            "image file: expected a PNG, JPEG, WEBP, BMP, GIF or TIFF picture, got something else; "
-            "save the picture in one of these formats."
-        ) from error
+        came = _PHONE_FORMATS.get(_container_format(data), "something else; save the picture in one of these formats.")
+        raise ImageFileError(f"{_EXPECTED}, got {came}") from error
     width, height = picture.size
     if width * height > LARGEST_PIXELS:
         raise ImageFileError(_TOO_MANY_PIXELS)
@@ -83,6 +112,20 @@ def _open(data: bytes) -> Image.Image:
             f"choose a larger picture."
         )
     return picture
+
+
+def _container_format(data: bytes) -> bytes:
+    """Which format of phones a file holds, by the brands in its first box; empty for none.
+
+    The box is its length in four bytes, "ftyp", the main brand, a version, and the brands it is compatible with.
+    """
+    if data[4:8] != b"ftyp":
+        return b""
+    end = min(int.from_bytes(data[:4], "big"), 256)
+    brands = [data[8:12], *(data[start : start + 4] for start in range(16, end, 4))]
+    formats = {_BRANDS[brand] for brand in brands if brand in _BRANDS}
+    # An AVIF file also carries the general brand, which alone counts as HEIC.
+    return min(formats, default=b"")
 
 
 def _bands(picture: Image.Image) -> tuple[tuple[Image.Image, ...], float]:

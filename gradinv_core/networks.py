@@ -17,10 +17,20 @@ from torch import nn
 
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
-from gradinv_core.gradient_entries import check_gradient
+from gradinv_core.gradients import GradientsLike, read_gradients
+from gradinv_core.head_search import find_head
 from gradinv_core.torchvision_access import import_torchvision
 
-__all__ = ["INITIALISATIONS", "NETWORKS", "HeadView", "NetworkSpec", "build_network", "find_head", "observe_head"]
+__all__ = [
+    "INITIALISATIONS",
+    "NETWORKS",
+    "HeadView",
+    "NetworkSpec",
+    "build_network",
+    "find_head",
+    "observe_head",
+    "view_head",
+]
 
 INITIALISATIONS = ("pytorch", "uniform")
 _LARGEST_CLASS_COUNT = 100_000
@@ -63,9 +73,10 @@ def _torchvision(classes: int, head_bias: bool, architecture: str) -> nn.Module:
     """A torchvision architecture without its pretrained weights; only the head is ours."""
     models = import_torchvision("models", wanted_by=f"network {architecture}")
     model: nn.Module = getattr(models, architecture)(weights=None)
-    name, head = _head_layer(model)
+    name = find_head(model)
+    features = model.get_parameter(f"{name}.weight").shape[1]
     parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, nn.Linear(head.in_features, classes, bias=head_bias))
+    setattr(model.get_submodule(parent), attribute, nn.Linear(features, classes, bias=head_bias))
     return model
 
 
@@ -178,7 +189,7 @@ def scale_weights(model: nn.Module, *, head: float = 1.0, hidden: float = 1.0) -
     for name, factor in (("head", head), ("hidden", hidden)):
         if not is_number(factor) or factor <= 0:
             raise OptionError(f"{name}: expected a factor above 0, got {factor!r}; 1 leaves the weights as they are.")
-    last = _head_layer(model)[1]
+    last = model.get_submodule(find_head(model))
     for parameter in last.parameters():
         parameter.mul_(head)
     for module in model.modules():
@@ -202,54 +213,35 @@ class HeadView(NamedTuple):
     bias_grad: torch.Tensor | None
 
 
-def find_head(model: nn.Module) -> str:
-    """Name of the last fully connected layer, such as "7", "fc" or "classifier.6".
-
-    By name and type, never by position among the gradients: counting from the end silently picks another layer as soon
-    as the head has no bias.
-
-    Raises:
-        OptionError: the model has no ``nn.Linear`` with a name.
-    """
-    return _head_layer(model)[0]
-
-
-def _head_layer(model: nn.Module) -> tuple[str, nn.Linear]:
-    layers = [(name, module) for name, module in model.named_modules() if name and isinstance(module, nn.Linear)]
-    if not layers:
-        raise OptionError(
-            f"network: expected a fully connected last layer (torch.nn.Linear), found none in {type(model).__name__}; "
-            f"label recovery reads that layer, so choose a network that ends in one."
-        )
-    return layers[-1]
-
-
-def observe_head(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> HeadView:
+def observe_head(model: nn.Module, gradients: GradientsLike, *, head: str | None = None) -> HeadView:
     """Pick the head's parameters and gradients out of what the server holds.
 
     Args:
         model: the network whose weights the server knows.
-        gradients: ``{parameter name: gradient}`` as sent by the client.
+        gradients: as sent by the client, anything that `read_gradients` takes.
+        head: name of the last layer; None looks for it, see `find_head`.
 
     Raises:
-        OptionError: no head, or its weight gradient is missing.
-        ShapeError: a gradient's shape is not its parameter's.
+        OptionError: no head, several that may be it, or its weight gradient is missing.
+        OptionError, ShapeError: as `read_gradients`.
     """
-    head, layer = _head_layer(model)
-    weight, weight_grad = _observe(layer.weight, f"{head}.weight", gradients)
+    return view_head(model, read_gradients(model, gradients), find_head(model, head))
+
+
+def view_head(model: nn.Module, sent: Mapping[str, torch.Tensor], name: str) -> HeadView:
+    """`observe_head` for gradients that `read_gradients` has read, and a head that `find_head` has found.
+
+    Raises:
+        OptionError: the head's weight gradient is missing.
+    """
+    weight_grad = sent.get(f"{name}.weight")
     if weight_grad is None:
         raise OptionError(
-            f"gradients: expected an entry {head}.weight for the last layer, got {', '.join(gradients) or 'none'}; "
+            f"gradients: expected an entry {name}.weight for the last layer, got {', '.join(sent) or 'none'}; "
             f"send the gradient of every parameter under its name in the network."
         )
-    if layer.bias is None:
+    layer = model.get_submodule(name)
+    weight, bias = layer.get_parameter("weight").detach(), layer.bias
+    if not isinstance(bias, torch.Tensor):
         return HeadView(weight, weight_grad, None, None)
-    bias, bias_grad = _observe(layer.bias, f"{head}.bias", gradients)
-    return HeadView(weight, weight_grad, bias, bias_grad)
-
-
-def _observe(
-    parameter: torch.Tensor, name: str, gradients: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    gradient = gradients.get(name)
-    return parameter.detach(), None if gradient is None else check_gradient(gradient, name, parameter.shape)
+    return HeadView(weight, weight_grad, bias.detach(), sent.get(f"{name}.bias"))

@@ -9,13 +9,16 @@ from dashboard import cache
 from dashboard.address import adopt, publish, set_value, value_of
 from dashboard.controls.label import choose_label
 from dashboard.controls.network import choose_network
+from dashboard.controls.photo import photo_refusal
 from dashboard.controls.picture import choose_dataset, choose_picture, open_dataset
 from dashboard.controls.step import choose_defences, choose_step
+from dashboard.own_photo import OwnPhoto
+from dashboard.scenes import own_image
+from dashboard.session import session_photo
 from dashboard.shares import DEFAULT_SHARES, share_label
 from dashboard.state import OWN_CLASS, Scenario
 from gradinv_core.datasets import ImageDataset
-from gradinv_core.errors import GradientInversionError, ImageFileError
-from gradinv_core.image_files import read_image
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.networks import NETWORKS
 
 __all__ = ["Choice", "choose_scenario"]
@@ -28,14 +31,20 @@ class Choice:
     Attributes:
         scenario: everything the address can hold; a label of the visitor's own that is none has become the default.
         images: the dataset, at the network's image size.
-        own_image: (3, h, w) picture of the visitor's own, which stays out of the address.
+        own_photo: a picture of the visitor's own that takes the dataset's place, None without; it stays out of the
+            address.
         sentences: what to say about wishes that made no sense.
     """
 
     scenario: Scenario
     images: ImageDataset
-    own_image: torch.Tensor | None
+    own_photo: OwnPhoto | None
     sentences: list[str]
+
+    @property
+    def own_image(self) -> torch.Tensor | None:
+        """(3, h, w) that picture, at the network's image size."""
+        return own_image(self.scenario, self.own_photo)
 
 
 def choose_scenario(page: str) -> Choice:
@@ -60,28 +69,18 @@ def choose_scenario(page: str) -> Choice:
             with picture_place:
                 images = open_dataset(size)
                 sentences += _keep_in_range(images)
-                own_file = choose_picture(images)
+                choose_picture(images)
             st.subheader("The label")
             choose_label(images)
             st.subheader("The training step")
             choose_step(batch_norm=value_of("network").startswith("resnet"))
             choose_defences()
-            own_image, refusal = _read_own(own_file, size)
         except GradientInversionError:
             publish()
             raise
     scenario, complaints = _with_a_label(publish(), images)
-    return Choice(scenario, images, own_image, sentences + complaints + refusal)
-
-
-def _read_own(file: bytes | None, size: int) -> tuple[torch.Tensor | None, list[str]]:
-    """The visitor's picture (3, size, size), and a sentence where the file is no picture."""
-    if file is None:
-        return None, []
-    try:
-        return read_image(file, size), []
-    except ImageFileError as error:
-        return None, [f"{error.sentence.removesuffix('.')}; until then the page shows the dataset's picture."]
+    photo = session_photo() if scenario.own_photo else None
+    return Choice(scenario, images, photo, sentences + complaints + photo_refusal())
 
 
 def _with_a_label(scenario: Scenario, images: ImageDataset) -> tuple[Scenario, list[str]]:

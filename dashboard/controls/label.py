@@ -62,7 +62,8 @@ def choose_label(images: ImageDataset) -> None:
             key=widget_key("partner"),
             help=f"0 to {last:,}, from the same dataset.",
         )
-    _choose_class(images.class_names)
+    if not value_of("own_photo"):  # of a photo of one's own it is asked where the photo is
+        _choose_class(images.class_names)
 
 
 def _choose_shares(classes: int) -> None:
@@ -92,6 +93,5 @@ def _choose_class(names: tuple[str, ...]) -> None:
         (OWN_CLASS, *range(len(names))),
         key=widget_key("target"),
         format_func=lambda target: "the picture's own" if target == OWN_CLASS else names[target],
-        help="The class the picture is trained as. A picture of your own has none: choose one, or keep that of the "
-        "dataset's picture.",
+        help="The class the picture is trained as.",
     )

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.address import set_value, value_of, widget_key
 from dashboard.components import image_strip
+from dashboard.controls.photo import choose_photo, choose_source
 from dashboard.state import DATASET_CHOICES
 from gradinv_core.datasets import DATASETS, ImageDataset
 
@@ -46,31 +47,13 @@ def open_dataset(size: int) -> ImageDataset:
         place.empty()
 
 
-def choose_picture(images: ImageDataset) -> bytes | None:
-    """Draw the strip of pictures, or the ways to bring one's own.
-
-    Returns:
-        The file of a visitor's own picture, None when the dataset's picture is used.
-    """
-    source = st.segmented_control(
-        "Source",
-        ("dataset", "upload", "camera"),
-        default="dataset",
-        required=True,
-        key="image source",
-        help="A picture of your own is cut to a square, made small, and never leaves this computer.",
-    )
-    if source == "upload":
-        # What a file is shows in its content, not in its name: anything may be offered, and is refused with a sentence.
-        file = st.file_uploader(
-            "Your picture", key="own upload", help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB."
-        )
-        return None if file is None else file.getvalue()
-    if source == "camera":
-        photograph = st.camera_input("Take a photograph", key="own camera")
-        return None if photograph is None else photograph.getvalue()
-    _choose_from_strip(images)
-    return None
+def choose_picture(images: ImageDataset) -> None:
+    """Draw the strip of pictures, or the ways to bring one's own."""
+    origin = choose_source()
+    if origin is None:
+        _choose_from_strip(images)
+    else:
+        choose_photo(origin, images.class_names)
 
 
 def _choose_from_strip(images: ImageDataset) -> None:

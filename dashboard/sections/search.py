@@ -20,6 +20,8 @@ from gradinv_core.image_recovery import ImageRecovery, Step
 __all__ = ["show", "show_formulas"]
 
 _SLOT = "search"
+_TITLE = "Gradient matching, the usual attack"
+_FOLD, _OPEN, _NEEDED = "matching", "matching is open", "matching was needed"
 _PATIENCE = 0.35  # seconds that a stopped search gets to hand over its best picture
 _SENTENCE = (
     "The usual attack guesses: it starts from noise and changes the pixels until the picture's own gradient looks like "
@@ -50,14 +52,39 @@ def show(view: LabView, stage: Stage, recovery: ImageRecovery | None, *, impossi
         impossible: whether the exact route has come to nothing: the panel is then open.
     """
     st.space("small")
-    known = session_jobs().get(_SLOT, stage.key) is not None or current_search().run != "no"
-    with st.expander("Gradient matching, the usual attack", expanded=impossible or known, key="matching"):
-        _panel(view, stage, recovery, waiting=recovery is None and not impossible)
+    _folder(view, stage, recovery, waiting=recovery is None and not impossible)
 
 
 @st.fragment
+def _folder(view: LabView, stage: Stage, recovery: ImageRecovery | None, *, waiting: bool) -> None:
+    """The panel, open or folded; a click here leaves the rest of the page alone."""
+    known = session_jobs().get(_SLOT, stage.key) is not None or current_search().run != "no"
+    _unfold(known or (None if waiting else recovery is None))
+    # With a callback the fold belongs to the page: without, the browser would keep it shut whatever is asked for later.
+    with st.expander(_TITLE, key=_FOLD, on_change=_keep_fold):
+        _panel(view, stage, recovery, waiting=waiting)
+
+
+def _unfold(needed: bool | None) -> None:
+    """Open the panel once where a scenario needs it; afterwards it stays as the visitor leaves it.
+
+    Args:
+        needed: whether there is no other way to the picture, or a search is known already. None where that is not
+            known yet.
+    """
+    if needed and not st.session_state.get(_NEEDED):
+        st.session_state[_OPEN] = True
+    if needed is not None:
+        st.session_state[_NEEDED] = needed
+    st.session_state[_FOLD] = st.session_state.get(_OPEN, False)
+
+
+def _keep_fold() -> None:
+    st.session_state[_OPEN] = st.session_state[_FOLD]
+
+
 def _panel(view: LabView, stage: Stage, recovery: ImageRecovery | None, *, waiting: bool) -> None:
-    """Controls, buttons and what came of them; a click here leaves the rest of the page alone."""
+    """Controls, buttons and what came of them."""
     settings = republish()
     st.markdown(_SENTENCE)
     place = st.container()

@@ -97,7 +97,12 @@ def _film(view: LabView, job: Job, steps: tuple[Step, ...]) -> cache.Film:
     chosen = _thinned(steps, _MOST_FRAMES if image.numel() <= _LARGE else _FEW_FRAMES)
     if job.result is None:
         return search_frames(chosen, image), search_curves(chosen, image)
-    return cache.film(job.number, view.dark, lambda: (search_frames(chosen, image), search_curves(chosen, image)))
+    return cache.film(
+        job.number,
+        view.dark,
+        lambda: (search_frames(chosen, image), search_curves(chosen, image)),
+        private=view.scenario.own_photo,
+    )
 
 
 def _thinned(steps: tuple[Step, ...], most: int) -> tuple[Step, ...]:

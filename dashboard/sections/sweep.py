@@ -1,6 +1,7 @@
 """The sweep: one thing varies, many networks and pictures each, and every attack can be opened in the Lab."""
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +28,7 @@ EXPLANATION = (
     "Each point is one whole attack: a client trains for one step, and the server reads the gradient. Afterwards its "
     "answer is compared with the truth, which the server never sees."
 )
+_WITH_PHOTO = "The first repeat plays your photo; each one after it takes the next picture of the dataset."
 _SLOT = "sweep"
 _STOPPED = "sweep was stopped"
 _PATIENCE = 0.35  # seconds that a stopped sweep gets to finish the point it is at
@@ -55,15 +57,15 @@ def show(choice: Choice) -> None:
     """Controls, buttons and what came of them; a click here leaves the rest of the page alone.
 
     Args:
-        choice: the scenario to start from. A picture of the visitor's own stays out of it: every repeat takes another
-            one of the dataset.
+        choice: the scenario to start from. A photo of the visitor's own is the first repeat's picture; every later one
+            takes another of the dataset.
     """
     if st.session_state.pop(_STOPPED, False):
         st.rerun()  # of the whole page: the part that drew itself again and again has to end
     settings = republish_sweep()
     place = st.container()
     try:
-        job = _wanted_job(choice.scenario, settings)
+        job = _wanted_job(choice, settings)
     except GradientInversionError as error:  # no room for one more defence
         with place:
             choose_sweep(disabled=False)
@@ -72,9 +74,9 @@ def show(choice: Choice) -> None:
     running = job is not None and job.state is JobState.RUNNING
     with place:
         choose_sweep(disabled=running)
-        _buttons(choice.scenario, settings, job)
-    if choice.own_image is not None:
-        st.caption("A picture of your own is one picture only: the sweep takes those of the dataset.")
+        _buttons(choice, settings, job)
+    if choice.own_photo is not None:
+        st.caption(_WITH_PHOTO)
     if job is None:
         return
     if running:
@@ -112,13 +114,13 @@ def _show_points(job: SweepJob, points: tuple[SweepPoint, ...], *, over: bool) -
         st.caption(f"Stopped after {len(points):,} of {job.about.total:,} attacks.")
 
 
-def _wanted_job(scenario: Scenario, settings: SweepSettings) -> SweepJob | None:
+def _wanted_job(choice: Choice, settings: SweepSettings) -> SweepJob | None:
     """The sweep of this scenario; the address may ask for one that has not begun.
 
     Raises:
         OptionError: the scenario has no room for the defence that is to vary.
     """
-    jobs, key = session_jobs(), (scenario, settings.resting)
+    scenario, jobs, key = choice.scenario, session_jobs(), _key(choice, settings)
     job = jobs.get(_SLOT, key)
     if job is not None or settings.run == "no":
         return job
@@ -129,6 +131,7 @@ def _wanted_job(scenario: Scenario, settings: SweepSettings) -> SweepJob | None:
         picture=settings.picture,
         open_images=cache.dataset,
         count_classes=_count_classes,
+        photo=choice.own_photo,
     )
     return jobs.start(_SLOT, key, sweep_work(sweep), _About(settings.resting, positions, sweep.total))
 
@@ -137,11 +140,16 @@ def _count_classes(scenario: Scenario) -> int:
     return cache.class_count(scenario, cache.dataset(scenario.dataset, NETWORKS[scenario.network].image_size))
 
 
-def _buttons(scenario: Scenario, settings: SweepSettings, job: SweepJob | None) -> None:
+def _key(choice: Choice, settings: SweepSettings) -> Hashable:
+    """What a sweep is about, a photo of the visitor's own included."""
+    return choice.scenario, settings.resting, choice.own_photo
+
+
+def _buttons(choice: Choice, settings: SweepSettings, job: SweepJob | None) -> None:
     if job is not None and job.state is JobState.RUNNING:
         st.button("Stop", key="sweep stop", type="primary", icon=":material/stop:", on_click=_stop, args=(job,))
         return
-    begin = partial(_begin, scenario, settings)
+    begin = partial(_begin, choice, settings)
     title = "Start" if job is None else "Start again"
     st.button(title, key="sweep start", type="primary", icon=":material/play_arrow:", on_click=begin)
 
@@ -151,7 +159,7 @@ def _stop(job: SweepJob) -> None:
     st.session_state[_STOPPED] = True
 
 
-def _begin(scenario: Scenario, settings: SweepSettings) -> None:
+def _begin(choice: Choice, settings: SweepSettings) -> None:
     """Ask for a run; the address asks for it, too."""
-    session_jobs().forget(_SLOT, (scenario, settings.resting))
+    session_jobs().forget(_SLOT, _key(choice, settings))
     set_sweep("run", "yes")

@@ -6,7 +6,7 @@ from math import isnan
 
 import streamlit as st
 
-from dashboard.address import leave_for
+from dashboard.address import query_of
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
 from dashboard.number_text import percent, plain
 from dashboard.sections.view import chart
@@ -61,7 +61,7 @@ def show(
     chosen = chart(figure, key, _EXPLANATION, clickable=clickable)
     if chosen is not None and chosen < len(points):
         # The address carries the scenario: the Lab's widgets are filled from it, and the back button leads here again.
-        st.switch_page(_LAB, query_params=leave_for(points[chosen].scenario))
+        st.switch_page(_LAB, query_params=query_of(points[chosen].scenario))
     st.caption(
         f"Each mark is one attack: {_CLICKS[clickable]}. The line is the median of the attacks "
         f"with an answer, the shade behind it {band_words(settings.repeats)}. Below: how often the server says that it "

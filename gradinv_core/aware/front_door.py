@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from gradinv_core.arrays import as_array
@@ -15,29 +14,33 @@ from gradinv_core.aware.signs import recover_from_signs
 from gradinv_core.aware.silent_rows import recover_with_silent_rows
 from gradinv_core.defences import Defence, WithholdHead, check_defences
 from gradinv_core.errors import OptionError
+from gradinv_core.gradients import GradientsLike, read_gradients
+from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_structures import LabelStructure, label_structure
-from gradinv_core.networks import find_head, observe_head
+from gradinv_core.networks import view_head
 
 __all__ = ["recover_defended"]
 
 
 def recover_defended(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     defences: Sequence[Defence] = (),
     *,
     label_format: str | LabelStructure = "unknown",
     confidence: float = 0.95,
+    head: str | None = None,
 ) -> LabelRecovery:
     """Recover label and feature from a defended gradient, knowing the defences.
 
     Args:
         model: the network whose weights the server knows.
-        gradients: ``{parameter name: gradient}`` as released.
+        gradients: as released, anything that `read_gradients` takes.
         defences: what the client announced, in the order of application. Only the parameters are read.
         label_format: as in `recover_label`.
         confidence: probability that the intervals hold lambda, in (0, 1).
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
 
     Returns:
         The answer. Its status accounts for what the defences took away: never "unique" by pretending that a zero that
@@ -46,27 +49,28 @@ def recover_defended(
         raises can be told, and the feature is a vector of signs.
 
     Raises:
-        OptionError: the last layer was withheld, or an option or pipeline is wrong.
+        OptionError: the last layer was withheld or cannot be told, or an option or pipeline is wrong.
         RankError: the gradient is not that of one sample under these defences.
         ShapeError, NonFiniteError, ClassCountError: as `recover_label`.
     """
     chosen = check_defences(defences)
-    name = f"{find_head(model)}.weight"
-    if name not in gradients and any(isinstance(defence, WithholdHead) for defence in chosen):
+    sent, last = read_gradients(model, gradients), find_head(model, head)
+    name = f"{last}.weight"
+    if name not in sent and any(isinstance(defence, WithholdHead) for defence in chosen):
         raise OptionError(
             f"gradients: expected an entry {name} for the last layer, got none, because the last layer was withheld; "
             f"without it there is no label recovery."
         )
-    head = observe_head(model, gradients)
-    as_array(head.weight_grad, "weight_grad", "classes features")
+    view = view_head(model, sent, last)
+    as_array(view.weight_grad, "weight_grad", "classes features")
     if not chosen:  # nothing to allow for: the plain server, which few classes with a bias gradient are enough for
-        return recover_label(*head, label_format=label_format, confidence=confidence)
-    announced = read_announced(gradients, chosen, name)
+        return recover_label(*view, label_format=label_format, confidence=confidence)
+    announced = read_announced(sent, chosen, name)
     # Checked here, because not every way below asks for it, and a mistake deserves its sentence on all of them.
-    structure = label_structure(label_format, len(head.weight), announced.scale_known)
-    if announced.signs_only and bool(head.weight_grad.any()):
-        return recover_from_signs(head)
-    evidence = gather_evidence(head, announced)
+    structure = label_structure(label_format, len(view.weight), announced.scale_known)
+    if announced.signs_only and bool(view.weight_grad.any()):
+        return recover_from_signs(view)
+    evidence = gather_evidence(view, announced)
     if announced.perturbed and not announced.scale_known:
         # The hidden columns move all logits by something, and the length gives no hold either: any lambda fits.
         structure = None

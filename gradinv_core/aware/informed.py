@@ -16,9 +16,11 @@ from gradinv_core.aware.evidence import gather_evidence
 from gradinv_core.aware.front_door import recover_defended
 from gradinv_core.aware.scale import in_honest_units, scale_factor
 from gradinv_core.defences import Defence, check_defences
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import predicted
+from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import LabelRecovery, Status
-from gradinv_core.networks import HeadView, find_head, observe_head
+from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["InformedAnswer", "attack_defended"]
 
@@ -45,33 +47,35 @@ class InformedAnswer:
 
 
 def attack_defended(
-    model: nn.Module, gradients: Mapping[str, torch.Tensor], defences: Sequence[Defence] = ()
+    model: nn.Module, gradients: GradientsLike, defences: Sequence[Defence] = (), *, head: str | None = None
 ) -> InformedAnswer:
     """Recover label and feature knowing the defences, and keep what the way to the picture needs.
 
     Args:
         model: the network whose weights the server knows.
-        gradients: ``{parameter name: gradient}`` as released.
+        gradients: as released, anything that `read_gradients` takes.
         defences: what the client announced, in the order of application.
+        head: as in `recover_defended`.
 
     Raises:
         GradientInversionError: as `recover_defended`.
     """
     chosen = check_defences(defences)
-    recovery = recover_defended(model, gradients, chosen)
-    head = observe_head(model, gradients)
+    sent, last = read_gradients(model, gradients), find_head(model, head)
+    recovery = recover_defended(model, sent, chosen, head=last)
+    view = view_head(model, sent, last)
     if not chosen:
-        return InformedAnswer(recovery, dict(gradients), head, None, hidden=False)
-    announced = read_announced(gradients, chosen, f"{find_head(model)}.weight")
-    evidence = gather_evidence(head, announced)
-    factor = scale_factor(model, recovery)
-    honest = {name: gradient / factor if factor != 1 else gradient for name, gradient in gradients.items()}
+        return InformedAnswer(recovery, sent, view, None, hidden=False)
+    announced = read_announced(sent, chosen, f"{last}.weight")
+    evidence = gather_evidence(view, announced)
+    factor = scale_factor(model, recovery, head=last)
+    honest = {name: gradient / factor if factor != 1 else gradient for name, gradient in sent.items()}
     found = in_honest_units(recovery, factor)
     noise_std = None if evidence.noise_std is None else evidence.noise_std / factor
     hidden = found.status is not Status.UNIQUE and (not announced.scale_known or bool(evidence.silent.any()))
     if found.status is Status.UNIQUE and bool(found.feature.any()):
-        honest |= _filled(head, find_head(model), honest, found)
-        return InformedAnswer(found, honest, observe_head(model, honest), noise_std, hidden)
+        honest |= _filled(view, last, honest, found)
+        return InformedAnswer(found, honest, view_head(model, honest, last), noise_std, hidden)
     return InformedAnswer(found, honest, evidence.head, noise_std, hidden)
 
 

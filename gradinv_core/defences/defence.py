@@ -22,7 +22,7 @@ class DefenceContext:
 
     Attributes:
         model: the network the gradient belongs to.
-        head_weight: name of the last layer's weight, such as "7.weight".
+        head_weight: name of the last layer's weight, such as "7.weight"; empty where no defence asks for it.
         head_bias: name of its bias, None for a bias-free head.
         generator: where random draws come from.
         clip_norm: the norm the gradient has been clipped to so far, None if it has not been.
@@ -49,13 +49,16 @@ class Defence(ABC):
     """
 
     name: ClassVar[str]
+    needs_head: ClassVar[bool] = False
+    """Whether it has to know which layer is the last."""
 
     @abstractmethod
     def apply(self, gradients: Mapping[str, torch.Tensor], context: DefenceContext) -> dict[str, torch.Tensor]:
         """New gradients; the given ones are left as they are.
 
         Args:
-            gradients: ``{parameter name: gradient}``, finite. The head's may be missing, if they were withheld.
+            gradients: ``{parameter name: gradient}``, finite. Some may be missing: those of frozen layers, or the
+                head's, if they were withheld.
             context: see `DefenceContext`.
 
         Returns:

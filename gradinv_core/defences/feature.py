@@ -41,6 +41,7 @@ class PerturbFeature(Defence):
 
     share: float
     name: ClassVar[str] = "perturb feature"
+    needs_head: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_share(self.share, self.name, "features")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,8 @@ from torch import nn
 
 from gradinv_core.defences.defence import Defence, DefenceContext
 from gradinv_core.errors import NonFiniteError, OptionError
-from gradinv_core.gradient_entries import gradient_entry
-from gradinv_core.networks import find_head
+from gradinv_core.gradients import GradientsLike, gradient_entry, read_gradients
+from gradinv_core.head_search import find_head
 
 __all__ = ["MOST_DEFENCES", "apply_defences", "check_defences"]
 
@@ -24,50 +24,46 @@ _STREAM = 0xDEF  # tells this stream from others that start at the same seed
 
 def apply_defences(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     defences: Sequence[Defence],
     *,
     image: torch.Tensor | None = None,
     seed: int = 0,
+    head: str | None = None,
 ) -> dict[str, torch.Tensor]:
     """Defend one gradient.
 
     Args:
-        model: the network the gradient belongs to; its last ``nn.Linear`` is the head.
-        gradients: ``{parameter name: gradient}`` as `capture_gradients` returns them; left as they are.
+        model: the network the gradient belongs to.
+        gradients: as `capture_gradients` returns them, or anything else that `read_gradients` takes; left as they are.
         defences: in the order in which they are applied, at most six, each kind at most once.
         image: (3, h, w) the training image; only `PerturbFeature` needs it.
         seed: of every random draw, 0 or above.
+        head: name of the last layer; None looks for it where a defence asks for it, see `find_head`.
 
     Returns:
-        What is sent: new tensors that share no memory with the given ones.
+        What is sent: new tensors that share no memory with the given ones. What was not there is not sent.
 
     Raises:
         OptionError: no gradients, too many defences, one kind twice, or a defence that lacks what it needs.
-        ShapeError: a gradient is no tensor, or of another shape than its parameter.
+        OptionError, ShapeError: as `read_gradients`.
         NonFiniteError: NaN or infinity in a gradient, or the defended one overflowed.
     """
     chosen = check_defences(defences)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise OptionError(f"seed: expected a whole number >= 0, got {seed!r}.")
-    if not gradients:
+    read = read_gradients(model, gradients)
+    if not read:
         raise OptionError(
             "gradients: expected at least one entry, got none; capture a training step's gradient before defending it."
         )
-    parameters = dict(model.named_parameters())
-    strangers = [name for name in gradients if name not in parameters]
-    if strangers:
-        raise OptionError(
-            f"gradients: expected names of the network's parameters, got {', '.join(strangers)}; "
-            f"gradient and network must belong together."
-        )
-    sent = {name: gradient_entry(gradients, name, parameters[name].shape).clone() for name in gradients}
-    head = find_head(model)
-    bias = f"{head}.bias"
+    sent = {name: gradient_entry(read, name, gradient.shape).clone() for name, gradient in read.items()}
+    last = find_head(model, head) if head is not None or any(defence.needs_head for defence in chosen) else None
+    biased = last is not None and model.get_submodule(last).bias is not None
     context = DefenceContext(
         model=model,
-        head_weight=f"{head}.weight",
-        head_bias=bias if bias in parameters else None,
+        head_weight="" if last is None else f"{last}.weight",
+        head_bias=f"{last}.bias" if biased else None,
         generator=_generator(seed),
         image=image,
     )

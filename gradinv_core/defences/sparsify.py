@@ -58,6 +58,7 @@ class DropRows(Defence):
 
     share: float
     name: ClassVar[str] = "drop rows"
+    needs_head: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_share(self.share, self.name, "rows")

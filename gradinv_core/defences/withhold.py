@@ -18,6 +18,7 @@ class WithholdHead(Defence):
     """Leave the last layer's entries out, as clients do that keep a personal head (Arivazhagan et al. 2019)."""
 
     name: ClassVar[str] = "withhold head"
+    needs_head: ClassVar[bool] = True
 
     def apply(self, gradients: Mapping[str, torch.Tensor], context: DefenceContext) -> dict[str, torch.Tensor]:
         """Everything but the head's weight and bias gradients."""

@@ -13,9 +13,11 @@ from gradinv_core.arrays import Array
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
 from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count, scale_invariance
 from gradinv_core.errors import ClassCountError, RankError
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import predicted
+from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Status, recover_label
-from gradinv_core.networks import HeadView, find_head, observe_head
+from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["diagnose"]
 
@@ -26,7 +28,7 @@ _ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other clas
 _BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
 
 
-def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnosis:
+def diagnose(model: nn.Module, gradients: GradientsLike, *, head: str | None = None) -> Diagnosis:
     """Say why the label did not come out of the head, from what the server holds.
 
     One thing no gradient tells: where all logits are nearly equal, the prediction is linear in lambda, and a rescaled
@@ -34,19 +36,22 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
 
     Args:
         model: the network, with the weights the client used.
-        gradients: ``{parameter name: gradient}`` as they arrived.
+        gradients: as they arrived, anything that `read_gradients` takes.
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
 
     Returns:
         The cause; `Cause.NONE` where the head gives one certain answer.
 
     Raises:
-        OptionError: the network has no linear layer.
+        OptionError: the network has no linear layer, or several that may be the last, or gradients have names that
+            belong to nothing: then no layer can be said to be missing.
         ShapeError, NonFiniteError: gradients that do not fit the network or are not finite.
     """
-    name = f"{find_head(model)}.weight"
-    if name not in gradients:
+    sent, last = read_gradients(model, gradients), find_head(model, head)
+    name = f"{last}.weight"
+    if name not in sent:
         return Diagnosis(Cause.WITHHELD, f"The gradients hold no entry {name}: the last layer was not sent.")
-    view = observe_head(model, gradients)
+    view = view_head(model, sent, last)
     gradient = view.weight_grad.double().cpu().numpy()
     if not gradient.any():
         return Diagnosis(
@@ -54,7 +59,7 @@ def diagnose(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> Diagnos
             "Every entry of the head's gradient is zero: the prediction equals the label, or the feature is zero.",
             {"norm": 0.0},
         )
-    traces, measures = _traces(model, gradients, gradient)
+    traces, measures = _traces(model, sent, gradient)
     processed = _processed(traces, measures)
     try:
         answer = recover_label(*view)

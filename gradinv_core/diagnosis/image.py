@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import torch
 from torch import nn
 
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
 from gradinv_core.diagnosis.front_door import diagnose
 from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
 from gradinv_core.errors import NoExactRouteError
+from gradinv_core.gradients import GradientsLike
 from gradinv_core.image_recovery.chain import Link, network_chain
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery
 from gradinv_core.label_recovery import Status
+from gradinv_core.wrappers import unwrapped
 
 __all__ = ["diagnose_image"]
 
@@ -22,23 +21,27 @@ _FLAT = 1e-2  # slope beside the activation's steepest, below which a unit is ca
 
 def diagnose_image(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     recovery: ImageRecovery | None,
     input_shape: tuple[int, ...],
+    *,
+    head: str | None = None,
 ) -> Diagnosis:
     """Say what kept the picture from coming out exactly, from what the server holds.
 
     Args:
         model: the network, with the weights the client used.
-        gradients: ``{parameter name: gradient}`` as they arrived.
+        gradients: as they arrived, anything that `read_gradients` takes.
         recovery: what `reconstruct_image` found by the analytic route; None where that knew no way.
         input_shape: (channels, height, width).
+        head: as in `diagnose`.
 
     Returns:
         The cause: that of the label attack if there is one which the layers did not mend, else that of the first layer
         on the way down that is not exact.
     """
-    of_label = diagnose(model, gradients)
+    model = unwrapped(model)
+    of_label = diagnose(model, gradients, head=head)
     settled = recovery is not None and recovery.label is not None and recovery.label.status is Status.UNIQUE
     if of_label.cause is not Cause.NONE and not settled:
         return of_label

@@ -7,13 +7,11 @@ these rules tells what was done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import torch
 from torch import nn
 
 from gradinv_core.arrays import Array
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.label_recovery import LabelRecovery
 
 __all__ = ["dropped_rows", "gradient_factor", "grid_levels", "hole_share", "sample_count", "scale_invariance"]
@@ -112,7 +110,7 @@ def gradient_factor(probabilities: Array, answer: LabelRecovery) -> float:
     return float(1.0 / (answer.scale * residual[answer.row]))
 
 
-def scale_invariance(model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> dict[str, float]:
+def scale_invariance(model: nn.Module, gradients: GradientsLike) -> dict[str, float]:
     """Cosine between weights and gradient of every convolution, channel by channel, its root mean square by layer.
 
     Normalising by the sample's own statistics makes the loss blind to the size of each channel's weights before it, so
@@ -121,6 +119,7 @@ def scale_invariance(model: nn.Module, gradients: Mapping[str, torch.Tensor]) ->
     Returns:
         ``{layer name: cosine}`` of the convolutions that a batch norm follows; empty without any.
     """
+    sent = read_gradients(model, gradients)
     found: dict[str, float] = {}
     convolution: tuple[str, nn.Conv2d] | None = None
     for name, module in model.named_modules():
@@ -128,7 +127,7 @@ def scale_invariance(model: nn.Module, gradients: Mapping[str, torch.Tensor]) ->
             convolution = (name, module)
         elif isinstance(module, nn.BatchNorm2d) and convolution is not None:
             layer, weights = convolution[0], convolution[1].weight.detach().double().flatten(1)
-            gradient = gradients.get(f"{layer}.weight")
+            gradient = sent.get(f"{layer}.weight")
             convolution = None
             if gradient is None or not bool(gradient.any()):
                 continue

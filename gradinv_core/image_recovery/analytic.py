@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor, unit_roundoff
-from gradinv_core.errors import RankError, ShapeError
+from gradinv_core.errors import NoExactRouteError, RankError, ShapeError
 from gradinv_core.image_recovery.belief import Belief
-from gradinv_core.image_recovery.chain import check_shape, network_chain
+from gradinv_core.image_recovery.chain import Link, check_shape, network_chain
 from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.layer_solver import DENSE_LIMIT
 from gradinv_core.image_recovery.peel import peel
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, Leak, OnStep, Step, Stop
 from gradinv_core.label_recovery import LabelRecovery
-from gradinv_core.networks import HeadView, observe_head
+from gradinv_core.networks import HeadView, view_head
 
-__all__ = ["peel_image"]
+__all__ = ["check_sent", "peel_image"]
 
 _REFUSE = 0.5  # relative misfit at which a label and feature plainly do not belong to the gradient
 _SIGMAS = 1.96  # half a confidence interval of 95 %
@@ -38,26 +38,30 @@ def peel_image(
     feature: ArrayLike | None = None,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
+    head: str | None = None,
 ) -> ImageRecovery:
     """Recover the image by linear algebra.
 
     Args:
         model: a chain of layers, see `network_chain`.
-        gradients: ``{parameter name: gradient}``.
+        gradients: as from `read_gradients`.
         input_shape: (channels, height, width).
         answer: the label recovery; None if label and feature are handed in.
         label: (C,) soft label, where there is no answer.
         feature: (d,) last-layer feature, likewise.
         on_step: called with each `Step`.
         stop: asked between layers.
+        head: name of the last layer; None takes the chain's last.
 
     Raises:
-        NoExactRouteError: the network is no chain of known layers, or no gradient reaches a layer.
+        NoExactRouteError: the network is no chain of known layers, a layer's gradient was not sent, or no gradient
+            reaches a layer.
         RankError, ShapeError, NonFiniteError, OptionError: the gradients do not fit the network or one sample.
     """
     shape = check_shape(input_shape)
     links = network_chain(model, shape)
-    view = observe_head(model, gradients)
+    _check_chain(links, gradients, head)
+    view = view_head(model, gradients, links[-1].name)
     belief, residual, noise_std = _feature_belief(view, answer, label, feature)
     peeled = peel(links, gradients, belief, residual, noise_std, on_step, stop)
     last = peeled.steps[-1]
@@ -74,6 +78,31 @@ def peel_image(
         soft_label=answer.label if answer is not None else to_tensor(as_array(label, "label", "classes")),  # type: ignore[arg-type]
         stopped=peeled.stopped,
     )
+
+
+def _check_chain(links: Sequence[Link], gradients: Mapping[str, torch.Tensor], head: str | None) -> None:
+    """Refuse a chain that goes on behind the head, or of which a layer's gradient is missing."""
+    if head is not None and head != links[-1].name:
+        raise NoExactRouteError(
+            f"no exact route to the image is known from layer {head} of this network, because layer {links[-1].name} "
+            f"follows it. Label and feature are recovered all the same."
+        )
+    for link in reversed(links):
+        if isinstance(link.module, nn.Linear | nn.Conv2d):
+            check_sent(link.name, gradients)
+
+
+def check_sent(name: str, gradients: Mapping[str, torch.Tensor]) -> None:
+    """Refuse a layer whose weight gradient was not sent.
+
+    Raises:
+        NoExactRouteError: it was not.
+    """
+    if f"{name}.weight" not in gradients:
+        raise NoExactRouteError(
+            f"the gradient of layer {name} was not sent, and the exact route needs that of every layer; gradient "
+            f"matching does with those that were sent."
+        )
 
 
 def _as_image(step: Step, shape: tuple[int, int, int]) -> Step:

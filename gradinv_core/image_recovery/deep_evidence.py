@@ -14,7 +14,6 @@ line; for a ReLU it is one in 1 / lambda. Only where the layer is positively hom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from torch import nn
 
 from gradinv_core.arrays import ArrayLike
 from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery.layer_evidence import LayerEvidence, is_clean, layer_evidence
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, answer_known_lambda, recover_label
@@ -31,7 +31,7 @@ from gradinv_core.label_recovery.report import report
 from gradinv_core.label_recovery.what_came import in_sent_units
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.losses import training_loss
-from gradinv_core.networks import observe_head
+from gradinv_core.networks import find_head, view_head
 
 __all__ = ["layer_below", "recover_from_gradients"]
 
@@ -47,7 +47,12 @@ _SIGMAS = 1.96
 
 
 def layer_below(
-    model: nn.Module, gradients: Mapping[str, torch.Tensor], *, noise_std: float | None = None, sigmas: float = _SIGMAS
+    model: nn.Module,
+    gradients: GradientsLike,
+    *,
+    noise_std: float | None = None,
+    sigmas: float = _SIGMAS,
+    head: str | None = None,
 ) -> tuple[Mode, ...] | None:
     """Every lambda that explains the gradient of the layer below the head, whatever label it means.
 
@@ -58,6 +63,7 @@ def layer_below(
         gradients: as in `recover_from_gradients`.
         noise_std: standard deviation of noise added to each gradient entry, if known; it is measured too.
         sigmas: half width of the ranges in standard deviations.
+        head: as in `recover_from_gradients`.
 
     Returns:
         One mode for every lambda, best first; none if the layer's gradient fits nowhere although the head's is clean
@@ -66,24 +72,26 @@ def layer_below(
     Raises:
         As `recover_from_gradients`.
     """
-    view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
-    if head.vanished[0]:
+    sent, name = read_gradients(model, gradients), find_head(model, head)
+    view = view_head(model, sent, name)
+    observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
+    if observed.vanished[0]:
         return None
-    evidence = layer_evidence(model, gradients, head, view.weight_grad, noise_std)
+    evidence = layer_evidence(model, sent, observed, view.weight_grad, noise_std, name)
     if evidence is None:
         return None
     found = _roots(evidence, sigmas)
     if found.modes:
         return tuple(found.modes)
-    clean = is_clean(head, view.weight_grad, noise_std)
+    clean = is_clean(observed, view.weight_grad, noise_std)
     return () if clean and not found.blind and evidence.reached_by(_STARTS[-1]) else None
 
 
 def recover_from_gradients(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     *,
+    head: str | None = None,
     label_format: str | LabelStructure = "unknown",
     gradient_scale: str = "known",
     temperature: float = 1.0,
@@ -98,7 +106,8 @@ def recover_from_gradients(
     Args:
         model: the network, with the weights the client used. The layer below the head is found where it stands in the
             same ``nn.Sequential``.
-        gradients: ``{parameter name: gradient}`` of one sample.
+        gradients: of one sample, anything that `read_gradients` takes.
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
         label_format: as in `recover_label`, like every option that follows.
         gradient_scale: see `recover_label`.
         temperature: see `recover_label`.
@@ -108,11 +117,14 @@ def recover_from_gradients(
         As `recover_label`; with ``window`` "layer below" where that layer decided.
 
     Raises:
-        OptionError: the network has no linear layer, a gradient is missing, or an option is unknown.
+        OptionError: the network has no linear layer, several that may be the last, its gradient is missing, or an
+            option is unknown.
         ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
         ClassCountError: too few classes for the label format.
     """
-    view, loss = observe_head(model, gradients), training_loss(temperature, class_weights)
+    loss = training_loss(temperature, class_weights)
+    sent, name = read_gradients(model, gradients), find_head(model, head)
+    view = view_head(model, sent, name)
     answer = recover_label(
         *view,
         label_format=label_format,
@@ -123,15 +135,16 @@ def recover_from_gradients(
     sure = answer.status is Status.UNIQUE
     if answer.status is Status.VANISHED or (answer.feature_known and _width(answer) < _SHARP) or len(view.weight) == 1:
         return answer
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
-    evidence = layer_evidence(model, gradients, head, view.weight_grad)
+    observed = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    evidence = layer_evidence(model, sent, observed, view.weight_grad, last_layer=name)
     if evidence is None:
         return answer
-    head = head if loss.is_plain else observe_heads(view.weight, view.weight_grad[None], view.bias, loss=loss)
+    if not loss.is_plain:
+        observed = observe_heads(view.weight, view.weight_grad[None], view.bias, loss=loss)
     found = _roots(evidence, _SIGMAS)
     modes = [_in_honest_units(mode, loss.unit) for mode in found.modes]
     if len(modes) > 1:  # then the label may choose among them
-        modes = [mode for mode in modes if _is_label(head, mode)]
+        modes = [mode for mode in modes if _is_label(observed, mode)]
     if sure:  # then the layer below may sharpen what the head knows, and nothing else
         known, width = answer.scale * loss.unit, _width(answer)
         modes = [mode for mode in modes if abs(mode.scale / known - 1) < 2 * width]
@@ -141,9 +154,9 @@ def recover_from_gradients(
     evaluations = answer.evaluations + found.evaluations
     if len(modes) > 1:
         search = Search(tuple(modes), complete=True, evaluations=evaluations)
-        return in_sent_units(report(head, search, None, "layer_below", Window.LAYER_BELOW), loss)
+        return in_sent_units(report(observed, search, None, "layer_below", Window.LAYER_BELOW), loss)
     (mode,) = modes
-    return in_sent_units(answer_known_lambda(head, mode, label_format, gradient_scale, evaluations), loss)
+    return in_sent_units(answer_known_lambda(observed, mode, label_format, gradient_scale, evaluations), loss)
 
 
 def _in_honest_units(mode: Mode, unit: float) -> Mode:

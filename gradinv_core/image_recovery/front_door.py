@@ -12,12 +12,15 @@ from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor
 from gradinv_core.errors import NoExactRouteError, OptionError
-from gradinv_core.image_recovery.analytic import peel_image
+from gradinv_core.gradients import GradientsLike, read_gradients
+from gradinv_core.head_search import find_head
+from gradinv_core.image_recovery.analytic import check_sent, peel_image
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.wrappers import unwrapped
 
 __all__ = ["METHODS", "reconstruct_image"]
 
@@ -27,7 +30,7 @@ _OPTIONS = tuple(field.name for field in fields(MatchingOptions))
 
 def reconstruct_image(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     input_shape: Sequence[int],
     *,
     method: str = "auto",
@@ -37,13 +40,15 @@ def reconstruct_image(
     on_step: OnStep | None = None,
     stop: Stop | None = None,
     seed: int | None = None,
+    head: str | None = None,
     **options: Any,
 ) -> ImageRecovery:
     """Rebuild the client's image from one gradient.
 
     Args:
         model: the network, with the weights the client used.
-        gradients: ``{parameter name: gradient}`` of one sample, as from `capture_gradients`.
+        gradients: of one sample, as from `capture_gradients`, or anything else that `read_gradients` takes. What a
+            frozen layer does not send may be missing; gradient matching does with the rest.
         input_shape: (channels, height, width) of the image.
         method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
             "auto": the first where the network allows it, the second elsewhere and where a label is handed in alone.
@@ -54,6 +59,7 @@ def reconstruct_image(
         on_step: called with each `Step` as soon as it is known.
         stop: asked between steps; True ends the work, and the best so far is returned.
         seed: of the noise that gradient matching starts from; the analytic route draws nothing.
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
         options: of gradient matching, the fields of `MatchingOptions`.
 
     Returns:
@@ -62,7 +68,8 @@ def reconstruct_image(
     Raises:
         NoExactRouteError: the method is "analytic" and no such route is known for this network, or the gradient
             vanished.
-        OptionError: unknown method or option, or only one of label and feature was given to the analytic route.
+        OptionError: unknown method, option or head, several layers that may be the last, no gradient at all, or only
+            one of label and feature was given to the analytic route.
         ShapeError, NonFiniteError, RankError, LabelError: the gradients do not fit the network or one sample.
     """
     started = time.perf_counter()
@@ -72,18 +79,21 @@ def reconstruct_image(
     if unknown:
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
     check_shape(input_shape)
+    model = unwrapped(model)
+    sent = read_gradients(model, gradients)
+    name = None if head is None else find_head(model, head)
     why_not = ""
     label_alone = label is not None and feature is None
     if method == "analytic" or (method == "auto" and not label_alone):
         try:
-            recovery = _analytic(model, gradients, input_shape, label, feature, on_step, stop)
+            recovery = _analytic(model, sent, input_shape, label, feature, on_step, stop, name)
             return replace(recovery, seconds=time.perf_counter() - started)
         except NoExactRouteError as error:
-            if method == "analytic" or not any(bool(gradient.any()) for gradient in gradients.values()):
+            if method == "analytic" or (sent and not any(bool(gradient.any()) for gradient in sent.values())):
                 raise
             why_not = error.sentence
     recovery = _matching(
-        model, gradients, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, why_not
+        model, sent, input_shape, MatchingOptions(**options), label, feature, start, on_step, stop, seed, name, why_not
     )
     return replace(recovery, seconds=time.perf_counter() - started)
 
@@ -96,6 +106,7 @@ def _analytic(
     feature: ArrayLike | None,
     on_step: OnStep | None,
     stop: Stop | None,
+    head: str | None,
 ) -> ImageRecovery:
     if (label is None) != (feature is None):
         raise OptionError(
@@ -103,13 +114,15 @@ def _analytic(
         )
     answer: LabelRecovery | None = None
     if label is None:
-        answer = recover_from_gradients(model, gradients)
+        head = find_head(model, head)
+        check_sent(head, gradients)
+        answer = recover_from_gradients(model, gradients, head=head)
         if answer.status is Status.VANISHED:
             raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
         if not answer.feature.any():
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     try:
-        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop)
+        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, head)
     except torch.linalg.LinAlgError as error:
         raise NoExactRouteError(
             "the equations of this network are too badly conditioned to be solved in float64; gradient matching "
@@ -128,6 +141,7 @@ def _matching(
     on_step: OnStep | None,
     stop: Stop | None,
     seed: int | None,
+    head: str | None,
     why_not: str,
 ) -> ImageRecovery:
     found = match_gradients(
@@ -141,6 +155,7 @@ def _matching(
         on_step=on_step,
         stop=stop,
         seed=seed,
+        head=head,
     )
     reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
     parts = (why_not, reason, found.note)

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
-from gradinv_core.gradient_entries import gradient_entry
+from gradinv_core.gradients import gradient_entry
 from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.head_search import find_head
 from gradinv_core.image_recovery.activations import ACTIVATIONS, invert, output_range
 from gradinv_core.image_recovery.chain import leaves_before_head
-from gradinv_core.networks import find_head
 
 __all__ = ["LayerEvidence", "is_clean", "layer_evidence"]
 
@@ -120,15 +120,17 @@ def layer_evidence(
     head: ObservedHead,
     weight_grad: torch.Tensor,
     noise_std: float | None = None,
+    last_layer: str | None = None,
 ) -> LayerEvidence | None:
     """Find the layer below the head, and make its equations.
 
     Args:
         model: the network.
-        gradients: ``{parameter name: gradient}`` of one sample.
+        gradients: of one sample, as from `read_gradients`.
         head: the observed head, a single one whose gradient has not vanished.
         weight_grad: (C, d) the gradient it was read off.
         noise_std: of the noise added to each gradient entry, where the server knows it; it is measured too.
+        last_layer: the head's name; None looks for it.
 
     Returns:
         The equations; None where there is no such layer, it cannot be read backwards, or its gradient is missing or
@@ -143,7 +145,7 @@ def layer_evidence(
         noise = max(noise, measured * float(weight_grad.double().norm()) / weight_grad.numel() ** 0.5)
     rounding = unit_roundoff(weight_grad)
     activation: nn.Module | None = None
-    for name, module in reversed(leaves_before_head(model, find_head(model))):
+    for name, module in reversed(leaves_before_head(model, find_head(model, last_layer))):
         if isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm1d | nn.BatchNorm2d):
             return _of_layer(name, module, activation, gradients, head, noise, rounding)
         if type(module) in ACTIVATIONS and activation is None:  # a subclass may compute something else

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
-from gradinv_core.gradient_entries import gradient_entry
+from gradinv_core.gradients import gradient_entry
 from gradinv_core.image_recovery.activations import Range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link

@@ -106,15 +106,17 @@ def solve(head: ObservedHead, structure: LabelStructure, known_scale: bool, sigm
         & (half_width <= _ROOT_ACCURACY * np.abs(scales))
     )
     complete = np.asarray((resolved & done).all(1))
-    trace = FactorTrace(np.zeros(scales.shape), np.zeros(scales.shape))
     if known_scale:
         drift = np.abs(result.slope).max(-1) * half_width
-        trace = factor_trace(head, scales, structure, result)
     else:  # the amplitude moves along with lambda
         width = np.minimum(half_width, reach)
         edges = [fit(head, edge, structure, False, result.amplitude) for edge in (scales - width, scales + width)]
         drift = np.maximum(*(np.abs(edge.labels - result.labels).max(-1) for edge in edges))
-    modes = [_distinct(result, n, scales[n], half_width[n], drift[n], trace, accepted[n]) for n in range(len(head))]
+    modes = [_distinct(result, n, scales[n], half_width[n], drift[n], accepted[n]) for n in range(len(head))]
+    if known_scale:
+        best = np.where(accepted, result.chi_square, np.inf).argmin(1)
+        trace = factor_trace(structure, result.at(best))
+        modes = [_with_trace(found, trace, n) for n, found in enumerate(modes)]
     return [Search(found, bool(proven), evaluations) for found, proven in zip(modes, complete, strict=True)]
 
 
@@ -236,8 +238,15 @@ def _triple_amplitude(head: ObservedHead, chosen: np.ndarray, scales: Array) -> 
     return rise[..., 0] / np.where(spread == 0, 1.0, spread)
 
 
+def _with_trace(modes: tuple[Mode, ...], trace: FactorTrace, n: int) -> tuple[Mode, ...]:
+    """The modes of head n, the best of them with what a factor on the gradient would have left there."""
+    if not modes:
+        return modes
+    return modes[0]._replace(hidden_factor=float(trace.drift[n, 0]), factor_pull=float(trace.pull[n, 0])), *modes[1:]
+
+
 def _distinct(
-    result: Fit, n: int, scales: Array, half_width: Array, drift: Array, trace: FactorTrace, accepted: np.ndarray
+    result: Fit, n: int, scales: Array, half_width: Array, drift: Array, accepted: np.ndarray
 ) -> tuple[Mode, ...]:
     """Modes of head n, with roots that name the same lambda merged; best first."""
     modes: list[Mode] = []
@@ -254,8 +263,6 @@ def _distinct(
                 float(result.chi_square[n, t] / max(result.freedom[n, t], 1)),
                 int(result.freedom[n, t]),
                 float(drift[t] + 2 * result.std[n, t].max()),
-                float(trace.drift[n, t]),
-                float(trace.pull[n, t]),
             )
         )
     return tuple(modes)

@@ -240,7 +240,7 @@ def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> li
             one = head.take(np.array([index]))
             search = _of_allowed_sign(one, search, request)
             if request.solver == "closed_form" or (search.complete and search.modes):
-                answer = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE)
+                answer = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE, known_scale=known_scale)
                 answers[index] = _checked(one, answer, structure)
             else:
                 rest.append(index)
@@ -261,7 +261,7 @@ def _solve_one(head: ObservedHead, request: Request) -> LabelRecovery:
     if structure is not None:
         search = scan.solve(head, structure, known_scale, request.sigmas, signs)
         if search.modes or not known_scale:
-            answer = report(head, search, structure, "scan", Window.LABEL_STRUCTURE)
+            answer = report(head, search, structure, "scan", Window.LABEL_STRUCTURE, known_scale=known_scale)
             if not (answer.doubt is Doubt.FORMAT and known_scale):
                 return _checked(head, answer, structure)
             return _with_any_factor(head, structure, request) or _checked(head, answer, structure)
@@ -293,13 +293,16 @@ def _with_any_factor(head: ObservedHead, structure: LabelStructure, request: Req
 def _judged(head: ObservedHead, mode: Mode, request: Request, solver: str, window: Window) -> LabelRecovery:
     """The answer at a known lambda, tested as far as it can be."""
     verdict = judge_label(head, mode, request.structure, request.known_scale, request.sigmas)
-    answer = report_known_lambda(head, mode, verdict, request.structure, solver, window)
+    answer = report_known_lambda(
+        head, mode, verdict, request.structure, solver, window, known_scale=request.known_scale
+    )
     return _checked(head, answer, request.structure)
 
 
 def _checked(head: ObservedHead, answer: LabelRecovery, structure: LabelStructure | None) -> LabelRecovery:
     """The answer, unless the rows of the gradient object to all that it takes for granted."""
-    farthest = max(abs(end) for ends in answer.intervals for end in ends)
+    nowhere = answer.intervals == [(-np.inf, np.inf)]
+    farthest = 1.0 if nowhere else max(abs(end) for ends in answer.intervals for end in ends)
     return answer if sums_up(head, structure, farthest) else report_row_sums(answer, head)
 
 

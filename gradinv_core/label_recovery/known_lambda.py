@@ -33,7 +33,7 @@ from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import Mode
 from gradinv_core.label_recovery.result import UNIQUE_LABEL, Doubt
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import label_parts, variance_of
+from gradinv_core.landscape import variance_of
 
 __all__ = ["LabelVerdict", "judge_label"]
 
@@ -88,8 +88,8 @@ def judge_label(
     plain = _plain(head, mode.scale, width, structure)
     if known_scale and (structure is None or _explained(plain)):
         return plain.verdict
-    if structure is None:  # and the scale is unknown: any size of the residual means a label
-        return replace(plain.verdict, uncertainty=np.inf, tested=False)
+    if structure is None:  # and the scale is unknown: any size of the residual means a label, up to the largest
+        return replace(plain.verdict, label=_largest_step(plain.verdict), uncertainty=np.inf, tested=False)
     scaled = _scaled(head, mode.scale, width, structure)
     if scaled is not None and not known_scale:
         return replace(scaled, doubt=Doubt.NONE, factor=1.0)
@@ -99,6 +99,14 @@ def judge_label(
     if tempered is not None:
         return tempered
     return replace(plain.verdict, tested=False, doubt=Doubt.FORMAT)
+
+
+def _largest_step(verdict: LabelVerdict) -> Array:
+    """The label (C,) whose residual is as near to the gradient's as a probability vector lets it."""
+    probabilities, residuals = verdict.label + verdict.residuals, verdict.residuals
+    room = np.where(residuals > 0, probabilities, 1 - probabilities)
+    share = min(1.0, float((room / np.maximum(np.abs(residuals), 1e-300)).min()))
+    return np.asarray(probabilities - share * residuals)
 
 
 @dataclass(frozen=True)
@@ -121,12 +129,11 @@ def _plain(head: ObservedHead, scale: float, width: float, structure: LabelStruc
     loss, freedom, hidden = 0.0, 0, np.inf
     if structure is not None:
         freedom = int(result.freedom[0, 0]) + 1  # lambda is no unknown here
-        loss = _loss(head, scale, 1 / scale, structure)
-        ratios = _ratios(head, scale)
-        hidden = FACTOR_SIGMAS * amplitude_std(ratios, structure, result) * float(np.abs(ratios).max())
+        loss = _loss(result, structure)
+        hidden = FACTOR_SIGMAS * amplitude_std(structure, result) * float(np.abs(result.ratios).max())
     verdict = LabelVerdict(
         label=label,
-        residuals=_ratios(head, scale) / scale,
+        residuals=result.ratios[0, 0] / scale,
         uncertainty=float(drift.max() + 2 * std.max()),
         loss=loss,
         tested=structure is not None and _proves(head, loss, structure, freedom),
@@ -140,9 +147,12 @@ def _chi_square(
     head: ObservedHead, scale: float, width: float, structure: LabelStructure, result: Fit, known_scale: bool
 ) -> float:
     """Misfit of the best lambda within the known one's own range."""
+    plain = float(result.chi_square[0, 0])
+    if plain <= float(good_fit_limit(result.freedom)[0, 0]):
+        return plain
     nudge = float(np.clip(result.step[0, 0], -_REACH * width, _REACH * width))
     nudged = fit(head, np.array([[scale + nudge]]), structure, known_scale)
-    return min(float(result.chi_square[0, 0]), float(nudged.chi_square[0, 0]))
+    return min(plain, float(nudged.chi_square[0, 0]))
 
 
 def _explained(tried: _Tried) -> bool:
@@ -157,12 +167,12 @@ def _scaled(head: ObservedHead, scale: float, width: float, structure: LabelStru
     scales = np.array([[scale]])
     result = fit(head, scales, structure, False)
     freedom = int(result.freedom[0, 0]) + 1
-    ratios, amplitude = _ratios(head, scale), float(result.amplitude[0, 0])
-    spread = amplitude_std(ratios, structure, result)
+    ratios, amplitude = result.ratios[0, 0], float(result.amplitude[0, 0])
+    spread = amplitude_std(structure, result)
     open_ = FACTOR_SIGMAS * spread > abs(amplitude)  # then its sign is noise as well
     if freedom < 1 or not (open_ or plausible_amplitude(head, scales, result.amplitude)[0, 0]):
         return None
-    loss = _loss(head, scale, amplitude, structure)
+    loss = _loss(result, structure)
     label, allowed = result.labels[0, 0], SIMPLEX_SIGMAS * (result.std[0, 0] + spread * np.abs(ratios))
     in_simplex = open_ or bool(np.all((label >= -allowed) & (label <= 1 + allowed)))
     chi_square = _chi_square(head, scale, width, structure, result, False)
@@ -201,13 +211,13 @@ def _tempered(head: ObservedHead, scale: float, structure: LabelStructure, sigma
         return None
     (mode,) = modes
     temperature, freedom = float(sign / mode.scale), mode.freedom
-    loss = _loss(seen, mode.scale, mode.amplitude, structure)
+    result = fit(seen, np.array([[mode.scale]]), structure, False, np.array([[mode.amplitude]]))
+    loss = _loss(result, structure)
     if abs(temperature - 1) < _SAME_TEMPERATURE or not _proves(head, _LAMBDAS * loss, structure, freedom):
         return None
-    probabilities, ratios = (part[0, 0] for part in label_parts(seen, np.array([[mode.scale]])))
     return LabelVerdict(
-        label=probabilities - mode.amplitude * ratios,
-        residuals=mode.amplitude * ratios,
+        label=result.labels[0, 0],
+        residuals=float(result.amplitude[0, 0]) * result.ratios[0, 0],
         uncertainty=mode.uncertainty,
         loss=loss,
         tested=True,
@@ -217,13 +227,9 @@ def _tempered(head: ObservedHead, scale: float, structure: LabelStructure, sigma
     )
 
 
-def _ratios(head: ObservedHead, scale: float) -> Array:
-    return np.asarray(label_parts(head, np.array([[scale]]))[1][0, 0])
-
-
-def _loss(head: ObservedHead, scale: float, amplitude: float, structure: LabelStructure) -> float:
-    probabilities, ratios = (part[0, 0] for part in label_parts(head, np.array([[scale]])))
-    return float(variance_of(probabilities, amplitude * ratios, structure, scale_free=True))
+def _loss(result: Fit, structure: LabelStructure) -> float:
+    residuals = result.amplitude[0, 0] * result.ratios[0, 0]
+    return float(variance_of(result.labels[0, 0] + residuals, residuals, structure, scale_free=True))
 
 
 def _proves(head: ObservedHead, loss: float, structure: LabelStructure, freedom: int) -> bool:

@@ -41,6 +41,7 @@ def report(
     window: Window,
     rejected: LabelStructure | None = None,
     fallback_scale: float | None = None,
+    known_scale: bool = True,
 ) -> LabelRecovery:
     """Turn a search over one head into the public answer.
 
@@ -52,6 +53,7 @@ def report(
         window: where lambda leaked.
         rejected: a structure that was tried first and explains the gradient nowhere.
         fallback_scale: the lambda to show when the search found nothing.
+        known_scale: whether the gradient is said to have arrived unscaled.
     """
     modes = search.modes or (_nowhere(fallback_scale),)
     candidates = [_candidate(head, mode, structure) for mode in modes]
@@ -64,15 +66,18 @@ def report(
         condition = sentences.PLAIN_STEP
     elif proven and best.hidden_factor > _HIDDEN:
         condition = sentences.NOT_RESCALED
+    structured = structure is not None and bool(search.modes)
+    label_format = infer_format(answer.label.numpy(), best.uncertainty) if structured else "any"
+    if proven and not condition and not known_scale and _weights_could_hide(head, label_format):
+        condition = sentences.NO_CLASS_WEIGHTS
     status = Status.UNIQUE if proven else Status.AMBIGUOUS
     unproven = bool(search.modes) and tested is not None and (search.strained or not _is_good(best))
-    structured = structure is not None and bool(search.modes)
     return LabelRecovery(
         label=answer.label,
         feature=to_tensor(best.scale * head.row_gradient[0]),
         scale=best.scale,
         row=int(head.row[0]),
-        label_format=infer_format(answer.label.numpy(), best.uncertainty) if structured else "any",
+        label_format=label_format,
         loss=answer.loss,
         status=status,
         message=sentences.of_search(search, status, solver, window, rejected, condition, unproven),
@@ -112,6 +117,7 @@ def report_known_lambda(
     solver: str,
     window: Window,
     evaluations: int = 1,
+    known_scale: bool = True,
 ) -> LabelRecovery:
     """The answer where lambda is known without a word about the label.
 
@@ -123,8 +129,9 @@ def report_known_lambda(
         solver: name of the solver.
         window: where lambda leaked.
         evaluations: how many lambdas were evaluated.
+        known_scale: whether the gradient is said to have arrived unscaled.
     """
-    doubt = Doubt.FORMAT if structure is None and not verdict.in_simplex else verdict.doubt
+    doubt = Doubt.FORMAT if structure is None and known_scale and not verdict.in_simplex else verdict.doubt
     verdict = replace(verdict, doubt=doubt)
     narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale) and verdict.uncertainty <= UNIQUE_LABEL
     unique = narrow and doubt is Doubt.NONE
@@ -133,6 +140,10 @@ def report_known_lambda(
         condition = sentences.PLAIN_STEP
     elif unique and verdict.hidden_factor > _HIDDEN:
         condition = sentences.NOT_RESCALED
+    open_ = doubt is Doubt.FORMAT or np.isinf(verdict.uncertainty)
+    label_format = "any" if open_ else infer_format(verdict.label, verdict.uncertainty)
+    if unique and not condition and not known_scale and _weights_could_hide(head, label_format):
+        condition = sentences.NO_CLASS_WEIGHTS
     status = Status.UNIQUE if unique else Status.AMBIGUOUS
     label = to_tensor(verdict.label)
     return LabelRecovery(
@@ -140,9 +151,7 @@ def report_known_lambda(
         feature=to_tensor(mode.scale * head.row_gradient[0]),
         scale=mode.scale,
         row=int(head.row[0]),
-        label_format="any"
-        if doubt is Doubt.FORMAT or np.isinf(verdict.uncertainty)
-        else infer_format(verdict.label, verdict.uncertainty),
+        label_format=label_format,
         loss=verdict.loss,
         status=status,
         message=sentences.of_known_lambda(verdict, status, window, structure, condition),
@@ -225,6 +234,11 @@ def _is_good(mode: Mode) -> bool:
     """Whether noise explains the misfit, and no factor on the gradient would explain more of it."""
     chi_square = mode.misfit * mode.freedom
     return chi_square <= mode.freedom + _SIGMAS * (2 * mode.freedom) ** 0.5 and mode.factor_pull <= FACTOR_SIGMAS**2
+
+
+def _weights_could_hide(head: ObservedHead, label_format: str) -> bool:
+    """Whether unannounced class weights pass for a factor and another mixture: two classes share the label."""
+    return label_format == "mixup" and head.class_weights is None
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:

@@ -218,7 +218,7 @@ def _mode(judge: Judge, survey: Survey, good: np.ndarray, first: int, last: int,
     low, high = low - _slack(judge.head, low), high + _slack(judge.head, high)
     hidden, pull = 0.0, 0.0
     if judge.known_scale and judge.structure is not None:
-        trace = factor_trace(judge.head, 1 / ends.amplitude, judge.structure, ends)
+        trace = factor_trace(judge.structure, ends)
         hidden, pull = float(trace.drift[0, 1]), float(trace.pull[0, 1])
     return Mode(scale, low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift), hidden, pull)
 

@@ -13,6 +13,7 @@ from gradinv_core.label_structures import LabelStructure
 
 __all__ = [
     "NOT_RESCALED",
+    "NO_CLASS_WEIGHTS",
     "PLAIN_STEP",
     "WITHOUT_FEATURE",
     "of_an_honest_one",
@@ -23,6 +24,7 @@ __all__ = [
 
 WITHOUT_FEATURE = "The last layer's input is zero, so only the bias gradient is left."
 NOT_RESCALED = "the gradient was not rescaled"
+NO_CLASS_WEIGHTS = "the loss had no class weights"
 PLAIN_STEP = "the gradient is that of one step on one sample, not rescaled, and the loss plain cross-entropy"
 _SUSPECTS = (
     "class weights, another loss than softmax cross-entropy, a temperature, several local steps, two heads, or entries "

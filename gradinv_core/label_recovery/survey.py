@@ -59,15 +59,24 @@ class Judge:
         return Survey(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def misfit(self, survey: Survey) -> Array:
-        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex, or the latter alone."""
+        """What the scan minimises, (K,): chi-square plus the squared way outside the simplex, or the latter alone.
+
+        Infinite where a gradient of unknown scale would have to be a residual of nothing, blown up: one-hot predictions
+        explain everything in that way, and would crowd out the minima that are looked for.
+        """
         if self.structure is None:
             return survey.outside
-        return survey.chi_square + np.maximum(survey.outside, 0.0) ** 2
+        misfit: Array = survey.chi_square + np.maximum(survey.outside, 0.0) ** 2
+        return misfit if self.known_scale else np.where(self._plausible(survey), misfit, np.inf)
 
     def good(self, survey: Survey) -> np.ndarray:
         """Which of the (K,) lambdas noise explains."""
         explained: np.ndarray = survey.chi_square <= good_fit_limit(np.maximum(survey.freedom, 0))
         explained &= survey.outside <= SIMPLEX_SIGMAS
         if not self.known_scale:
-            explained &= plausible_amplitude(self.head, survey.scales[None], survey.amplitude[None])[0]
+            explained &= self._plausible(survey)
         return explained
+
+    def _plausible(self, survey: Survey) -> np.ndarray:
+        plausible: np.ndarray = plausible_amplitude(self.head, survey.scales[None], survey.amplitude[None])[0]
+        return plausible

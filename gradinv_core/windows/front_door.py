@@ -8,19 +8,19 @@ every window as wide as five standard deviations; only what is still empty then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import nn
 
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
+from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import observe_heads
+from gradinv_core.head_search import find_head
 from gradinv_core.label_recovery import Doubt, Status, Window, recover_label
 from gradinv_core.label_recovery.request import GRADIENT_SCALES
 from gradinv_core.label_structures import LabelStructure
-from gradinv_core.networks import observe_head
+from gradinv_core.networks import view_head
 from gradinv_core.windows.look_through import look_through
 from gradinv_core.windows.verdict import FourWindows, WindowsStatus, judge
 from gradinv_core.windows.views import Observation
@@ -33,12 +33,13 @@ _FAR = 1 - 5.7e-7  # confidence of five standard deviations
 
 def four_windows(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     *,
     label_format: str | LabelStructure = "unknown",
     gradient_scale: str = "known",
     noise_std: float | None = None,
     confidence: float = 0.95,
+    head: str | None = None,
 ) -> FourWindows:
     """Look through every window on lambda, and at what they leave together.
 
@@ -47,30 +48,32 @@ def four_windows(
 
     Args:
         model: the network, with the weights the client used.
-        gradients: ``{parameter name: gradient}`` of one sample.
+        gradients: of one sample, anything that `read_gradients` takes.
         label_format: as in `recover_label`: what the label structure window assumes.
         gradient_scale: "unknown" if the whole gradient may have been clipped or multiplied by a positive factor. Then
             lambda is the factor of this gradient, ``x = lambda g_r``; it may have any size, and the simplex is shut.
         noise_std: standard deviation of noise added to each gradient entry, if known; otherwise it is measured.
         confidence: probability that all open windows hold the lambda at once, in (0, 1).
+        head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
 
     Returns:
         The windows, their intersection, and the verdict.
 
     Raises:
-        OptionError: an option is unknown, the head is missing, or a bias gradient beside a zero weight gradient means
-            no label.
+        OptionError: an option is unknown, the head is missing or cannot be told, or a bias gradient beside a zero
+            weight gradient means no label.
         ShapeError, NonFiniteError, RankError: the gradients do not fit the network or one sample.
     """
     if gradient_scale not in GRADIENT_SCALES:
         raise OptionError(f"gradient_scale: expected one of {', '.join(GRADIENT_SCALES)}, got {gradient_scale!r}.")
     if not is_number(confidence) or not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}; 0.95 is usual.")
-    view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
+    sent, last = read_gradients(model, gradients), find_head(model, head)
+    view = view_head(model, sent, last)
+    observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
     each = 1 - (1 - confidence) / len(_WINDOWS)
-    seen = Observation(model, gradients, view, head, label_format, gradient_scale, noise_std, each)
-    if head.vanished[0]:
+    seen = Observation(model, sent, view, observed, label_format, gradient_scale, noise_std, each, last)
+    if observed.vanished[0]:
         return _vanished(seen)
     found = judge(seen, look_through(seen))
     if found.status is WindowsStatus.CONTRADICTION:

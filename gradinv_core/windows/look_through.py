@@ -134,7 +134,7 @@ def _layer_below(seen: Observation) -> WindowView:
     window, factor = Window.LAYER_BELOW, _factor_into_reach(seen)
     gradients = seen.gradients if factor == 1 else {name: part * factor for name, part in seen.gradients.items()}
     noise_std = None if seen.noise_std is None else seen.noise_std * factor
-    modes = layer_below(seen.model, gradients, noise_std=noise_std, sigmas=seen.sigmas)
+    modes = layer_below(seen.model, gradients, noise_std=noise_std, sigmas=seen.sigmas, head=seen.last_layer)
     if modes is None:
         return seen.shut(window, _why_silent(seen))
     if not modes:
@@ -148,7 +148,9 @@ def _layer_below(seen: Observation) -> WindowView:
 
 
 def _why_silent(seen: Observation) -> str:
-    evidence = layer_evidence(seen.model, seen.gradients, seen.head, seen.view.weight_grad, seen.noise_std)
+    evidence = layer_evidence(
+        seen.model, seen.gradients, seen.head, seen.view.weight_grad, seen.noise_std, seen.last_layer
+    )
     if evidence is None:
         return "The layer below the head cannot be read backwards, or its gradient is missing or zero."
     if not is_clean(seen.head, seen.view.weight_grad, seen.noise_std):

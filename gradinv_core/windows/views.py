@@ -65,6 +65,7 @@ class Observation:
         gradient_scale: "known" or "unknown".
         noise_std: of each gradient entry, if known.
         confidence: that one window's intervals hold lambda.
+        last_layer: name of the head; None looks for it.
     """
 
     model: nn.Module
@@ -75,6 +76,7 @@ class Observation:
     gradient_scale: str
     noise_std: float | None
     confidence: float
+    last_layer: str | None = None
 
     @property
     def known_scale(self) -> bool:

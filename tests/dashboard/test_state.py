@@ -29,6 +29,7 @@ scenarios = some.builds(
     Scenario,
     dataset=some.sampled_from(DATASET_CHOICES),
     image=some.integers(0, 10_000),
+    own_photo=some.booleans(),
     network=some.sampled_from(tuple(NETWORKS)),
     classes=some.sampled_from([0, 2, 10, LARGEST_CLASS_COUNT]),
     head_bias=some.booleans(),

@@ -53,6 +53,74 @@ def test_bad_input_is_one_sentence_and_exit_code_two(tmp_path, capsys):
     assert captured.err.count("\n") == 1
 
 
+def sent(known, **changes):
+    parts = {"weight": known.weight, "weight_grad": known.weight_grad, "bias": known.bias, "bias_grad": known.bias_grad}
+    return {name: part.numpy() for name, part in parts.items() if part is not None} | changes
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+@pytest.mark.parametrize("head_bias", [True, False])
+def test_the_advice_names_an_option_that_works(known_head, tmp_path, capsys, head_bias):
+    known = known_head("mixup", seed=1, head_bias=head_bias, factor=0.25)
+    np.savez(tmp_path / "quarter.npz", **sent(known))
+    code, text = run(capsys, "recover", tmp_path / "quarter.npz")
+    assert code == 0
+    assert "it is 1/4 of an honest one" in text
+    assert "Pass --gradient-scale unknown to accept that." in text
+    code, text = run(capsys, "recover", tmp_path / "quarter.npz", "--gradient-scale", "unknown")
+    assert code == 0
+    assert "status        unique" in text
+
+
+def test_an_announced_loss(known_head, tmp_path, capsys):
+    known = known_head("smoothing", seed=2, head_bias=True)
+    halved = sent(known, weight=2 * known.weight.numpy(), bias=2 * known.bias.numpy())  # at temperature 2: as it was
+    halved |= {"weight_grad": 2 * known.weight_grad.numpy(), "bias_grad": 2 * known.bias_grad.numpy()}
+    np.savez(tmp_path / "warm.npz", **halved, even=np.ones(10))
+    code, text = run(capsys, "recover", tmp_path / "warm.npz")
+    assert "Pass --temperature 2 to accept that." in text
+    for more in ((), ("--class-weights", "even"), ("--confidence", "0.99"), ("--noise-std", "0")):
+        code, text = run(capsys, "recover", tmp_path / "warm.npz", "--temperature", "2", *more)
+        assert (code, "status        unique" in text) == (0, True)
+    assert run(capsys, "recover", tmp_path / "warm.npz", "--class-weights", "odd")[0] == 2
+
+
+def test_entries_are_called_by_their_names(known_head, tmp_path, capsys):
+    known = known_head("mixup", seed=1)
+    path = tmp_path / "names.npz"
+    np.savez(path, **{"fc.weight": known.weight.numpy(), "fc.weight.grad": known.weight_grad.numpy()[None]})
+    code, text = run(capsys, "recover", path)
+    assert code == 2
+    assert "the file holds fc.weight (10, 128), fc.weight.grad (1, 10, 128)" in text
+    code, text = run(capsys, "recover", path, "--weight", "fc.weight", "--weight-grad", "fc.weight.grad")
+    assert (code, "status        unique" in text) == (0, True)
+    named = ("--weight", "fc.weight", "--weight-grad", "fc.weight.grad", "--bias", "fc.bias")
+    code, text = run(capsys, "recover", path, *named)
+    assert (code, "fc.bias is missing" in text) == (2, True)
+
+
+def test_diagnose_names_the_cause(known_head, tmp_path, capsys):
+    known = known_head("mixup", seed=1, head_bias=True)
+    np.savez(tmp_path / "fine.npz", **sent(known))
+    np.savez(tmp_path / "quarter.npz", **sent(known_head("mixup", seed=1, head_bias=True, factor=0.25)))
+    code, text = run(capsys, "diagnose", tmp_path / "fine.npz")
+    assert (code, text.startswith("Nothing went wrong\n")) == (0, True)
+    code, text = run(capsys, "diagnose", tmp_path / "quarter.npz")
+    assert (code, text.startswith("The gradient was rescaled\n")) == (0, True)
+    code, text = run(capsys, "diagnose", tmp_path / "quarter.npz", "--json")
+    found = json.loads(text)
+    assert found["cause"] == "clipped"
+    assert found["measures"]["factor"] == pytest.approx(0.25, rel=1e-4)
+    np.savez(tmp_path / "flat.npz", weight=np.ones(3), weight_grad=np.ones(3))
+    code, text = run(capsys, "diagnose", tmp_path / "flat.npz")
+    assert (code, "expected a weight with 2 axes (classes, features), got shape (3,)" in text) == (2, True)
+
+
 def test_dashboard_hands_the_app_to_streamlit(monkeypatch):
     seen, warmed = [], []
     monkeypatch.setattr("streamlit.web.cli.main", lambda: seen.append(list(sys.argv)))

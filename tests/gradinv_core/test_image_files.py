@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gradinv_core.errors import ImageFileError, OptionError
-from gradinv_core.image_files import LARGEST_BYTES, read_image
+from gradinv_core.image_files import LARGEST_BYTES, read_image, read_image_sizes
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -234,3 +234,46 @@ def test_random_bytes_give_a_sentence(data: bytes) -> None:
 def test_a_size_that_makes_no_sense_is_not_blamed_on_the_file() -> None:
     with pytest.raises(OptionError, match="size: expected a whole number of pixels"):
         read_image(encoded(two_colours()), 0)
+
+
+def phone_file(main: bytes, *others: bytes) -> bytes:
+    """What a phone's picture begins with: the box that names its format."""
+    brands = b"".join(others)
+    return struct.pack(">I", 16 + len(brands)) + b"ftyp" + main + bytes(4) + brands + bytes(500)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(phone_file(brand) for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+        phone_file(b"mif1", b"miaf", b"heic"),
+        phone_file(b"heic")[:16],
+    ],
+)
+def test_a_phones_photo_is_named_and_the_way_out_is_told(data: bytes) -> None:
+    with pytest.raises(
+        ImageFileError,
+        match="got a HEIC photo, as phones take them; export it as JPEG or PNG "
+        r"\(on an iPhone, Settings > Camera > Formats > Most Compatible makes the next ones JPEG\)\.$",
+    ):
+        read_image(data, 32)
+
+
+@pytest.mark.parametrize("data", [phone_file(b"avif"), phone_file(b"mif1", b"miaf", b"avif")])
+def test_another_format_in_the_same_container_is_named_too(data: bytes) -> None:
+    with pytest.raises(ImageFileError, match="got an AVIF picture; save it as JPEG or PNG"):
+        read_image(data, 32)
+
+
+@pytest.mark.parametrize("data", [phone_file(b"isom", b"mp41"), b"\xff\xff\xff\xffftyp", b"ftypheic" + bytes(50)])
+def test_what_only_resembles_it_stays_something_else(data: bytes) -> None:
+    with pytest.raises(ImageFileError, match="got something else; save the picture in one of these formats"):
+        read_image(data, 32)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "RGBA"])
+def test_several_sizes_at_once_are_those_one_by_one(kind: str) -> None:
+    data = encoded(two_colours(90, 70).convert(kind))
+    together = read_image_sizes(data, (32, 64, 224))
+    assert set(together) == {32, 64, 224}
+    assert all(torch.equal(image, read_image(data, size)) for size, image in together.items())

@@ -43,10 +43,10 @@ def test_dark_inverted_and_pale_copies_are_recognised_though_their_decibels_are_
 
 
 def test_blank_pictures_and_noise_are_not_recognised_whatever_their_decibels(photograph):
-    pale = 0.5 + 0.02 * photograph
+    pale = 0.5 + 0.1 * photograph
     for blank in (np.full_like(pale, pale.mean()), np.zeros_like(pale)):
         assert likeness(blank, pale) is Likeness.NOT
-    assert psnr(np.full_like(pale, pale.mean()), pale) > 35
+    assert psnr(np.full_like(pale, pale.mean()), pale) > 25
     assert likeness(np.random.default_rng(1).random(photograph.shape), photograph) is Likeness.NOT
 
 

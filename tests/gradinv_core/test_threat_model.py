@@ -10,6 +10,7 @@ import gradinv_core
 from gradinv_core import reconstruct_image, recover_from_gradients, recover_label, recover_labels, variance_loss
 from gradinv_core.aware import attack_defended, recover_defended
 from gradinv_core.diagnosis import diagnose
+from gradinv_core.updates import gradient_from_update, recover_from_update
 from gradinv_core.windows import four_windows
 
 ROOT = Path(inspect.getfile(gradinv_core)).parent
@@ -20,7 +21,9 @@ ATTACKS = sorted(
         *(ROOT / "diagnosis").glob("*.py"),
         *(ROOT / "windows").glob("*.py"),
         *(ROOT / "aware").glob("*.py"),
-        *(ROOT / name for name in ("arrays.py", "gradient_entries.py", "head.py", "landscape.py")),
+        *(ROOT / "updates").glob("*.py"),
+        *(ROOT / name for name in ("arrays.py", "gradients.py", "gradient_names.py", "head.py", "head_search.py")),
+        *(ROOT / name for name in ("landscape.py", "twin.py", "wrappers.py")),
         *(ROOT / name for name in ("consistency.py", "label_structures.py")),
     ]
 )
@@ -63,9 +66,14 @@ def test_public_attacks_take_only_what_a_server_holds():
     held = {"weight", "weight_grad", "weight_grads", "bias", "bias_grad", "bias_grads", "model", "gradients"}
     chosen = {"label_format", "solver", "gradient_scale", "noise_std", "nonnegative_feature", "confidence", "seed"}
     recovered = {"label", "feature"}  # reconstruct_image may be handed what recover_label returned
+    chosen |= {"temperature", "class_weights"}  # of the loss, as announced
     chosen |= {"input_shape", "method", "on_step", "stop", "start", "options", "scales", "scale_free"}
+    chosen |= {"head"}  # the name of a layer of the public network
     for attack in (recover_label, recover_labels, recover_from_gradients, variance_loss):
         assert set(inspect.signature(attack).parameters) <= held | chosen
     for attack in (diagnose, four_windows, recover_defended, attack_defended):
         assert set(inspect.signature(attack).parameters) <= held | chosen | {"defences"}  # their public parameters
+    client_says = {"before", "after", "learning_rate", "steps", "weight_decay", "momentum"}  # of its local training
+    for attack in (gradient_from_update, recover_from_update):
+        assert set(inspect.signature(attack).parameters) <= held | chosen | client_says | {"head"}
     assert set(inspect.signature(reconstruct_image).parameters) <= held | chosen | recovered

@@ -42,7 +42,7 @@ class AutogradRoute:
             inputs: known inputs of layers that are used once per pass.
         """
         self._twin = twin
-        self._parameters = list(twin.parameters())
+        self._parameters = [twin.get_parameter(name) for name in observed.shapes]
         self._observed = observed
         self._label = None if label is None else label.to(observed.direction)
         self._distance = distance

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from gradinv_core.errors import OptionError
+from gradinv_core.gradients import GradientsLike, read_gradients
+from gradinv_core.head_search import find_head
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.matching.autograd_route import AutogradRoute
 from gradinv_core.image_recovery.matching.distance import DISTANCE_FUNCTIONS
 from gradinv_core.image_recovery.matching.inner_inputs import known_inputs
-from gradinv_core.image_recovery.matching.label_source import gather_knowledge
+from gradinv_core.image_recovery.matching.label_source import gather_knowledge, needs_head
 from gradinv_core.image_recovery.matching.objective import Objective, Route
 from gradinv_core.image_recovery.matching.observed import observe_gradient
 from gradinv_core.image_recovery.matching.options import MatchingOptions
@@ -22,13 +25,14 @@ from gradinv_core.image_recovery.matching.sequential_route import SequentialRout
 from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
 from gradinv_core.twin import private_twin
+from gradinv_core.wrappers import unwrapped
 
 __all__ = ["match_gradients"]
 
 
 def match_gradients(
     model: nn.Module,
-    gradients: Mapping[str, torch.Tensor],
+    gradients: GradientsLike,
     input_shape: Sequence[int],
     options: MatchingOptions | None = None,
     *,
@@ -38,6 +42,7 @@ def match_gradients(
     on_step: OnStep | None = None,
     stop: Stop | None = None,
     seed: int | None = None,
+    head: str | None = None,
 ) -> MatchResult:
     """Search for the image whose gradient is the observed one.
 
@@ -46,7 +51,7 @@ def match_gradients(
 
     Args:
         model: the network, with the weights the client used.
-        gradients: ``{parameter name: gradient}`` of one sample.
+        gradients: of one sample, anything that `read_gradients` takes. Only what was sent is matched.
         input_shape: (channels, height, width) of the image.
         options: of the search; None for the paper's.
         label: (C,) soft label; which one is meant, ``options.label_mode`` says. None in mode "recovered" recovers it.
@@ -55,12 +60,13 @@ def match_gradients(
         on_step: called with each `Step` as soon as it is known.
         stop: asked at every iteration; True ends the search, and the best image so far is returned.
         seed: of the starting images; None draws one.
+        head: name of the last layer; None looks for it where the options need it, see `find_head`.
 
     Returns:
         The best image, and the way there.
 
     Raises:
-        OptionError: a gradient or the label is missing, or the network has no layer the options need.
+        OptionError: there is no gradient, the label is missing, or the network has no layer the options need.
         ShapeError: a gradient, the label, the feature or the start has the wrong shape, or the network cannot take
             images of ``input_shape``.
         NonFiniteError: NaN or infinity in what was handed in, or in the loss from the first step of every restart on.
@@ -71,17 +77,20 @@ def match_gradients(
     options = MatchingOptions() if options is None else options
     with torch.inference_mode(False), torch.no_grad():
         shape = check_shape(input_shape)
-        twin = private_twin(model)
-        observed = observe_gradient(twin, gradients)
+        twin = private_twin(unwrapped(model))
+        sent = read_gradients(twin, gradients)
+        observed = observe_gradient(twin, sent)
         trial = trial_run(twin, shape)
-        knowledge = gather_knowledge(twin, gradients, options, label, feature, trial.classes)
+        last = _last_layer(twin, head, needed=needs_head(options, label))
+        knowledge = gather_knowledge(twin, sent, options, label, feature, trial.classes, last)
         inputs = known_inputs(
             twin,
-            gradients,
+            sent,
             trial.inputs,
             options.feature_weight,
             feature=knowledge.feature,
             inner=options.inner_inputs,
+            head=last,
         )
         distance = DISTANCE_FUNCTIONS[options.distance] if "g" in options.terms else None
         chain = None if distance is None else chain_of(twin, shape)
@@ -109,3 +118,13 @@ def match_gradients(
         note=record.note,
         seconds=time.perf_counter() - started,
     )
+
+
+def _last_layer(twin: nn.Module, head: str | None, *, needed: bool) -> str | None:
+    """Name of the layer that gives the logits; None where it cannot be told and nothing depends on it."""
+    try:
+        return find_head(twin, head)
+    except OptionError:
+        if needed or head is not None:
+            raise
+        return None

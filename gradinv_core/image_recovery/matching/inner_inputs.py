@@ -15,7 +15,6 @@ from torch import nn
 
 from gradinv_core.errors import OptionError
 from gradinv_core.image_recovery.fully_connected import previous_input
-from gradinv_core.networks import find_head
 
 __all__ = ["KnownInput", "known_inputs"]
 
@@ -54,16 +53,19 @@ def known_inputs(
     *,
     feature: torch.Tensor | None,
     inner: bool,
+    head: str | None,
 ) -> tuple[KnownInput, ...]:
     """The terms of the search besides the gradient.
 
     Args:
         model: the network.
-        gradients: ``{parameter name: gradient}``, complete and checked.
+        gradients: as from `read_gradients`; a layer whose gradients were not sent has no term.
         sizes: for every fully connected layer used once, the number of entries of its input.
         weight: of the feature's term; an inner input's has a tenth of it.
         feature: (d,) recovered last-layer feature, or None to leave it out.
         inner: whether to read exact inputs off the layers that have a bias.
+        head: name of the last layer; None where nobody knows it, and then inner layers are left alone: the input of
+            the last one is the feature, which ``terms`` speaks of.
 
     Returns:
         The head's input first if there is one, then the others in the network's order.
@@ -75,20 +77,20 @@ def known_inputs(
         return ()
     reference = next(model.parameters())
     found = []
-    if feature is not None:
-        head = find_head(model)
+    if feature is not None and head is not None:
         if sizes.get(head) != len(feature):
             raise OptionError(
                 f"terms: expected a last layer that is used once on one feature vector to match the feature, got layer "
                 f'{head} used otherwise; choose terms "g".'
             )
         found.append(KnownInput(head, feature.to(reference), weight, is_feature=True))
-    if inner:
+    if inner and head is not None:
         layers = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        for name, layer in layers[:-1]:  # the last one's input is the feature, which `terms` speaks of
-            if layer.bias is None or sizes.get(name) != layer.in_features:
+        for name, layer in layers:
+            weight_grad, bias_grad = gradients.get(f"{name}.weight"), gradients.get(f"{name}.bias")
+            if name == head or sizes.get(name) != layer.in_features or weight_grad is None or bias_grad is None:
                 continue
-            value = _exact_input(gradients[f"{name}.weight"], gradients[f"{name}.bias"])
+            value = _exact_input(weight_grad, bias_grad)
             if value is not None:
                 found.append(KnownInput(name, value.to(reference), _INNER_SHARE * weight))
     return tuple(found)

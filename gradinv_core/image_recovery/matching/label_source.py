@@ -14,7 +14,7 @@ from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_recovery.baselines import idlg_label
 from gradinv_core.networks import observe_head
 
-__all__ = ["Knowledge", "gather_knowledge"]
+__all__ = ["Knowledge", "gather_knowledge", "needs_head"]
 
 # A recovered label of a noisy gradient sums to 1 within its rounding; one that does not is a mistake.
 _SUM_TOLERANCE = 1e-2
@@ -42,33 +42,38 @@ def gather_knowledge(
     label: torch.Tensor | None,
     feature: torch.Tensor | None,
     classes: int,
+    head: str | None,
 ) -> Knowledge:
     """Find the label and, where it is matched, the feature.
 
     Args:
         model: the network.
-        gradients: ``{parameter name: gradient}``.
+        gradients: as from `read_gradients`.
         options: of the search; ``label_mode`` and ``terms`` count here.
         label: (C,) as recovered before, or as given; None if there is none.
         feature: (d,) as recovered before; None to recover it here if it is needed.
         classes: number of classes C.
+        head: name of the last layer; None only where `needs_head` says that it is not needed.
 
     Raises:
-        OptionError: ``label_mode`` is "given" and there is no label, or the network has no head to read.
+        OptionError: ``label_mode`` is "given" and there is no label, or the last layer's gradient is needed and was not
+            sent.
         LabelError, ShapeError, NonFiniteError: a label or feature that cannot be one.
         RankError, ClassCountError: the head's gradient is not that of one sample, or has too few classes.
     """
     needs_feature = "f" in options.terms
     if options.label_mode == "given" and label is None:
         raise OptionError('label: expected one with label_mode "given", got None; pass the label.')
+    if options.label_mode == "hard" or _recovers(options, label, feature):
+        _check_head_was_sent(gradients, options, feature, head)
     recovery = None
-    if (options.label_mode == "recovered" and label is None) or (needs_feature and feature is None):
-        head = observe_head(model, gradients)
-        recovery = recover_label(head.weight, head.weight_grad, head.bias, head.bias_grad)
+    if _recovers(options, label, feature):
+        view = observe_head(model, gradients, head=head)
+        recovery = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
     if options.label_mode == "learned":
         label = None
     elif options.label_mode == "hard":
-        index = idlg_label(observe_head(model, gradients).weight_grad)
+        index = idlg_label(observe_head(model, gradients, head=head).weight_grad)
         label = torch.nn.functional.one_hot(torch.tensor(index), classes).double()
     elif label is None and recovery is not None:
         label = recovery.label
@@ -76,8 +81,33 @@ def gather_knowledge(
         feature = recovery.feature
     return Knowledge(
         None if label is None else _check_label(label, classes),
-        _check_feature(feature, model, gradients) if needs_feature and feature is not None else None,
+        _check_feature(feature, model, head) if needs_feature and feature is not None else None,
         recovery,
+    )
+
+
+def needs_head(options: MatchingOptions, label: torch.Tensor | None) -> bool:
+    """Whether the search has to know which layer is the last."""
+    return options.label_mode == "hard" or "f" in options.terms or _recovers(options, label, None)
+
+
+def _recovers(options: MatchingOptions, label: torch.Tensor | None, feature: torch.Tensor | None) -> bool:
+    return (options.label_mode == "recovered" and label is None) or ("f" in options.terms and feature is None)
+
+
+def _check_head_was_sent(
+    gradients: Mapping[str, torch.Tensor], options: MatchingOptions, feature: torch.Tensor | None, head: str | None
+) -> None:
+    if f"{head}.weight" in gradients:
+        return
+    if "f" in options.terms and feature is None:
+        raise OptionError(
+            f'terms: expected "g", because the gradient of the last layer {head} was not sent and no feature was '
+            f"passed, got {options.terms!r}."
+        )
+    raise OptionError(
+        f'label_mode: expected "learned", or "given" with a label, because the gradient of the last layer {head} was '
+        f"not sent, got {options.label_mode!r}."
     )
 
 
@@ -93,8 +123,8 @@ def _check_label(label: torch.Tensor, classes: int) -> torch.Tensor:
     return values.clone()
 
 
-def _check_feature(feature: torch.Tensor, model: nn.Module, gradients: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    entries = observe_head(model, gradients).weight.shape[1]
+def _check_feature(feature: torch.Tensor, model: nn.Module, head: str | None) -> torch.Tensor:
+    entries = model.get_parameter(f"{head}.weight").shape[1]
     values = torch.as_tensor(feature).detach().double().cpu()
     if values.shape != (entries,):
         raise ShapeError(

@@ -113,7 +113,7 @@ class SequentialRoute:
 
         Args:
             chain: as from `chain_of`.
-            observed: the gradient to match, in the order of the chain's weights and biases.
+            observed: the gradient to match.
             label: (C,) label; None when it is learned.
             distance: of gradients.
             inputs: known inputs of linear layers.
@@ -124,11 +124,18 @@ class SequentialRoute:
         self._label = None if label is None else label.to(observed.direction)
         self._distance = distance
         self._vector = torch.empty_like(observed.direction)  # the gradient, then the distance's derivative by it
-        parts = iter(observed.split(self._vector))
-        for layer in self._layers:
+        self._unsent: list[torch.Tensor] = []  # gradients that nothing was sent to compare with
+        parts = dict(zip(observed.shapes, observed.split(self._vector), strict=True))
+        for name, layer in chain:
             if isinstance(layer, LinearLayer | Convolution):
-                for parameter in (layer.weight,) if layer.bias is None else (layer.weight, layer.bias):
-                    layer.parts.append(next(parts).view(parameter.shape))
+                for kind, parameter in (("weight", layer.weight), ("bias", layer.bias)):
+                    if parameter is None:
+                        continue
+                    part = parts.get(f"{name}.{kind}")
+                    if part is None:
+                        part = torch.empty_like(parameter)
+                        self._unsent.append(part)
+                    layer.parts.append(part.view(parameter.shape))
 
     def evaluate(self, candidate: Candidate) -> Slope:
         """Loss and derivative at the candidate."""
@@ -148,6 +155,8 @@ class SequentialRoute:
             assert back is not None  # noqa: S101
             back = self._layers[place].backward(back, first=place == 0)
         distance = self._distance(self._vector, self._observed.direction, self._observed.size, self._vector)
+        for part in self._unsent:  # the distance does not depend on them
+            part.zero_()
         rate: torch.Tensor | None = None
         for layer in self._layers:
             rate = layer.push(rate)

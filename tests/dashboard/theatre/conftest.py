@@ -108,7 +108,7 @@ def fresh_cache():
     """Made-up answers must not meet other tests."""
     yield
     cache._image_attack.clear()
-    cache.film.clear()
+    cache._film.clear()
 
 
 @pytest.fixture

@@ -321,9 +321,25 @@ def test_gradients_in_16_bits_keep_their_contrast(network, picture, kind, least)
     assert inside(recovery, image) > 0.9
 
 
-@pytest.mark.parametrize("entry", [None, [[0.0]]], ids=["none", "list"])
-def test_a_gradient_that_is_no_tensor_is_refused(network, picture, entry):
+@pytest.mark.parametrize(
+    ("entry", "error", "message"),
+    [
+        (
+            None,
+            NoExactRouteError,
+            "^the gradient of layer 2 was not sent, and the exact route needs that of",
+        ),
+        (
+            [[0.0]],
+            ShapeError,
+            r"gradient 2\.weight: expected shape \(12, 12, 5, 5\), got \(1, 1\); gradient and",
+        ),
+        ("zero", ShapeError, r"gradient 2\.weight: expected a tensor, a numpy array or nested lists of .*, got str"),
+    ],
+    ids=["none", "list", "word"],
+)
+def test_a_gradient_that_is_missing_or_no_array_is_refused(network, picture, entry, error, message):
     model, image = network(*lenet_like(nn.Tanh)), picture()
     gradients = capture_gradients(model, image, LABEL) | {"2.weight": entry}
-    with pytest.raises(ShapeError, match=r"gradient 2\.weight: expected a torch tensor, got (NoneType|list)"):
+    with pytest.raises(error, match=message):
         reconstruct_image(model, gradients, SHAPE, method="analytic")

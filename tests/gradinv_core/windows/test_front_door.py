@@ -301,8 +301,10 @@ def test_gradients_that_are_not_of_one_sample_are_refused():
     broken[0, 0] = torch.nan
     with pytest.raises(NonFiniteError, match=r"7\.weight.*got NaN or infinity|expected finite numbers"):
         four_windows(model, gradients | {"7.weight": broken})
-    with pytest.raises(OptionError, match="weight"):
-        four_windows(model, {"7.bias": torch.zeros(10)})
+    with pytest.raises(OptionError, match=r"expected names of the network's parameters, got 7\.bias"):
+        four_windows(model, {"7.bias": torch.zeros(10)})  # the head has none
+    with pytest.raises(OptionError, match=r"expected an entry 7\.weight for the last layer, got 4\.bias"):
+        four_windows(model, {"4.bias": torch.zeros(12)})
 
 
 def test_too_few_classes_shut_the_structure():

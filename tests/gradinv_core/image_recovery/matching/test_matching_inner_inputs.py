@@ -7,7 +7,7 @@ from torch import nn
 from gradinv_core import capture_gradients, mixup_label
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput, known_inputs
 from gradinv_core.image_recovery.matching.trial import trial_run
-from gradinv_core.networks import build_network
+from gradinv_core.networks import build_network, find_head
 from gradinv_core.twin import private_twin
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)
@@ -18,9 +18,8 @@ def picture(shape):
 
 
 def read(model, gradients, shape, weight=1.0):
-    return known_inputs(
-        model, gradients, trial_run(private_twin(model), shape).inputs, weight, feature=None, inner=True
-    )
+    sizes = trial_run(private_twin(model), shape).inputs
+    return known_inputs(model, gradients, sizes, weight, feature=None, inner=True, head=find_head(model))
 
 
 def seen_by(model, layer, image):

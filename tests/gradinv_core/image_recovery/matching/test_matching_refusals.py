@@ -57,10 +57,9 @@ def test_gradients_must_fit_the_network():
     model = network()
     gradients = sent(model)
     cases = [
-        (OptionError, r"gradients: expected an entry 1\.bias", {k: v for k, v in gradients.items() if k != "1.bias"}),
-        (OptionError, r"gradients: expected an entry 1\.weight, got none", {}),
+        (OptionError, "gradients: expected at least one entry, got none; there is nothing to search with", {}),
         (ShapeError, r"gradient 3\.weight: expected shape \(10, 16\), got \(2, 2\)", {"3.weight": torch.ones(2, 2)}),
-        (ShapeError, r"gradient 3\.weight: expected a torch tensor, got list", {"3.weight": [1.0]}),
+        (ShapeError, r"gradient 3\.weight: expected shape \(10, 16\), got \(1,\)", {"3.weight": [1.0]}),
         (NonFiniteError, r"gradient 1\.bias: expected finite numbers", {"1.bias": torch.full((16,), torch.nan)}),
         (NoExactRouteError, "gradient: expected one that is not zero", {k: 0 * v for k, v in gradients.items()}),
     ]

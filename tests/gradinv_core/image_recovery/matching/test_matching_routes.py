@@ -60,8 +60,9 @@ CHAINS = {
 }  # fmt: skip
 
 
-def both_routes(model, distance, label, known=()):
-    observed = observe_gradient(model, gradients_of(model, image()))
+def both_routes(model, distance, label, known=(), frozen=()):
+    sent = {name: value for name, value in gradients_of(model, image()).items() if name not in frozen}
+    observed = observe_gradient(model, sent)
     chain = chain_of(private_twin(model), SHAPE)
     assert chain is not None
     by_hand = SequentialRoute(chain, observed, label, DISTANCE_FUNCTIONS[distance], known)
@@ -78,6 +79,31 @@ def test_the_chain_by_hand_equals_autograd(name, distance):
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-10)
         assert theirs.image.abs().max() > 1e-6
         assert torch.allclose(ours.image, theirs.image, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_only_what_was_sent_is_matched(name, distance):
+    """Both routes against the distance written down over the parameters that were sent."""
+    model, label = CHAINS[name](), torch.as_tensor(LABEL)
+    names = [name for name, _ in model.named_parameters()]
+    for frozen in ({names[0]}, set(names[:-1]), {names[-1]}, set(names[1::2])):
+        if frozen == set(names):
+            continue
+        by_hand, reference = both_routes(model, distance, label, frozen=frozen)
+        for seed in (2, 3):
+            candidate = Candidate(image(seed))
+            ours, theirs = by_hand.evaluate(candidate), reference.evaluate(candidate)
+            assert ours.loss == pytest.approx(theirs.loss, rel=1e-10)
+            assert torch.allclose(ours.image, theirs.image, rtol=1e-9, atol=1e-12)
+            here, there = gradients_of(model, image(seed)), gradients_of(model, image())
+            mine, observed = (
+                torch.cat([part.reshape(-1) for name, part in gradients.items() if name not in frozen])
+                for gradients in (here, there)
+            )
+            cosine = 1 - torch.nn.functional.cosine_similarity(mine, observed, 0)
+            squared = (mine - observed).square().sum() / observed.square().sum()
+            assert ours.loss == pytest.approx(float(cosine if distance == "cosine" else squared), rel=1e-8)
 
 
 @pytest.mark.parametrize("name", CHAINS)
