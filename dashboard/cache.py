@@ -24,7 +24,7 @@ from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
 from gradinv_core.label_recovery.race import Racer, race
 from gradinv_core.networks import NETWORKS
-from gradinv_core.windows import FourWindows, four_windows
+from gradinv_core.windows import FourWindows
 
 __all__ = [
     "Film",
@@ -144,12 +144,9 @@ def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) 
     return diagnose(_network_of(scenario, classes).model, gradients)
 
 
-@_per_scenario(6, "The server looks through four windows …")
-def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> FourWindows:
-    """What each window on lambda admits in a scenario, once the server has undone what it knows of."""
-    attack = label_attack(scenario, classes, own_image)
-    model = _network_of(scenario, classes).model
-    return four_windows(model, attack.plain, gradient_scale="unknown" if attack.unknown_scale else "known")
+def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> FourWindows | None:
+    """What each window on lambda admits in a scenario, as far as they can be asked: the Lab's own."""
+    return label_attack(scenario, classes, own_image).windows
 
 
 @_per_scenario(6, "Four solvers look for λ …")

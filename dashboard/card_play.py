@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import torch
 
 from dashboard.cards import Card
+from dashboard.claims.reason import SEARCH_TITLES
 from dashboard.figures import card_pictures
 from dashboard.jobs import Job
 from dashboard.number_text import plain
@@ -26,16 +27,12 @@ from gradinv_core.head import observe_heads
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.label_recovery.paper_search import LBFGS_BOUND
-from gradinv_core.label_recovery.race import RaceVerdict, Solver, race, verdict
+from gradinv_core.label_recovery.race import Solver, race, verdict
 from gradinv_core.landscape import LAMBDA_GRID, pseudo_labels
 from gradinv_core.networks import observe_head
 
 __all__ = ["LOOKS", "PlayedCard", "gallery_work", "play_card"]
 
-_VERDICTS = {
-    RaceVerdict.LOCAL_MINIMUM: "Stopped at a wrong λ",
-    RaceVerdict.OUT_OF_BOUND: "Left its bounds",
-}
 _BINS = 40
 _ROUNDING = 1e-6  # of the largest singular value: what rounding of float32 leaves beside it
 _FEW_FEATURES = 120
@@ -120,7 +117,7 @@ def _raced(scene: Scene, *, bounded: bool) -> _Finding:
     last = float(search.path[-1][0])
     exact = f"the exact answer is {plain(attack.recovery.scale, 4)}"
     return _Finding(
-        _VERDICTS.get(judged, str(judged)),
+        SEARCH_TITLES.get(judged, str(judged)),
         f"{search.sentence} The last λ it looked at was {plain(last, 3)}; {exact}.",
         partial(
             card_pictures.curve,

@@ -5,9 +5,10 @@ Only what is said before anything is computed stands here; what happens is found
 
 from dataclasses import dataclass, replace
 
+from dashboard.claims.reason import Level
 from dashboard.state import Scenario
 
-__all__ = ["CARDS", "Card"]
+__all__ = ["CARDS", "Card", "card_of"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,20 @@ class Card:
     look: str
     caption: str
 
+    @property
+    def level(self) -> Level:
+        """What it is a failure of."""
+        return _LEVELS.get(self.look, Level.LABEL)
+
+
+_LEVELS = {
+    "false minimum": Level.SEARCH,
+    "out of bound": Level.SEARCH,
+    "layers": Level.PICTURE,
+    "slopes": Level.PICTURE,
+    "right angles": Level.PICTURE,
+}
+
 
 _TRAINED = Scenario(dataset="digits", network="lenet_sigmoid", stage="mixup-epoch-80")
 _SURE = Scenario(dataset="digits", network="lenet_sigmoid", stage="hard-epoch-160")
@@ -41,7 +56,7 @@ CARDS = (
         "local minimum",
         "A false minimum",
         "The search walks downhill and stops far from the answer, where the loss is small because everything is.",
-        replace(_TRAINED, image=3, partner=6, augmentation="mixup+smoothing"),
+        replace(_TRAINED, image=3, partner=6, augmentation="mixup+smoothing", bounded=False),
         "false minimum",
         _CURVE,
     ),
@@ -150,3 +165,8 @@ CARDS = (
         "How often each value occurs in the head's gradient: a few evenly spaced ones are all there is.",
     ),
 )
+
+
+def card_of(scenario: Scenario) -> Card | None:
+    """The card that plays this scenario, if one does."""
+    return next((card for card in CARDS if card.scenario == scenario), None)

@@ -25,6 +25,14 @@ __all__ = ["ClientStep", "play_client"]
 Array = npt.NDArray[np.float64]
 
 
+class Mean(NamedTuple):
+    """What a gradient of one direction leaves of several samples: label (C,), feature (d,) and image (3, h, w)."""
+
+    label: torch.Tensor
+    feature: torch.Tensor
+    image: torch.Tensor
+
+
 @dataclass(frozen=True)
 class ClientStep:
     """The client's side: its picture, its label, and what only it knows.
@@ -38,6 +46,7 @@ class ClientStep:
         share: of the first picture in the mixture, in [0, 1]; 1 without a second one.
         others: the rest of the batch, empty for a single sample.
         truth: prediction, feature and lambda of the first sample, for metrics and figures.
+        mean: of the whole batch: label, feature and image, averaged; the first sample's own where it is alone.
         gradients: what leaves the device, defended if the client defends itself.
         head_gradient: (C, d) of the last layer, as it leaves the device; None where it is withheld.
         change: length of what the defences changed, relative to the gradient's own length; 0 without any.
@@ -52,6 +61,7 @@ class ClientStep:
     share: float
     others: tuple[AugmentedSample, ...]
     truth: Truth
+    mean: Mean
     gradients: Gradients
     head_gradient: Array | None
     change: float
@@ -63,7 +73,7 @@ class ClientStep:
         Infinite where the row is zero. Of a plain gradient it is ``1 / (p_r - y_r)``; of a shortened one it is larger.
         """
         size = float(row_gradient @ row_gradient)
-        return float(self.truth.feature.numpy() @ row_gradient) / size if size else math.inf
+        return float(self.mean.feature.numpy() @ row_gradient) / size if size else math.inf
 
 
 def play_client(
@@ -102,6 +112,10 @@ def play_client(
     defences = read_defences(scenario.defences)
     sent = apply_defences(network.model, computed, defences, image=sample.image, seed=scenario.seed)
     head = sent.get(f"{find_head(network.model)}.weight")
+    truths = [
+        client_truth(network.model, *one, batch_norm=scenario.batch_norm, others=images[:place] + images[place + 1 :])
+        for place, one in enumerate(samples)
+    ]
     return ClientStep(
         original=picture,
         partner=partner,
@@ -110,7 +124,12 @@ def play_client(
         partner_target=partner_target,
         share=_share(picture, partner, augmentation, scenario.seed),
         others=tuple(others),
-        truth=client_truth(network.model, *sample, batch_norm=scenario.batch_norm, others=images[1:]),
+        truth=truths[0],
+        mean=Mean(
+            torch.stack([truth.label for truth in truths]).mean(0),
+            torch.stack([truth.feature for truth in truths]).mean(0),
+            torch.stack(images).mean(0),
+        ),
         gradients=sent,
         head_gradient=None if head is None else head.double().cpu().numpy(),
         change=_change(computed, sent) if defences else 0.0,

@@ -17,7 +17,7 @@ __all__ = ["REAL_ERROR", "layer_curves", "layer_frames", "search_curves", "searc
 REAL_ERROR = "really off by"
 """Name of the curve that compares with the truth."""
 
-_PSNR = "Peak signal-to-noise ratio, in decibels: 20 is recognisable, from 40 on the eye sees no difference."
+_PSNR = "Peak signal-to-noise ratio, in decibels: from 40 on the eye sees no difference. It does not see structure."
 _LOSS = "How badly the picture's own gradient fits the one that was sent; the search makes it small."
 _SAYS = "The server's own error bars, over the length of what it recovered. It never saw the truth."
 _OFF = "Length of the difference from the client's values over their own length."

@@ -9,7 +9,7 @@ from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_structures import LABEL_FORMATS
-from gradinv_core.landscape import LAMBDA_GRID, pseudo_labels, variance_losses
+from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
 __all__ = ["Curve", "LabelRange", "label_range", "loss_curve"]
 
@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float64]
 
 _LARGEST_DRAWN = 1e6
 _CURVE_POINTS = 700
+_SIGMAS = 3.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,11 @@ def label_range(head: ObservedHead, recovery: LabelRecovery, curve: Curve, *, hi
         return LabelRange(np.zeros_like(found), np.ones_like(found))
     if not fits or head.vanished[0]:  # the bias alone told the label
         return LabelRange(found, found)
-    labels = pseudo_labels(head, np.array(fits)[None])[0].clip(0.0, 1.0)
-    return LabelRange(labels.min(0), labels.max(0))
+    # What one lambda means for a class has an error bar of its own: noise, or rounding to a grid.
+    with np.errstate(invalid="ignore", over="ignore"):  # at a λ of 1e34 an error bar is infinity times nothing
+        seen = fit(head, np.array(fits)[None], None)
+    labels, slack = seen.labels[0], _SIGMAS * np.nan_to_num(seen.std[0], nan=1.0, posinf=1.0)
+    return LabelRange((labels - slack).min(0).clip(0.0, 1.0), (labels + slack).max(0).clip(0.0, 1.0))
 
 
 def _scales(recovery: LabelRecovery) -> Array:

@@ -12,16 +12,41 @@ import torch
 
 from dashboard.landscape import Curve, LabelRange, label_range, loss_curve
 from dashboard.public_network import Gradients, PublicNetwork
+from dashboard.same_windows import look, with_windows
 from dashboard.state import Scenario
-from gradinv_core.aware import attack_defended
-from gradinv_core.defences import Clip, Defence, read_defences
+from gradinv_core.aware import InformedAnswer, attack_defended
+from gradinv_core.defences import Clip, Defence, DropRows, Prune, Quantise, Sign, read_defences
 from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery import ImageRecovery, OnStep, Stop, reconstruct_image
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.baselines import idlg_label
 from gradinv_core.networks import find_head
+from gradinv_core.windows import FourWindows
 
-__all__ = ["LabelAttack", "announced_defences", "attack_image", "attack_label", "certain_answer", "search_image"]
+__all__ = [
+    "HeadOptions",
+    "LabelAttack",
+    "announced_defences",
+    "attack_image",
+    "attack_label",
+    "certain_answer",
+    "search_image",
+]
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """What the server knows of the head's gradient when it looks for lambda: one set for every page.
+
+    Attributes:
+        gradient_scale: "unknown" if it may have been shortened, as far as the server knows.
+        noise_std: of the noise on each entry; None to measure it.
+        hidden: whether more than lambda is open, such as the share of a class without a row.
+    """
+
+    gradient_scale: str
+    noise_std: float | None
+    hidden: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +61,9 @@ class LabelAttack:
         idlg: the one class the classic attack names.
         gradients: of all layers, as they would have been without a clipping that the server knows of.
         plain: those of them that can be read like a plain gradient's; of other layers it is known that they cannot.
-        unknown_scale: whether they may have been clipped all the same, as far as the server knows.
+        options: with which the last layer was asked, for whoever asks it again.
+        windows: what each window on lambda admits when asked so; None where rows or sizes are missing, or the gradient
+            is no single sample's.
     """
 
     head: ObservedHead
@@ -46,7 +73,13 @@ class LabelAttack:
     idlg: int
     gradients: Gradients
     plain: Gradients
-    unknown_scale: bool
+    options: HeadOptions
+    windows: FourWindows | None
+
+    @property
+    def noise_std(self) -> float | None:
+        """Of the noise on each of the head's entries, as far as the server was told."""
+        return self.options.noise_std
 
 
 def announced_defences(scenario: Scenario) -> tuple[Defence, ...]:
@@ -71,27 +104,36 @@ def attack_label(network: PublicNetwork, gradients: Gradients, announced: Sequen
         GradientInversionError: it is not the gradient of one sample, or none of the last layer.
     """
     answer = attack_defended(network.model, gradients, announced)
-    view, recovery = answer.head, answer.recovery
+    view = answer.head
+    shortened = answer.recovery.status is not Status.UNIQUE and any(isinstance(part, Clip) for part in announced)
+    options = HeadOptions("unknown" if shortened else "known", answer.noise_std, answer.hidden)
+    plain = _plain(network, answer, announced)
+    signs = any(isinstance(part, Sign) for part in announced)
+    rows_missing = answer.hidden and any(isinstance(part, DropRows | Prune | Quantise) for part in announced)
+    windows = None if rows_missing or signs else look(network, plain, options)
+    recovery = with_windows(answer.recovery, windows)
     head = observe_heads(view.weight, view.weight_grad[None], view.bias, answer.noise_std)
     curve = loss_curve(head, recovery)
     return LabelAttack(
         head=head,
         recovery=recovery,
         curve=curve,
-        allowed=label_range(head, recovery, curve, hidden=answer.hidden),
+        allowed=label_range(head, recovery, curve, hidden=answer.hidden or signs or shortened),
         idlg=idlg_label(view.weight_grad),
         gradients=answer.gradients,
-        plain=_plain(network, answer.gradients, announced),
-        unknown_scale=recovery.status is not Status.UNIQUE and any(isinstance(part, Clip) for part in announced),
+        plain=plain,
+        options=options,
+        windows=windows,
     )
 
 
-def _plain(network: PublicNetwork, gradients: Gradients, announced: Sequence[Defence]) -> Gradients:
+def _plain(network: PublicNetwork, answer: InformedAnswer, announced: Sequence[Defence]) -> Gradients:
     """All gradients where nothing but their length was changed; else those of the last layer, which was mended."""
     if all(isinstance(defence, Clip) for defence in announced):
-        return gradients
-    head = f"{find_head(network.model)}."
-    return {name: gradient for name, gradient in gradients.items() if name.startswith(head)}
+        return answer.gradients
+    name = find_head(network.model)
+    mended = {f"{name}.weight": answer.head.weight_grad, f"{name}.bias": answer.head.bias_grad}
+    return {entry: gradient for entry, gradient in mended.items() if gradient is not None}
 
 
 def attack_image(

@@ -9,7 +9,7 @@ scenarios between address and widgets.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dashboard.query import Reader, number, one_of, read_value, share, whole, write_fields, yes_or_no
@@ -79,6 +79,7 @@ class Scenario:
         batch_norm: statistics that batch norm uses, "evaluation" (known to the server) or "training".
         defences: what the client does to its gradient before it is sent, as `gradinv_core.defences` writes it.
         aware: whether the server knows the defences and reckons with them.
+        bounded: whether the paper's searches keep to its bounds, where four solvers race.
     """
 
     dataset: str = "photographs"
@@ -102,6 +103,12 @@ class Scenario:
     batch_norm: str = "evaluation"
     defences: str = ""
     aware: bool = False
+    bounded: bool = True
+
+    @property
+    def played(self) -> "Scenario":
+        """Client and server alone: the race's own switch is as it was, so that nothing is played twice for it."""
+        return replace(self, bounded=True)
 
 
 _ADDRESS_NAMES = {
@@ -126,6 +133,7 @@ _ADDRESS_NAMES = {
     "batch_norm": "norm",
     "defences": "defences",
     "aware": "aware",
+    "bounded": "bounds",
 }
 
 
@@ -205,4 +213,5 @@ _READERS: Mapping[str, Reader] = {
     "batch_norm": one_of(BATCH_NORM_MODES),
     "defences": _defences,
     "aware": yes_or_no,
+    "bounded": yes_or_no,
 }

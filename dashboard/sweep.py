@@ -23,6 +23,7 @@ from gradinv_core.aware import InformedAnswer, attack_defended
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.likeness import likeness, visible
 from gradinv_core.metrics import cosine_similarity, max_abs_error, psnr
 from gradinv_core.networks import NETWORKS
 
@@ -46,7 +47,8 @@ class SweepPoint:
         label_error: largest error of a share in the soft label, None without an answer.
         top_1: whether the recovered label's largest share is at the right class.
         feature_cosine: cosine of the angle between the recovered feature and the true one, None without an answer.
-        psnr: of the picture in decibels, None where it was not asked for or not found.
+        psnr: of the picture in decibels, as it is shown; None where it was not asked for or not found.
+        recognised: whether that picture is recognisable, by `gradinv_core.likeness`.
         status: "unique", "ambiguous", "vanished" or `FAILED`.
         message: the server's sentence about it.
     """
@@ -58,6 +60,7 @@ class SweepPoint:
     top_1: bool = False
     feature_cosine: float | None = None
     psnr: float | None = None
+    recognised: bool = False
     status: str = FAILED
     message: str = ""
 
@@ -175,12 +178,12 @@ def _judge(point: SweepPoint, recovery: LabelRecovery, client: ClientStep) -> Sw
     judged = replace(point, status=str(recovery.status), message=recovery.message)
     if recovery.status is Status.VANISHED:  # what stands in the label then was not recovered from anything
         return judged
-    label, truth = recovery.label.numpy(), client.sample.label.numpy()
+    label, truth = recovery.label.numpy(), client.mean.label.numpy()
     return replace(
         judged,
         label_error=max_abs_error(label, truth),
         top_1=bool(label.argmax() == truth.argmax()),
-        feature_cosine=cosine_similarity(recovery.feature, client.truth.feature),
+        feature_cosine=cosine_similarity(recovery.feature, client.mean.feature),
     )
 
 
@@ -199,4 +202,5 @@ def _with_picture(
         return replace(point, message=f"{point.message} No picture: {error.sentence}")
     if stop():  # half a picture must not be judged as a whole one
         raise JobStoppedError
-    return replace(point, psnr=psnr(rebuilt.image, client.sample.image))
+    shown, true = visible(rebuilt.image), client.mean.image
+    return replace(point, psnr=psnr(shown, true), recognised=likeness(shown, true).recognised)

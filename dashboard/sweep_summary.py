@@ -23,6 +23,7 @@ __all__ = [
     "SweepRow",
     "band",
     "kind_of",
+    "succeeded",
     "summarise",
     "value_of",
 ]
@@ -109,8 +110,8 @@ SWEEP_METRICS: Mapping[str, SweepMetric] = MappingProxyType(
                 "psnr",
                 "picture PSNR",
                 "PSNR of the picture in dB",
-                "Peak signal-to-noise ratio, in decibels (dB): from 20 on the picture can be recognised, from 40 on "
-                "nobody sees a difference.",
+                "Peak signal-to-noise ratio, in decibels (dB): from 40 on nobody sees a difference. Whether a picture "
+                "can be recognised is judged by its structure as well, so a blank one never can.",
                 20.0,
                 (10.0, 30.0),
                 True,
@@ -147,6 +148,14 @@ def kind_of(point: SweepPoint) -> Kind:
     if point.status != "unique":
         return Kind.OPEN
     return Kind.WRONG if point.label_error > RIGHT else Kind.CERTAIN
+
+
+def succeeded(point: SweepPoint, metric: str) -> bool:
+    """Whether an attack counts as a success by a metric; a picture does if it can be recognised."""
+    if metric == "psnr":
+        return point.recognised
+    value, spec = value_of(point, metric), SWEEP_METRICS[metric]
+    return bool(value >= spec.good if spec.larger_is_better else value <= spec.good)  # NaN is neither
 
 
 def value_of(point: SweepPoint, metric: str) -> float:

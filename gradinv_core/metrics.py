@@ -24,7 +24,8 @@ def psnr(recovered: ArrayLike, true: ArrayLike, data_range: float = 1.0) -> floa
         data_range: distance between the darkest and the brightest possible value.
 
     Returns:
-        Decibels; infinity when the two are identical. 20 dB is a recognisable photograph, 40 dB looks identical.
+        Decibels; infinity when the two are identical. 40 dB looks identical; whether a picture is recognisable is more
+        than a matter of decibels, see `gradinv_core.likeness`.
 
     Raises:
         ShapeError: different shapes.

@@ -6,7 +6,7 @@ from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
 from dashboard.frame import complain, page_frame
 from dashboard.sections import client, curve, feature, gradient, image, label, refusal
-from dashboard.sections.view import ClientView, LabView
+from dashboard.views import ClientView, LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
 
@@ -15,7 +15,7 @@ _PAGE = "lab"
 
 def show_story(choice: Choice) -> None:
     """Draw every step of one scenario, as far as the server gets."""
-    scenario, own_image = choice.scenario, choice.own_image
+    scenario, own_image = choice.scenario.played, choice.own_image
     classes = cache.class_count(scenario, choice.images)
     step = cache.client_step(scenario, classes, own_image)
     before = ClientView(scenario, step, dark=st.context.theme.type == "dark")

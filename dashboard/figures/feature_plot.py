@@ -5,24 +5,28 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.figures.base import as_vector, style
-from dashboard.number_text import plain
 from dashboard.theme import AMBIGUOUS_HATCH, palette
 
 __all__ = ["feature_plot"]
 
 _MOST = 128
 _FEW = 64  # more entries than this are drawn so thin that a bold outline would hide them
-_RECOVERED = 0.01  # a larger relative error is not called recovered
 
 
 def feature_plot(
-    recovered: npt.ArrayLike, true: npt.ArrayLike | None = None, *, ambiguous: bool = False, dark: bool = False
+    recovered: npt.ArrayLike,
+    true: npt.ArrayLike | None = None,
+    *,
+    title: str = "The recovered feature",
+    ambiguous: bool = False,
+    dark: bool = False,
 ) -> go.Figure:
     """Thin bars for the recovered feature, an outlined staircase for the truth.
 
     Args:
         recovered: (d,) feature the server found.
         true: (d,) the client's feature, None to leave it out.
+        title: the finding, in one line.
         ambiguous: hatch the bars, because the gradient leaves their common factor open.
         dark: colours for a dark page.
 
@@ -56,20 +60,10 @@ def feature_plot(
             line={"color": colours.truth, "width": 2 if shown.size <= _FEW else 1, "shape": "hvh"},
             hovertemplate="feature %{customdata}<br>truth %{y:.9g}<extra></extra>",
         )
-    style(figure, "The pattern is exact, its size is open" if ambiguous else _finding(found, truth), colours)
+    style(figure, title, colours)
     figure.update_layout(bargap=0)
     every = f"{found.size} entries of the feature"
     cut = every if shown.size == found.size else f"the {shown.size} largest of {found.size:,} entries"
     figure.update_xaxes(title_text=cut, showticklabels=False, ticks="")
     figure.update_yaxes(title_text="value")
     return figure
-
-
-def _finding(found: np.ndarray, truth: np.ndarray | None) -> str:
-    if truth is None:
-        return "The recovered feature"
-    size = float(np.linalg.norm(truth))
-    error = float(np.linalg.norm(found - truth)) / size if size else float(np.linalg.norm(found))
-    if error > _RECOVERED:
-        return f"This feature is off: relative error {plain(error, 2)}"
-    return f"Feature recovered to a relative error of {plain(error, 2)}"

@@ -7,12 +7,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from dashboard.figures.base import Array, as_vector, name_classes, style, whole_name
-from dashboard.number_text import percent, plain
 from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["label_bars"]
-
-_RECOVERED = 0.01  # an entry further off is not called recovered
 
 
 def label_bars(
@@ -21,6 +18,8 @@ def label_bars(
     baseline: npt.ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     *,
+    title: str = "The recovered soft label",
+    settled: bool = True,
     allowed: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     dark: bool = False,
     most: int = 20,
@@ -34,8 +33,9 @@ def label_bars(
         true: (C,) label the client used, None to leave it out.
         baseline: (C,) label of an earlier attack, None to leave it out.
         class_names: (C,) names, class numbers without.
-        allowed: (C,) smallest and (C,) largest share that the gradient allows, where it does not settle the label:
-            the recovered bars are then hatched, and whiskers span what is allowed.
+        title: the finding, in one line.
+        settled: whether the gradient leaves one label; the bars are hatched otherwise.
+        allowed: (C,) smallest and (C,) largest share that the gradient allows, spanned by whiskers; None for none.
         dark: colours for a dark page.
         most: largest number of bars.
 
@@ -57,14 +57,13 @@ def label_bars(
     )
     figure = go.Figure()
     positions = np.arange(len(axis))
-    settled = allowed is None
     figure.add_bar(
         x=positions,
         y=_with_rest(found, shown, rest),
-        name="recovered" if settled else "best guess, and all that fits",
+        name="recovered" if settled else "best guess" if allowed is None else "best guess, and all that fits",
         customdata=hover,
         marker={"color": colours.recovered, "line": {"width": 0}, "pattern": _pattern(settled, colours)},
-        error_y={"visible": False} if settled else _whiskers(found, low, high, shown, rest, colours),
+        error_y={"visible": False} if allowed is None else _whiskers(found, low, high, shown, rest, colours),
         hovertemplate="%{customdata}<br>recovered %{y:.9g}<extra></extra>",
     )
     if truth is not None:
@@ -93,7 +92,6 @@ def label_bars(
             },
             hovertemplate="%{customdata}<br>iDLG %{y:.9g}<extra></extra>",
         )
-    title = _finding(found, truth) if settled else _open_finding(low, high, names)
     style(figure, title, colours, height=340)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(tickmode="array", tickvals=positions, ticktext=axis)
@@ -134,17 +132,3 @@ def _whiskers(
         "thickness": 2.5,
         "width": 7,
     }
-
-
-def _finding(found: Array, truth: Array | None) -> str:
-    if truth is None:
-        return "The recovered soft label"
-    error = float(np.abs(found - truth).max())
-    return f"{'Soft label recovered to' if error <= _RECOVERED else 'This label is off by'} {plain(error, 2)}"
-
-
-def _open_finding(low: Array, high: Array, names: Sequence[str]) -> str:
-    """The class that the gradient leaves most open."""
-    widest = int(np.argmax(high - low))
-    smallest, largest = percent(float(low[widest])), percent(float(high[widest]))
-    return f"Many labels fit: “{names[widest]}” may get anything from {smallest} to {largest}"

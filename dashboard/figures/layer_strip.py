@@ -45,11 +45,12 @@ class StripLayer:
     error: float | None = None
 
 
-def layer_strip(layers: Sequence[StripLayer], *, dark: bool = False) -> go.Figure:
+def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool = False) -> go.Figure:
     """A row for every layer: an outline as long as its unknowns, filled as far as they are determined.
 
     Args:
         layers: from the picture to the head.
+        exact: whether the solved layers' inputs are what really was there; else only their equations are spoken of.
         dark: colours for a dark page.
 
     Returns:
@@ -62,7 +63,7 @@ def layer_strip(layers: Sequence[StripLayer], *, dark: bool = False) -> go.Figur
     heights = range(len(rows), 0, -1)
     drawn = [(layer, height) for layer, height in zip(rows, heights, strict=True) if layer is not None]
     figure = go.Figure()
-    for leak, words in (_WORDS if _solved(layers) else _COUNTS).items():
+    for leak, words in (_WORDS if _solved(layers) and exact else _COUNTS).items():
         if alike := [(layer, height) for layer, height in drawn if layer.leak == leak]:
             colour = colours.muted if leak == "not" else colours.recovered
             hatched = {"shape": AMBIGUOUS_HATCH, "fgcolor": colour, "fillmode": "replace", "size": 6}
@@ -74,7 +75,7 @@ def layer_strip(layers: Sequence[StripLayer], *, dark: bool = False) -> go.Figur
     below = [(layer, height - (_BAR / 2 + _THIN) / pitch) for layer, height in drawn]
     pale = {"color": colours.recovered_pale, "line": {"width": 0}}
     _add_bars(figure, below, [min(_share(layer), _LONGEST) for layer, _ in drawn], "equations", pale, _THIN / pitch)
-    style(figure, _finding(layers), colours, height=pitch * len(rows) + 150)
+    style(figure, _finding(layers, exact), colours, height=pitch * len(rows) + 150)
     figure.update_layout(barmode="overlay", margin_b=86)
     figure.update_xaxes(
         range=[-0.005, _LONGEST + 0.005],
@@ -165,7 +166,7 @@ def _hover(layer: StripLayer) -> str:
     return "<br>".join(lines)
 
 
-def _finding(layers: Sequence[StripLayer]) -> str:
+def _finding(layers: Sequence[StripLayer], solved_right: bool) -> str:
     total = len(layers)
     exact, almost = (sum(layer.leak == leak for layer in layers) for leak in ("exact", "almost"))
     if not _solved(layers):
@@ -175,6 +176,8 @@ def _finding(layers: Sequence[StripLayer]) -> str:
         return (
             f"Only counted: {short} of {total} layers {'has' if short == 1 else 'have'} fewer equations than unknowns"
         )
+    if not solved_right:
+        return f"{exact} of {total} layers {'has' if exact == 1 else 'have'} enough equations"
     if exact == total:
         return {1: "The only layer leaks exactly", 2: "Both layers leak exactly"}.get(
             total, f"All {total} layers leak exactly"

@@ -58,6 +58,7 @@ class SweepMarks:
         right_class: (P,) whether it names the right class.
         hovers: (P,) words for each.
         planned: how many repeats there will be: each has its own place beside the others from the start.
+        succeeded: whether each attack counts as a success; None to go by the metric's good value alone.
     """
 
     positions: Sequence[int]
@@ -67,6 +68,7 @@ class SweepMarks:
     right_class: Sequence[bool]
     hovers: Sequence[str]
     planned: int
+    succeeded: Sequence[bool] | None = None
 
 
 def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark: bool = False) -> go.Figure:
@@ -88,7 +90,7 @@ def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark
     _add_bands(figure, axis, scale.clip(bands), colours)
     _add_marks(figure, axis, marks, scale, colours)
     _add_shares(figure, axis, marks, colours)
-    style(figure, _finding(axis, metric, positions, values), colours, height=_HEIGHT)
+    style(figure, _finding(axis, metric, positions, _successes(metric, marks, values)), colours, height=_HEIGHT)
     gap = _narrowest(places)
     figure.update_layout(margin_b=120, legend_itemclick=False, legend_itemdoubleclick=False, legend_tracegroupgap=0)
     figure.update_xaxes(
@@ -222,9 +224,15 @@ def _stretches(known: np.ndarray) -> Iterator[tuple[int, int]]:
     yield from ((int(first), int(last)) for first, last in edges.reshape(-1, 2))
 
 
-def _finding(axis: SweepAxis, metric: SweepMetric, positions: np.ndarray, values: Array) -> str:
-    """Where at least half of the attacks succeed; one without an answer is no success."""
-    good = values >= metric.good if metric.larger_is_better else values <= metric.good  # NaN is neither
+def _successes(metric: SweepMetric, marks: SweepMarks, values: Array) -> np.ndarray:
+    """Which attacks succeed; one without an answer does not: NaN is neither above nor below."""
+    if marks.succeeded is not None:
+        return np.asarray(marks.succeeded, dtype=bool)
+    return values >= metric.good if metric.larger_is_better else values <= metric.good
+
+
+def _finding(axis: SweepAxis, metric: SweepMetric, positions: np.ndarray, good: np.ndarray) -> str:
+    """Where at least half of the attacks succeed."""
     tried = [place for place in range(len(axis.places)) if (positions == place).any()]
     works = [place for place in tried if 2 * int(good[positions == place].sum()) >= int((positions == place).sum())]
     if not tried:

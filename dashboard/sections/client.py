@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from dashboard.claims.gradient import whose
 from dashboard.figures import probability_bars
 from dashboard.number_text import percent, tex
 from dashboard.pictures import enlarge, picture_source
 from dashboard.sections.mixture import mixture_row
 from dashboard.sections.picture_row import Picture, picture_row
-from dashboard.sections.view import ClientView, chart, formulas, mathematics, step
+from dashboard.sections.view import chart, formulas, mathematics, step
+from dashboard.views import ClientView
 
 __all__ = ["show"]
 
@@ -50,12 +52,8 @@ def show(view: ClientView) -> None:
 
 
 def _draw_others(view: ClientView) -> None:
-    """The rest of a batch: everything else on the page is about the first picture."""
-    count = len(view.client.others)
-    st.caption(
-        f"The gradient is that of {count + 1} pictures at once; all below is about the first. "
-        f"The other{'s' if count > 1 else ''}:"
-    )
+    """The rest of a batch."""
+    st.caption(whose(view.truth.pictures))
     pictures = [Picture(picture_source(other.image), "", truth=True) for other in view.client.others]
     st.html(picture_row(pictures, "the rest of the batch", smallest="4rem", largest="7rem"))
 

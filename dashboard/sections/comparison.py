@@ -11,7 +11,8 @@ from dashboard.pictures import picture_source
 from dashboard.search_state import LABEL_CHOICES
 from dashboard.sections.picture_row import Picture, picture_row
 from dashboard.sections.search_film import best_of
-from dashboard.sections.view import LabView, finding
+from dashboard.sections.view import finding
+from dashboard.views import LabView
 from gradinv_core.image_recovery import Step
 from gradinv_core.metrics import psnr
 

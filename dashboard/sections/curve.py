@@ -2,24 +2,29 @@
 
 import streamlit as st
 
+from dashboard.claims.cause import VANISHED
+from dashboard.claims.feature import curve_finding
 from dashboard.components import ScrubberData, lambda_scrubber
-from dashboard.number_text import plain, tex
-from dashboard.sections.view import LabView, formulas, mathematics, step
-from gradinv_core.label_recovery import LabelRecovery, Status, Window
+from dashboard.number_text import tex
+from dashboard.sections.view import formulas, mathematics, step
+from dashboard.views import LabView
+from gradinv_core.label_recovery import Status, Window
 
 __all__ = ["show"]
 
 _AMBIGUOUS_CAPTION = (
-    "The gradient cannot tell the hatched λ apart. Move the slider through them: each means another valid label."
+    "The server cannot tell the hatched λ apart. Move the slider through them: each means another label."
+)
+_CHANGED_CAPTION = (
+    "The curve is drawn as if the gradient were untouched. It was changed: move the slider, and no λ need fill the "
+    "outlines of the true label."
 )
 _CAPTIONS = {
-    Window.LABEL_STRUCTURE: "Low is good. Move the slider: only where the curve dips do the bars fill the outlines of "
-    "the true label.",
+    Window.LABEL_STRUCTURE: "Low is good. Move the slider: where the curve dips, the classes agree.",
     Window.BIAS: "The gradient of the bias tells λ outright; the curve need not dip there.",
     Window.SIMPLEX: "Nearly every λ means a share below 0. What is left is one narrow range; the curve need not dip.",
 }
 _OTHER_CAPTION = "Other parts of the gradient tell λ; the curve need not dip there."
-_MOST_RANGES = 2
 
 
 def show(view: LabView) -> None:
@@ -27,19 +32,19 @@ def show(view: LabView) -> None:
     step(
         3,
         "One unknown number",
-        "The gradient fixes label and feature up to one number, λ. Try every candidate yourself.",
-        "The gradient is a product of two lists, and so tells neither one's size: twice the one and half the other "
+        "The gradient of one picture fixes label and feature up to one number, λ. Try every candidate yourself.",
+        "It is a product of two lists, and so tells neither one's size: twice the one and half the other "
         "look the same. λ is that missing factor. A loss measures how badly a candidate fits.",
     )
-    found, head, curve = view.attack.recovery, view.attack.head, view.attack.curve
+    found, head, curve, server = view.attack.recovery, view.attack.head, view.attack.curve, view.server
     if found.status is Status.VANISHED:
-        st.warning(found.message, icon=":material/block:")
+        st.warning(VANISHED, icon=":material/block:")
         return
-    truth, ambiguous = view.client.truth, found.status is Status.AMBIGUOUS
+    ambiguous = found.status is Status.AMBIGUOUS
     true_scale = view.client.scale_of(head.row_gradient[0])
     data = ScrubberData(
-        title=finding(found),
-        caption=_AMBIGUOUS_CAPTION if ambiguous else _CAPTIONS.get(found.window, _OTHER_CAPTION),
+        title=curve_finding(server, view.truth).text,
+        caption=_caption(view, ambiguous),
         scales=curve.scales,
         paper_loss=curve.paper_loss,
         scale_free_loss=curve.scale_free_loss,
@@ -52,7 +57,7 @@ def show(view: LabView) -> None:
         found_scale=found.scale,
         found_label=found.label.numpy(),
         true_scale=true_scale,
-        true_label=truth.label.numpy(),
+        true_label=view.truth.label.numpy(),
         candidates=[candidate.scale for candidate in found.candidates[1:]],
         intervals=found.intervals,
         ambiguous=ambiguous,
@@ -80,20 +85,8 @@ def show(view: LabView) -> None:
         )
 
 
-def finding(found: LabelRecovery) -> str:
-    """What the curve shows, in one line."""
-    if found.status is Status.UNIQUE:
-        return f"One λ fits: {plain(found.scale, 4)}"
-    ranges = [_range(low, high) for low, high in found.intervals]
-    if "from −∞ to ∞" in ranges:
-        return "Every λ fits: nothing singles one out"
-    if len(ranges) > _MOST_RANGES:
-        return f"Many λ fit, in {len(ranges)} ranges"
-    return f"Many λ fit: {', and '.join(ranges)}"
-
-
-def _range(low: float, high: float) -> str:
-    """The ends of an interval, with as many digits as it takes to tell them apart."""
-    texts = [(plain(low, digits), plain(high, digits)) for digits in (3, 5, 8)]
-    first, last = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
-    return f"from {first} to {last}"
+def _caption(view: LabView, ambiguous: bool) -> str:
+    """How to read the curve, by what the server knows of it."""
+    if view.server.tampered:
+        return _CHANGED_CAPTION
+    return _AMBIGUOUS_CAPTION if ambiguous else _CAPTIONS.get(view.attack.recovery.window, _OTHER_CAPTION)

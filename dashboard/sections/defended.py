@@ -5,7 +5,8 @@ import math
 import streamlit as st
 
 from dashboard.number_text import percent, plain
-from dashboard.sections.view import ClientView, number, numbers
+from dashboard.sections.view import number, numbers
+from dashboard.views import ClientView
 from gradinv_core.defences import DEFENCES, Defence, accountable_multiplier, privacy_spent, read_defences
 from gradinv_core.errors import OptionError
 

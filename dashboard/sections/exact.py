@@ -6,25 +6,24 @@ import streamlit as st
 import torch
 
 from dashboard import cache
+from dashboard.claims import Kind
+from dashboard.claims import picture as claims
+from dashboard.claims.picture import Rebuilt
 from dashboard.client_layers import true_inputs
 from dashboard.components import Curve, frame_player
 from dashboard.frames import REAL_ERROR, layer_curves, layer_frames
-from dashboard.number_text import percent, plain, tex
+from dashboard.number_text import plain, tex
 from dashboard.pictures import deviation_picture, picture_source
 from dashboard.sections import strip
 from dashboard.sections.picture_row import Picture, picture_row
-from dashboard.sections.view import LabView, finding, formulas, number, numbers
+from dashboard.sections.view import finding, formulas, number, numbers, say
 from dashboard.theme import palette
+from dashboard.views import LabView
 from gradinv_core.image_recovery import ImageRecovery
-from gradinv_core.label_recovery import Status
-from gradinv_core.metrics import cosine_similarity, psnr, ssim
+from gradinv_core.metrics import psnr, ssim
 
 __all__ = ["show", "show_formulas"]
 
-_SAME_PICTURE = 0.9999  # cosine similarity from which two pictures differ in brightness alone
-_SAME_TO_THE_EYE, _CLOSE, _RECOGNISABLE = 40.0, 30.0, 20.0  # decibels
-_SIGMAS = 2.0
-_HONEST = 0.85  # share of pixels within that many error bars from which they are worth believing
 _WITHIN = (
     "Of all pixels, those no further from the truth than two of the server's own error bars. Honest bars hold about "
     "95 %. An error bar is a standard deviation: how far off the server says a pixel may be."
@@ -40,35 +39,36 @@ def show(view: LabView, stage: cache.Stage, job: int, recovery: ImageRecovery) -
         job: number of the job that found it.
         recovery: the server's answer.
     """
-    true, image, settled = view.client.sample.image, _shown(view, recovery), _settled(view, recovery)
+    rebuilt, truth = Rebuilt(view.server, recovery), view.truth
+    true, image = truth.image, rebuilt.shown
     decibels, similarity = psnr(image, true), ssim(image, true)
-    same = cosine_similarity(recovery.image.flatten(), true.flatten()) >= _SAME_PICTURE
-    open_brightness = same and not settled
-    finding("The picture leaks; only its brightness is open" if open_brightness else _quality(decibels, recovery, true))
-    st.markdown(recovery.reason)
-    if settled and not view.settled and recovery.label is not None:
-        below = recovery.label.message.replace("lambda", "λ")
-        if view.tampered:
-            words = "The layers below agree on one λ all the same; the label it means need not be the client's."
-            st.warning(f"**Not to be trusted.** {view.diagnosis.title}. {words}")
-        else:
-            st.info(f"**Settled after all.** What the last layer left open, those below it decide. {below}")
+    finding(claims.finding(rebuilt, truth).text)
+    st.markdown(claims.route(rebuilt, truth).text)
+    if (below := claims.below(rebuilt, truth)) is not None:
+        say(below)
+    whose = "What the client had." if truth.pictures == 1 else f"The average of the {truth.pictures} pictures."
     pictures = [
-        Picture(picture_source(true.double()), "What the client had.", truth=True),
+        Picture(picture_source(true.double()), whose, truth=True),
         Picture(picture_source(image), "What the server rebuilt from the gradient."),
     ]
-    if recovery.std is not None:
-        pictures.append(_error_bars(recovery.std, view.dark))
+    bars = claims.bars(rebuilt, truth)
+    shown = bars[0].kind is Kind.BARS
+    if shown and rebuilt.std is not None:
+        pictures.append(_error_bars(rebuilt.std, bars[0].text, view.dark))
     st.html(picture_row(pictures, "the client's picture and the server's"))
+    for note in (claims.outside(rebuilt), None if shown else bars[0]):
+        if note is not None and note.text:
+            st.caption(note.text)
     with numbers():
         number(
             "PSNR", f"{plain(decibels, 3)} dB", "Peak signal-to-noise ratio; from 40 dB on the eye sees no difference."
         )
         number("SSIM", f"{similarity:.4f}", "Structural similarity: 1 for identical pictures.")
-        if recovery.std is not None:
-            number("Within the error bars", percent(_share_within(recovery, true)), _WITHIN)
+        for within in bars[1:]:
+            number("Within the error bars", within.text, _WITHIN)
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
-    strip.show_layers(view, stage.network, recovery)
+    seen = true_inputs(stage.network.model, true, {step.layer or "" for step in recovery.steps})
+    strip.show_layers(view, stage.network, recovery, exact=claims.layers(rebuilt, seen).kind is Kind.LAYERS_LEAK)
     frames, curves = cache.film(job, view.dark, lambda: _film(view, stage, recovery), private=view.scenario.own_photo)
     if len(frames) > 1:
         frame_player(
@@ -82,7 +82,7 @@ def show(view: LabView, stage: cache.Stage, job: int, recovery: ImageRecovery) -
 
 def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
     """The numbers under the formulas."""
-    true, image = view.client.sample.image, _shown(view, recovery)
+    true, image = view.truth.image, Rebuilt(view.server, recovery).shown
     largest = float((image.double() - true.double()).abs().max())
     decibels = psnr(image, true)
     if any(layer.kind.startswith("convolution") for layer in recovery.layers):
@@ -98,11 +98,15 @@ def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
 
 
 def _film(view: LabView, stage: cache.Stage, recovery: ImageRecovery) -> cache.Film:
-    seen = true_inputs(stage.network.model, view.client.sample.image, {step.layer or "" for step in recovery.steps})
+    rebuilt = Rebuilt(view.server, recovery)
+    bars = claims.bars(rebuilt, view.truth)
+    seen = true_inputs(stage.network.model, view.truth.image, {step.layer or "" for step in recovery.steps})
     steps, truths = list(recovery.steps), [seen.get(step.layer or "") for step in recovery.steps]
     # The first and the last step need no name; and the film ends in the picture as it is shown.
-    truths[0], truths[-1] = view.client.truth.feature, view.client.sample.image
-    steps[-1] = replace(steps[-1], value=_shown(view, recovery))
+    truths[0], truths[-1] = view.truth.feature, view.truth.image
+    steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std)
+    if bars[0].kind is not Kind.BARS:  # what is not worth showing at the picture is not worth showing on the way there
+        steps = [replace(step, std=None) for step in steps]
     return layer_frames(steps, truths, dark=view.dark), layer_curves(steps, truths)
 
 
@@ -113,42 +117,14 @@ def _film_finding(curves: list[Curve]) -> str:
     return f"Off by {real[0]} at the feature, by {real[-1]} at the picture"
 
 
-def _settled(view: LabView, recovery: ImageRecovery) -> bool:
-    """Whether one lambda fits: the layers below the head may settle what the head alone leaves open."""
-    return recovery.label.status is Status.UNIQUE if recovery.label is not None else view.settled
-
-
-def _shown(view: LabView, recovery: ImageRecovery) -> torch.Tensor:
-    """The picture (3, h, w); where its brightness is open, darkened until its brightest pixel is white."""
-    image = recovery.image
-    return image if _settled(view, recovery) else image / image.max().clamp(min=1.0)
-
-
-def _quality(decibels: float, recovery: ImageRecovery, true: torch.Tensor) -> str:
-    if decibels >= _SAME_TO_THE_EYE:
-        return "Recovered: the eye sees no difference"
-    if decibels >= _CLOSE:
-        words = "Recovered but for small differences"
-    else:
-        words = "Recognisable" if decibels >= _RECOGNISABLE else "Not recovered"
-    honest = recovery.std is not None and _share_within(recovery, true) >= _HONEST
-    return f"{words}, and the server's error bars say so" if honest else words
-
-
-def _error_bars(std: torch.Tensor, dark: bool) -> Picture:
-    colours, largest = palette(dark), float(std.max())
+def _error_bars(std: torch.Tensor, caption: str, dark: bool) -> Picture:
+    colours = palette(dark)
     return Picture(
-        deviation_picture(std, largest, colours.background, colours.recovered),
-        f"How unsure the server is, pixel by pixel: up to {plain(largest, 2)}.",
+        deviation_picture(std, float(std.max()), colours.background, colours.recovered),
+        caption,
         "The standard deviation of every pixel, which the server works out without knowing the truth. "
-        "Pixels run from 0 to 1. Stronger colour, less sure.",
+        "Stronger colour, less sure.",
     )
-
-
-def _share_within(recovery: ImageRecovery, true: torch.Tensor) -> float:
-    if recovery.std is None:
-        raise ValueError("no error bars")
-    return float(((recovery.image - true.double()).abs() <= _SIGMAS * recovery.std).double().mean())
 
 
 def _duration(seconds: float) -> str:

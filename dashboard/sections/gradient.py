@@ -3,10 +3,12 @@
 import numpy as np
 import streamlit as st
 
+from dashboard.claims import gradient as claims
 from dashboard.figures import gradient_heatmap, outside_rank_one
 from dashboard.number_text import plain, tex
 from dashboard.sections import defended
-from dashboard.sections.view import ClientView, chart, formulas, mathematics, number, numbers, step
+from dashboard.sections.view import chart, formulas, mathematics, number, numbers, step
+from dashboard.views import ClientView
 
 __all__ = ["show"]
 
@@ -19,7 +21,6 @@ _OUTER_PRODUCT = (
     "An outer product multiplies every entry of one list with every entry of another: here one number for each class, "
     "and one for each feature. The number in the title is what it misses, relative to the whole."
 )
-_ONE_PATTERN = 0.1  # share of the gradient outside rank one from which the eye sees that rows differ
 
 
 def show(view: ClientView) -> None:
@@ -43,13 +44,9 @@ def show(view: ClientView) -> None:
     if sent is None:
         return
     chart(gradient_heatmap(sent, view.class_names, dark=view.dark), "gradient", _OUTER_PRODUCT)
-    st.caption(
-        "Every row is the same pattern, only scaled. Blue is positive, brown negative; colours exaggerate small ones."
-        if outside_rank_one(sent) < _ONE_PATTERN
-        else "Blue is positive, brown negative; colours exaggerate small ones. The rows do not share one pattern."
-    )
+    st.caption(claims.pattern(outside_rank_one(sent)).text)
     with mathematics():
         formulas(r"G = \frac{\partial L}{\partial W} = (p - y)\, x^{\top}")
         outside = tex(outside_rank_one(sent), 3)
         formulas(rf"\lVert G \rVert = {tex(norm)}", rf"\text{{outside rank one: }} {outside}")
-        st.markdown("One sample makes a matrix of rank one: class residual times feature. The rest is rounding.")
+        st.markdown(claims.RANK_ONE)

@@ -7,14 +7,16 @@ from torch import nn
 
 from dashboard.attacks import exact_work
 from dashboard.cache import Stage
+from dashboard.claims.picture import barred
 from dashboard.components import frame_player
 from dashboard.frames import layer_frames
 from dashboard.jobs import Job, JobState
 from dashboard.public_network import PublicNetwork
 from dashboard.sections import exact, search, strip
-from dashboard.sections.view import LabView, finding, formulas, mathematics, step
+from dashboard.sections.view import finding, formulas, mathematics, step
 from dashboard.server_side import certain_answer
 from dashboard.session import session_jobs
+from dashboard.views import LabView
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
@@ -33,7 +35,7 @@ def show(view: LabView, stage: Stage) -> None:
     if job.state is JobState.RUNNING:
         _watch(job, _weighted_layers(stage.network), view.dark)
     elif job.state is JobState.FAILED:
-        st.info(job.error, icon=":material/block:")
+        st.info(barred(job.error or "").text, icon=":material/block:")
         strip.show_budget(stage.budget(), view.dark)
     else:
         recovery = job.result

@@ -1,11 +1,13 @@
 """The race: four solvers on one curve, where each ended, and whether it would have known."""
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
 
+from dashboard.claims import Kind
+from dashboard.claims.cause import VANISHED
+from dashboard.claims.race import finding, race_finding
 from dashboard.components import RaceData, Track, solver_race
 from dashboard.number_text import plain
 from dashboard.server_side import LabelAttack
@@ -60,32 +62,37 @@ _ELSEWHERE = {
     Window.LAYER_BELOW: " The exact λ comes from the layer below the head, which none of the four looks at.",
     Window.SIMPLEX: " The exact λ comes from the rule that no share is below 0; of the four, only the scan knows it.",
 }
-_COUNTS = ("None", "One", "Two", "Three", "All four")
 
 
-def show(attack: LabelAttack, racers: tuple[Racer, ...], *, bounded: bool, dark: bool) -> None:
+def show(
+    attack: LabelAttack, racers: tuple[Racer, ...], *, bounded: bool, true_scale: float | None = None, dark: bool
+) -> None:
     """Draw the race.
 
     Args:
         attack: the server's answer, which judges, and the landscape it stands in.
         racers: what `gradinv_core.label_recovery.race.race` returned for the same head.
         bounded: whether the paper's searches kept to the paper's bounds.
+        true_scale: the client's λ, to hold the server's answer against; None to trust it.
         dark: whether the page is dark.
     """
     found, curve = attack.recovery, attack.curve
     if found.status is Status.VANISHED:
-        st.warning(found.message, icon=":material/block:")
+        st.warning(VANISHED, icon=":material/block:")
         return
     verdicts = [verdict(racer, found) for racer in racers]
     settled = found.status is Status.UNIQUE
-    st.markdown(_SENTENCES[bounded] + (_ELSEWHERE.get(found.window, "") if settled else ""), help=_EXPLANATION)
+    title = race_finding(racers, found, true_scale)
+    misled = title.kind is Kind.RACE_MISLED
+    elsewhere = _ELSEWHERE.get(found.window, "") if settled and not misled else ""
+    st.markdown(_SENTENCES[bounded] + elsewhere, help=_EXPLANATION)
     data = RaceData(
-        title=finding(racers, verdicts, settled=settled),
+        title=title.text,
         caption=_CAPTION if bounded else _CAPTION + _BOUNDLESS_CAPTION,
         scales=curve.scales,
         paper_loss=curve.paper_loss,
         scale_free_loss=curve.scale_free_loss,
-        tracks=[_track(racer, judged, found) for racer, judged in zip(racers, verdicts, strict=True)],
+        tracks=[_track(racer, judged, found, misled=misled) for racer, judged in zip(racers, verdicts, strict=True)],
         exact_scale=found.scale,
         intervals=found.intervals,
         ambiguous=not settled,
@@ -96,32 +103,10 @@ def show(attack: LabelAttack, racers: tuple[Racer, ...], *, bounded: bool, dark:
     solver_race(data, key="race")
 
 
-def finding(racers: Sequence[Racer], verdicts: Sequence[RaceVerdict], settled: bool) -> str:
-    """What the race shows, in one line.
-
-    Args:
-        racers: the four.
-        verdicts: where each ended.
-        settled: whether the gradient leaves one answer only.
-    """
-    if not settled:
-        open_ones = sum(racer.status is Outcome.AMBIGUOUS and bool(racer.intervals) for racer in racers)
-        return f"Many λ fit. {_COUNTS[open_ones]} of four solvers {'says' if open_ones == 1 else 'say'} so"
-    right = verdicts.count(RaceVerdict.RIGHT)
-    if not right:
-        return "No solver found λ by this curve alone"
-    knew = sum(racer.knows for racer in racers)
-    stopped = [
-        judged for racer, judged in zip(racers, verdicts, strict=True) if racer.ending is not Ending.OUT_OF_STEPS
-    ]
-    wrong = stopped.count(RaceVerdict.LOCAL_MINIMUM)
-    who = "All four solvers" if right == len(racers) else f"{_COUNTS[right]} of four solvers"
-    title = f"{who} found λ, {_COUNTS[knew].lower()} knew"
-    return f"{title}; {_COUNTS[wrong].lower()} stopped at a wrong one" if wrong else title
-
-
-def _track(racer: Racer, judged: RaceVerdict, found: LabelRecovery) -> Track:
+def _track(racer: Racer, judged: RaceVerdict, found: LabelRecovery, *, misled: bool) -> Track:
     words, tone = _verdict(racer, judged, found)
+    if misled:
+        words, tone = "not the true λ", "wrong"
     return Track(
         kind=_KINDS[racer.name],
         name=str(racer.name),

@@ -1,10 +1,16 @@
-"""Why the label did not come out of the head, as the server itself can tell."""
+"""What stands in the way of label and picture, as the server itself can tell."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
-from gradinv_core.diagnosis import Cause, Diagnosis
+from dashboard.claims import Claim, Kind
+from dashboard.claims.server import in_words
+from dashboard.sections.view import say
+from gradinv_core.diagnosis import Cause
+from gradinv_core.diagnosis.cause import REMEDIES
 
-__all__ = ["EXPLANATION", "SENTENCE", "show"]
+__all__ = ["EXPLANATION", "SENTENCE", "remedy_of", "show"]
 
 SENTENCE = "The server looks at what it got, and says what stands in its way."
 EXPLANATION = (
@@ -13,15 +19,21 @@ EXPLANATION = (
 )
 
 
-def show(found: Diagnosis) -> None:
-    """Draw the verdict.
+def show(claims: Sequence[Claim], remedy: str = "") -> None:
+    """Draw what was found out, the most important first.
 
     Args:
-        found: by `gradinv_core.diagnosis.diagnose`, from weights and gradients alone.
+        claims: by `dashboard.claims.reason.reasons`.
+        remedy: what would help the attacker against the first of them; empty where nothing has to.
     """
-    words = f"**{found.title}.** {found.message}".replace("lambda", "λ")
-    if found.cause is Cause.NONE:
-        st.info(words, icon=":material/check:")
-        return
-    st.warning(words, icon=":material/help:")
-    st.markdown(f"What would help the attacker: {found.remedy[:1].lower()}{found.remedy[1:]}".replace("lambda", "λ"))
+    for claim in claims[:1]:
+        say(claim)
+    if remedy:
+        st.markdown(in_words(f"What would help the attacker: {remedy[:1].lower()}{remedy[1:]}"))
+    for claim in claims[1:]:
+        st.markdown(claim.text)
+
+
+def remedy_of(claim: Claim) -> str:
+    """What would help the attacker against a named cause."""
+    return REMEDIES[Cause(claim.note)] if claim.kind is Kind.CAUSE else ""

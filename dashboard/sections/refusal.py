@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.claims.reason import of_label
 from dashboard.sections import reason
 from dashboard.sections.view import step
 from gradinv_core.diagnosis import Cause, Diagnosis
@@ -21,7 +22,8 @@ def show(error: GradientInversionError, found: Diagnosis) -> None:
     if found.cause is Cause.NONE:  # then only what the server believes of the defences is wrong
         st.warning(error.sentence.replace("lambda", "λ"), icon=":material/help:")
         return
-    reason.show(found)
+    claim = of_label(found)
+    reason.show([claim], reason.remedy_of(claim))
     st.caption(_in_its_words(error))
 
 

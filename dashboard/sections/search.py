@@ -12,8 +12,9 @@ from dashboard.controls.search import choose_search
 from dashboard.jobs import Job, JobState
 from dashboard.search_state import SearchSettings
 from dashboard.sections import comparison, search_film
-from dashboard.sections.view import LabView, formulas
+from dashboard.sections.view import formulas
 from dashboard.session import session_jobs
+from dashboard.views import LabView
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show", "show_formulas"]

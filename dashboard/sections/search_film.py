@@ -6,12 +6,14 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.attacks import Search
+from dashboard.claims.picture import words
 from dashboard.components import frame_player
 from dashboard.controls.search import LABEL_TITLES, OPTIMIZER_TITLES
 from dashboard.frames import search_curves, search_frames
 from dashboard.jobs import Job, JobState
 from dashboard.number_text import plain
-from dashboard.sections.view import LabView, number, numbers
+from dashboard.sections.view import number, numbers
+from dashboard.views import LabView
 from gradinv_core.image_recovery import Step
 from gradinv_core.metrics import psnr, ssim
 
@@ -63,11 +65,12 @@ def show(view: LabView, job: Job, search: Search) -> None:
     decibels = psnr(best.value, image)
     done = max(step.iteration or 0 for step in steps)
     frames, curves = _film(view, job, steps)
+    judged = words(best.value.double(), view.truth)
     stopped = job.state is JobState.STOPPED
     frame_player(
         frames,
         key="search film",
-        title=f"{'Stopped' if stopped else 'Finished'} after {done:,} iterations: {_quality(decibels)}",
+        title=f"{'Stopped' if stopped else 'Finished'} after {done:,} iterations: {judged.text}",
         curves=curves,
         axis="iteration",
         frames_per_second=_FRAMES_PER_SECOND,
@@ -115,9 +118,3 @@ def _settings(search: Search) -> str:
         f"This search: {LABEL_TITLES[settings.label]} label, {OPTIMIZER_TITLES[settings.optimizer]}, "
         f"{settings.distance} distance, smoothness {settings.total_variation:g}."
     )
-
-
-def _quality(decibels: float) -> str:
-    if decibels >= 40:
-        return "recovered, the eye sees no difference"
-    return "recognisable" if decibels >= 18 else "not recovered"

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from dashboard.claims.picture import Rebuilt
 from dashboard.figures import StripLayer, convergence, layer_strip
 from dashboard.public_network import PublicNetwork
-from dashboard.sections.view import LabView, chart
+from dashboard.sections.view import chart
+from dashboard.views import LabView
 from gradinv_core.image_recovery import ImageRecovery, Leak
 from gradinv_core.image_recovery.budget import LayerBudget
-from gradinv_core.label_recovery import Status
 from gradinv_core.networks import find_head
 
 __all__ = ["show_budget", "show_layers"]
@@ -20,6 +21,10 @@ _SOLVED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. A filled outline means that all "
     "of the layer's input follows; the thin line under it is as long as there are equations."
 )
+_CHANGED = (
+    "The picture is on top, and each row is one layer: its equations for its unknowns. They are those of the untouched "
+    "gradient of one picture. What they lead to here is not what was there."
+)
 _COUNTED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. They are only counted here: "
     "enough equations are necessary, not sufficient, because equations may repeat each other."
@@ -30,13 +35,14 @@ _COMPLETED = (
 )
 
 
-def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> None:
+def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery, *, exact: bool) -> None:
     """Draw the layers of an attack; the head is added, which the label's part of the story has solved.
 
     Args:
         view: the solved scenario.
         network: that was attacked.
         recovery: what the attack found.
+        exact: whether what the equations determine is what really was there.
     """
     layers = recovery.layers
     rows = [
@@ -53,8 +59,8 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery) 
         for layer in reversed(layers)
     ]
     rows.append(_head_row(view, network, recovery))
-    chart(layer_strip(rows, dark=view.dark), "layers", _EXPLANATION)
-    st.caption(_SOLVED)
+    chart(layer_strip(rows, exact=exact, dark=view.dark), "layers", _EXPLANATION)
+    st.caption(_SOLVED if exact else _CHANGED)
     with st.expander("Layer by layer, in numbers"):
         _table(rows, [*(layer.seconds for layer in reversed(layers)), view.attack.recovery.seconds])
         open_layers = {layer.name: layer.convergence for layer in layers if layer.convergence}
@@ -65,7 +71,7 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery) 
 def _head_row(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> StripLayer:
     """The last layer: all of its input leaks, or all but its size."""
     classes, features = view.attack.head.weight.shape
-    settled = (view.attack.recovery if recovery.label is None else recovery.label).status is Status.UNIQUE
+    settled = Rebuilt(view.server, recovery).settled
     feature = recovery.steps[0]
     size = float(feature.value.norm())
     return StripLayer(

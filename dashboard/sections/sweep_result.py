@@ -13,7 +13,7 @@ from dashboard.sections.view import chart
 from dashboard.sweep import SweepPoint
 from dashboard.sweep_parameters import SWEEP_PARAMETERS, SweepPosition
 from dashboard.sweep_state import SweepSettings
-from dashboard.sweep_summary import SWEEP_METRICS, Kind, SweepMetric, kind_of, summarise, value_of
+from dashboard.sweep_summary import SWEEP_METRICS, Kind, SweepMetric, kind_of, succeeded, summarise, value_of
 
 __all__ = ["show"]
 
@@ -97,6 +97,7 @@ def _marks(
         kinds=[kind_of(point) for point in points],
         right_class=[point.top_1 for point in points],
         planned=settings.repeats,
+        succeeded=[succeeded(point, metric.name) for point in points],
         hovers=[_hover(point, f"{title}: {positions[point.position].tick}") for point in points],
     )
 

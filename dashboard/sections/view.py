@@ -1,65 +1,24 @@
-"""What every step of the story gets to see, and how it is laid out."""
+"""How every step of the story is laid out; what it gets to see is in `dashboard.views`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.client_side import ClientStep
-from dashboard.figures.base import TITLE_HEIGHT, name_classes
-from dashboard.server_side import LabelAttack, announced_defences
-from dashboard.state import Scenario
-from gradinv_core.diagnosis import Cause, Diagnosis
-from gradinv_core.label_recovery import Status
+from dashboard.claims import Claim, Kind
+from dashboard.figures.base import TITLE_HEIGHT
 
-__all__ = ["ClientView", "LabView", "chart", "finding", "formulas", "mathematics", "number", "numbers", "step"]
+__all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "say", "step"]
 
-_TAMPERED = (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED)
-
-
-@dataclass(frozen=True)
-class ClientView:
-    """One scenario, before the server looks at what it got.
-
-    Attributes:
-        scenario: what was asked for.
-        client: the client's side, with the truth.
-        dark: whether the page is dark.
-    """
-
-    scenario: Scenario
-    client: ClientStep
-    dark: bool
-
-    @property
-    def class_names(self) -> list[str]:
-        """(C,) names; numbers for classes beyond those of the dataset."""
-        return name_classes(self.client.class_names, self.client.sample.label.numel())
-
-
-@dataclass(frozen=True)
-class LabView(ClientView):
-    """One solved scenario.
-
-    Attributes:
-        attack: the server's side, found without the truth.
-        diagnosis: what the server itself says stands in its way, if anything does.
-    """
-
-    attack: LabelAttack
-    diagnosis: Diagnosis
-
-    @property
-    def settled(self) -> bool:
-        """Whether the gradient leaves one answer only."""
-        return self.attack.recovery.status is Status.UNIQUE
-
-    @property
-    def tampered(self) -> bool:
-        """Whether the gradient is not what a plain training step on one sample gives, and the server does not know."""
-        return self.diagnosis.cause in _TAMPERED and not announced_defences(self.scenario)
+_GOOD = (
+    Kind.UNIQUE,
+    Kind.AVERAGE,
+    Kind.SETTLED_BELOW,
+    Kind.NOTHING_WRONG,
+    Kind.LABEL_LEAKS,
+    Kind.WINDOWS_ONE,
+)
 
 
 def step(number: int, title: str, sentence: str, explanation: str) -> None:
@@ -67,6 +26,14 @@ def step(number: int, title: str, sentence: str, explanation: str) -> None:
     st.space("small")
     st.header(f"{number}  {title}", divider="gray")
     st.markdown(sentence, help=explanation)
+
+
+def say(claim: Claim) -> None:
+    """A claim in a box: blue where something is settled, yellow where it is not."""
+    if claim.kind in _GOOD:
+        st.info(claim.text, icon=":material/check:")
+    else:
+        st.warning(claim.text, icon=":material/help:")
 
 
 def finding(sentence: str, explanation: str | None = None) -> None:

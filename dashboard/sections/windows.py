@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from dashboard.claims.windows import windows_verdict
 from dashboard.figures.window_bands import Band, window_bands
-from dashboard.sections.view import chart, formulas, mathematics
+from dashboard.sections.view import chart, formulas, mathematics, say
 from gradinv_core.label_recovery import Window
 from gradinv_core.windows import FourWindows, WindowsStatus
 
@@ -35,21 +36,17 @@ _FORMULAS = {
 }
 
 
-def show(found: FourWindows, *, true_scale: float | None, dark: bool) -> None:
+def show(found: FourWindows, *, true_scale: float | None, condition: str = "", dark: bool) -> None:
     """Draw the windows of one gradient.
 
     Args:
         found: by `gradinv_core.windows.four_windows`, from what the server holds.
         true_scale: the client's lambda of row ``found.row`` of the gradient as it was sent, the factor in the feature
             ``x = lambda g_r``; None to leave it out.
+        condition: what the label's own answer rests on, as the end of a sentence that begins with "if".
         dark: whether the page is dark.
     """
-    verdict, _, reason = found.sentence.partition(": ")
-    words = f"**{verdict}.** {reason[:1].upper()}{reason[1:]}".replace("lambda", "λ")
-    if found.status is WindowsStatus.UNIQUE:
-        st.info(words, icon=":material/check:")
-    else:
-        st.warning(words, icon=":material/help:")
+    say(windows_verdict(found, true_scale, condition))
     figure = window_bands(bands(found), least=1.0 if found.known_scale else 0.0, true_scale=true_scale, dark=dark)
     chart(figure, "windows", _EXPLANATION)
     st.caption(_CAPTION.format(gap=_GAP if found.known_scale else _OPEN_GAP))
@@ -63,7 +60,7 @@ def show(found: FourWindows, *, true_scale: float | None, dark: bool) -> None:
         for view in found.windows:
             st.markdown(f"**{view.window.value.capitalize()}**")
             formulas(*_FORMULAS[view.window])
-        st.markdown("The intersection takes every window at a confidence at which all four hold together.")
+        st.markdown("Each window is asked at a confidence of 95 %, as in the Lab.")
 
 
 def bands(found: FourWindows) -> list[Band]:

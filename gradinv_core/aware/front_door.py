@@ -16,7 +16,7 @@ from gradinv_core.defences import Defence, WithholdHead, check_defences
 from gradinv_core.errors import OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head_search import find_head
-from gradinv_core.label_recovery import LabelRecovery
+from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.networks import view_head
 
@@ -63,6 +63,8 @@ def recover_defended(
         )
     view = view_head(model, sent, last)
     as_array(view.weight_grad, "weight_grad", "classes features")
+    if not chosen:  # nothing to allow for: the plain server, which few classes with a bias gradient are enough for
+        return recover_label(*view, label_format=label_format, confidence=confidence)
     announced = read_announced(sent, chosen, name)
     # Checked here, because not every way below asks for it, and a mistake deserves its sentence on all of them.
     structure = label_structure(label_format, len(view.weight), announced.scale_known)

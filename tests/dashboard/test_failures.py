@@ -78,5 +78,6 @@ def test_bounds_can_be_lifted(failures):
     page = failures()
     sentence = "The paper's two searches have no bounds here."
     assert not any(sentence in part.value for part in page.main.markdown)
-    next(toggle for toggle in page.main.toggle if toggle.key == "race bounds").set_value(False).run()
+    next(toggle for toggle in page.main.toggle if toggle.key == "scenario_bounded").set_value(False).run()
     assert any(sentence in part.value for part in page.main.markdown)
+    assert page.query_params["bounds"] in ("no", ["no"])

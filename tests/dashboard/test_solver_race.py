@@ -78,7 +78,7 @@ def test_the_path_of_lbfgs_is_not_thinned(shown):
 def test_the_same_race_has_the_same_signature_whatever_it_took(shown, attack):
     data, racers, bounded = shown
     again = race(attack.head, bounded=bounded)
-    tracks = [section._track(racer, verdict(racer, attack.recovery), attack.recovery) for racer in again]
+    tracks = [section._track(racer, verdict(racer, attack.recovery), attack.recovery, misled=False) for racer in again]
     other = RaceData(**{**vars(data), "tracks": tracks, "dark": True})
     assert other.payload()["signature"] == data.payload()["signature"]
     assert RaceData(**{**vars(data), "title": "another"}).payload()["signature"] != data.payload()["signature"]

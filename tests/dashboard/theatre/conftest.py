@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dashboard import attacks, cache
+from dashboard.client_layers import true_inputs
 from dashboard.public_network import PublicNetwork
 from dashboard.sections import image
 from gradinv_core.image_recovery import ImageRecovery, LayerRecovery, Step
@@ -15,14 +16,15 @@ SHAPES = {"4": (12, 8, 8), "2": (12, 16, 16), "0": (3, 32, 32)}
 REASON = "Every activation can be undone, so each layer's input follows from linear equations."
 
 
-def exact_recovery(image: torch.Tensor, std: float, share: float, on_step=None) -> ImageRecovery:
+def exact_recovery(model, image: torch.Tensor, std: float, share: float, on_step=None) -> ImageRecovery:
     """An answer for LeNet that is off by exactly `std` everywhere, with a rank of `share` at the picture."""
     noise = torch.Generator().manual_seed(0)
     signs = torch.randint(0, 2, image.shape, generator=noise).double() * 2 - 1
     found = image.double() + std * signs
     steps = [Step("Last-layer feature", torch.rand(768, generator=noise, dtype=torch.float64))]
-    for name, shape in SHAPES.items():
-        value = found if name == "0" else torch.rand(shape, generator=noise, dtype=torch.float64)
+    really = true_inputs(model, image, set(SHAPES))
+    for name in SHAPES:
+        value = found if name == "0" else really[name]
         steps.append(Step(f"Input of layer {name}", value, torch.full(value.shape, std, dtype=torch.float64), name))
         if on_step is not None:
             on_step(steps[-1])
@@ -114,13 +116,13 @@ def exact(monkeypatch):
     """Function that makes up what the exact route answers."""
 
     def answer(std: float = 1e-6, share: float = 1.0, error: Exception | None = None, gate=None):
-        def attack(_network, _gradients, _answer=None, on_step=None, _stop=None):
+        def attack(network, _gradients, _answer=None, on_step=None, _stop=None):
             if gate is not None:
                 gate.wait(20)
             if error is not None:
                 raise error
             image = cache.dataset("photographs", 32)[0][0]
-            return exact_recovery(image, std, share, on_step)
+            return exact_recovery(network.model, image, std, share, on_step)
 
         monkeypatch.setattr(attacks, "attack_image", attack)
 
