@@ -29,6 +29,7 @@ __all__ = ["infer_format", "report", "report_known_lambda", "report_rescaled", "
 _CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _PRESENT = 1e-5  # a label entry below this is called zero
 _SIGMAS = 3.0  # by which the misfit of a proven answer may exceed what noise is expected to leave
+_COMMON_ROUNDING = 0.2  # of the degrees of freedom: what all classes' rounding together may look like a factor
 _HIDDEN = 1e-2  # of a label entry: a factor that may hide and moves one further than this is a condition
 _FEW_CLASSES = 5  # below these, agreement says nothing about scale and loss
 
@@ -64,7 +65,7 @@ def report(
     condition = ""
     if proven and (tested is None or head.classes < _FEW_CLASSES):
         condition = sentences.PLAIN_STEP
-    elif proven and best.hidden_factor > _HIDDEN:
+    elif proven and (best.hidden_factor > _HIDDEN or best.factor_pull > FACTOR_SIGMAS**2):
         condition = sentences.NOT_RESCALED
     structured = structure is not None and bool(search.modes)
     label_format = infer_format(answer.label.numpy(), best.uncertainty) if structured else "any"
@@ -231,9 +232,13 @@ def _is_single(classes: int, search: Search, loss: float, structure: LabelStruct
 
 
 def _is_good(mode: Mode) -> bool:
-    """Whether noise explains the misfit, and no factor on the gradient would explain more of it."""
+    """Whether noise explains the misfit, and no factor on the gradient would explain a good part of it.
+
+    Among many classes, what a softmax's own rounding has in common adds up to the trace of a small factor.
+    """
     chi_square = mode.misfit * mode.freedom
-    return chi_square <= mode.freedom + _SIGMAS * (2 * mode.freedom) ** 0.5 and mode.factor_pull <= FACTOR_SIGMAS**2
+    pull = max(FACTOR_SIGMAS**2, _COMMON_ROUNDING * mode.freedom)
+    return chi_square <= mode.freedom + _SIGMAS * (2 * mode.freedom) ** 0.5 and mode.factor_pull <= pull
 
 
 def _weights_could_hide(head: ObservedHead, label_format: str) -> bool:

@@ -31,6 +31,7 @@ _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
+_COARSE = 1e-6  # sum of all rows, relative, that float32 does not leave
 _OF_ROW_SUM = 10.0  # roundings may exceed the sum of all rows by, for they partly cancel in it
 _EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
@@ -167,8 +168,8 @@ def _with_noise_of_the_best(
         product_std=factor * head.product_std,
         rounding=factor * head.rounding,
     )
-    seen_elsewhere = noisier.rounding[0] <= _OF_ROW_SUM * head.row_sum[0] or losses[best] < _EXACT**2
-    return noisier, not seen_elsewhere
+    coarse = head.row_sum[0] > _COARSE and noisier.rounding[0] <= _OF_ROW_SUM * head.row_sum[0]
+    return noisier, not (coarse or losses[best] < _EXACT**2)
 
 
 def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
