@@ -31,8 +31,6 @@ _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
-_COARSE = 1e-6  # sum of all rows, relative, that float32 does not leave
-_OF_ROW_SUM = 10.0  # roundings may exceed the sum of all rows by, for they partly cancel in it
 _EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
 OnSurvey = Callable[[Array, int], None]
@@ -148,7 +146,7 @@ def _with_noise_of_the_best(
 ) -> tuple[ObservedHead, bool] | None:
     """The head with its noise raised until the best lambda fits, if that lambda fits far better than chance.
 
-    And whether nothing but this fit speaks for such noise. The residuals of coarse arithmetic do not add up to zero.
+    And whether it took noise worth the name.
 
     That is the mark of noise the rank-one residual cannot show: a forward pass in lower precision, say. Other losses
     and several local steps can look like that, too, so whoever calls it must not take the answer for proven.
@@ -168,8 +166,7 @@ def _with_noise_of_the_best(
         product_std=factor * head.product_std,
         rounding=factor * head.rounding,
     )
-    coarse = head.row_sum[0] > _COARSE and noisier.rounding[0] <= _OF_ROW_SUM * head.row_sum[0]
-    return noisier, not (coarse or losses[best] < _EXACT**2)
+    return noisier, bool(losses[best] >= _EXACT**2)
 
 
 def _runs(good: np.ndarray, points: Array) -> list[tuple[int, int]]:
