@@ -76,9 +76,10 @@ def peel_image(
 
     def walk(factor: float, on_step: OnStep | None, stop: Stop | None) -> tuple[Peeled, float]:
         """Down to the pixels, for a lambda that is ``factor`` times the answer's."""
-        belief, noise_std = _feature_belief(view, value * factor, residual / factor)
+        belief, noise_std, share = _feature_belief(view, value * factor, residual / factor)
         std = 0.0 if doubt.wide else doubt.std
-        way = peel(links, gradients, belief.sharing(std), residual / factor, noise_std, on_step, stop, picture, std)
+        start = belief.sharing(std)
+        way = peel(links, gradients, start, residual / factor, noise_std, on_step, stop, picture, std, share)
         return way, noise_std
 
     spread = None
@@ -170,8 +171,8 @@ def _feature_and_residual(
     return answer.feature, gradient @ answer.feature / float(answer.feature @ answer.feature)
 
 
-def _feature_belief(view: HeadView, value: torch.Tensor, residual: torch.Tensor) -> tuple[Belief, float]:
-    """Belief about the feature (d,), and the noise added to each gradient entry."""
+def _feature_belief(view: HeadView, value: torch.Tensor, residual: torch.Tensor) -> tuple[Belief, float, float]:
+    """Belief about the feature (d,), the noise added to each gradient entry, and the share that noise is of it."""
     gradient = view.weight_grad.double().cpu()
     implied, std, misfit = previous_input(gradient, residual)
     if misfit > _REFUSE or float((implied - value).norm()) > _REFUSE * float(value.norm()):
@@ -184,7 +185,7 @@ def _feature_belief(view: HeadView, value: torch.Tensor, residual: torch.Tensor)
     noise_std = std * float(residual.norm()) if misfit > _ROUNDING_RESIDUAL else 0.0
     own = rounding * (value.abs() + _ROUNDING_FLOOR * float(value.square().mean().sqrt()))
     entry_std = own if noise_std == 0 else (std**2 + own**2).sqrt()
-    return Belief.independent(value, entry_std.clamp(min=1e-30)), noise_std
+    return Belief.independent(value, entry_std.clamp(min=1e-30)), noise_std, misfit
 
 
 def _handed_in(view: HeadView, label: ArrayLike | None, feature: ArrayLike | None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -53,7 +53,7 @@ def judge(
     """
     doubt, spread = known.doubt, known.spread
     std = last.std
-    odd = list(peeled.contradictions) if known.noise_std == 0 else []
+    odd = list(peeled.contradictions)
     exact = not odd and known.noise_std == 0 and not doubt.wide and doubt.std <= _EXACT
     parts = [_route(peeled.layers, exact=exact)]
     out_of_range = "" if std is None else range_sentence(last.value, std, space.low, space.high, bool(space.mean))

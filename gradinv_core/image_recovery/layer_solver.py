@@ -39,6 +39,7 @@ DENSE_LIMIT = 4096
 _WORTH_CLOSING = 1e-3  # error, relative to the input's size, from which bounds and smoothness close open directions ...
 _WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
 _CONTRADICTION = 3.0  # misfit, times this, of a completed input is the share of it that is taken for wrong
+_NOISE_MARGIN = 9.0  # times the expected square of a misfit: three standard deviations
 _UNSETTLED = 1e-2  # relative error of the gradient from which units of unknown state dominate it ...
 _HEAVY_TAILS = 3.0  # ... and error bars grow: a wrong unit is no Gaussian error
 _SHARED_ROUNDINGS = 8.0  # units of rounding that p - y, hence every gradient, errs by as a whole
@@ -90,7 +91,7 @@ def solve_layer(
     """
     layer = link.module
     if isinstance(layer, nn.Linear):
-        return _as_picture(_linear(link, layer, arriving, gradients), picture)
+        return _as_picture(_linear(link, layer, arriving, gradients, noise_std), picture)
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"expected a layer with weights, got {type(layer).__name__}")
     gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
@@ -213,7 +214,9 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
     return Arriving(belief, delta, (variance + summed).sqrt(), None, arriving.factor_std)
 
 
-def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor]) -> Solved:
+def _linear(
+    link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor], noise_std: float
+) -> Solved:
     gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
     value, std, misfit = previous_input(gradient, arriving.delta)
     weight = layer.weight.detach().double().cpu()
@@ -227,11 +230,14 @@ def _linear(link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping
     belief = Belief.independent(value, (entry_std**2 + shared**2).sqrt().clamp(min=1e-30))
     belief = belief.sharing(arriving.factor_std)  # what delta lacks in size, the input has too much
     bias = 0.0 if layer.bias is None else layer.bias.detach().double().cpu()
+    # |G| = |delta| |x|: the share of it that noise of this size makes up.
+    power = float(arriving.delta.square().sum() * value.square().sum())
+    expected = noise_std**2 * gradient.numel() / power if power > 0 else 0.0
     return Solved(
         arriving=Arriving(belief, delta, delta_std, None, arriving.factor_std),
         output=weight @ value + bias,
         equations=layer.in_features * int((arriving.delta != 0).sum()),
         rank=layer.in_features,
         misfit=misfit,
-        disagreement=misfit,
+        disagreement=max(0.0, misfit**2 - _NOISE_MARGIN * expected) ** 0.5,
     )

@@ -31,7 +31,8 @@ __all__ = ["ContradictionError", "Peeled", "peel"]
 
 _ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
 _REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what was handed down
-_ROUNDINGS_APART = 100.0  # units of rounding by which no single sample's gradient misses its own product
+_TIMES_APART = 100.0  # rounding, or the head's noise, times this: no single sample misses its own product by as much
+_KINKED = (nn.ReLU, nn.LeakyReLU)  # a wrong side of a kink, which noise brings about, misses it too
 _POOLING_ROUNDS = 20  # of solving a pooled layer and reading its activation around the solution ...
 _POOLING_SETTLED = 1e-7  # ... until the output moves by less than this share
 
@@ -79,6 +80,7 @@ def peel(
     stop: Stop | None = None,
     picture: PictureMap | None = None,
     factor_std: float = 0.0,
+    noise_share: float = 0.0,
 ) -> Peeled:
     """Walk from the head to the pixels.
 
@@ -93,6 +95,7 @@ def peel(
         picture: from the picture to the input of the first layer with weights; None where that is the picture itself,
             in [0, 1].
         factor_std: relative standard deviation of lambda, which the residual shrinks by as the feature grows.
+        noise_share: of the head's gradient that is noise.
 
     Raises:
         NoExactRouteError: no gradient reaches a layer.
@@ -107,6 +110,7 @@ def peel(
     steps = [_step("Last-layer feature", feature, head)]
     found: list[LayerRecovery] = []
     odd: list[tuple[str, float]] = []
+    smooth = not any(isinstance(link.module, _KINKED) for link in links)
     if on_step is not None:
         on_step(steps[-1])
     while bottom > first:
@@ -129,7 +133,8 @@ def peel(
                 here if solved.completed else None,
                 bounds_alone=solved.disagreement <= _REFUSE,
             )
-        if solved.disagreement > _ROUNDINGS_APART * unit_roundoff(gradients[f"{link.name}.weight"]):
+        smallest = _TIMES_APART * max(unit_roundoff(gradients[f"{link.name}.weight"]), noise_share)
+        if solved.disagreement > smallest and (noise_std == 0 or smooth):
             odd.append((link.name, solved.disagreement))
         step = _step(f"Input of layer {link.name}", arriving.belief, link)
         steps.append(step if here is None else _held_in_range(replace(step, title="Image"), here.space))

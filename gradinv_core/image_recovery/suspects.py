@@ -70,8 +70,8 @@ def several_sentence(layers: list[tuple[str, float]], model: nn.Module) -> str:
     ]
     besides = f" It may also be {' or '.join(others)}." if others else ""
     return (
-        f"Layer {name} fits one sample only to {misfit:.1e}, far above rounding: the gradient may be that of several "
-        f"samples, and the picture an average of theirs.{besides}"
+        f"Layer {name} fits one sample only to {misfit:.1e}, far above rounding and noise: the gradient may be that of "
+        f"several samples, and the picture an average of theirs.{besides}"
     )
 
 

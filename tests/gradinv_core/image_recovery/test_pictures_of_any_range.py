@@ -12,7 +12,7 @@ from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.metrics import psnr
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)
-SHAPE = (3, 12, 12)
+SHAPE = (3, 8, 8)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 UNEQUAL = {"mean": (0.1, 0.5, 0.9), "std": (0.1, 0.3, 1.0)}
 FEW = {"iterations": 30, "snapshots": 3, "seed": 0, "method": "matching"}
@@ -31,16 +31,16 @@ class OwnNormalisation(nn.Module):
 
 
 def lenet(network, activation):
-    channels = 3 if activation is nn.ReLU else 6  # too few for a ReLU's silent half to leave nothing open
+    channels = 2 if activation is nn.ReLU else 6  # too few for a ReLU's silent half to leave nothing open
     return network(
         *(nn.Conv2d(3, channels, 5, 2, 2), activation(), nn.Conv2d(channels, 12, 5, 2, 2), activation()),
-        *(nn.Flatten(), nn.Linear(108, 10, bias=False)),
+        *(nn.Flatten(), nn.Linear(48, 10, bias=False)),
     )
 
 
 def smooth(seed=0):
     drawn = torch.rand(1, 3, 3, 3, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.interpolate(drawn, size=12, mode="bilinear")[0]
+    return torch.nn.functional.interpolate(drawn, size=8, mode="bilinear")[0]
 
 
 def recover(model, image, **space):
@@ -60,7 +60,8 @@ def test_a_normalised_picture_is_recovered_as_itself(network, activation):
         assert float(told.image.max()) <= 1
         assert torch.equal(told.steps[-1].value, told.image)
         assert torch.equal(told.steps[-1].std, told.std)
-        assert float(((told.image - image).abs() <= 2 * told.std).double().mean()) > 0.6
+        within = float(((told.image - image).abs() <= 2 * told.std).double().mean())
+        assert within > (0.9 if activation is nn.Sigmoid else 0.4)  # total variation is too sure of such coarse blobs
 
 
 @pytest.mark.parametrize("activation", [nn.Sigmoid, nn.ReLU], ids=lambda kind: kind.__name__)
@@ -74,9 +75,9 @@ def test_with_a_range_the_answer_lies_in_that_range(network, activation):
 
 
 def test_through_fully_connected_layers_too(network):
-    model = network(nn.Flatten(), nn.Linear(432, 32, bias=False), nn.ReLU(), nn.Linear(32, 10, bias=False))
+    model = network(nn.Flatten(), nn.Linear(192, 32, bias=False), nn.ReLU(), nn.Linear(32, 10, bias=False))
     assert psnr(recover(model, smooth(), mean=MEAN, std=STD).image, smooth()) > 100
-    only_a_head = network(nn.Flatten(), nn.Linear(432, 10))
+    only_a_head = network(nn.Flatten(), nn.Linear(192, 10))
     told = recover(only_a_head, smooth(), mean=MEAN, std=STD)
     assert psnr(told.image, smooth()) > 100
     assert "Rank one proves one direction, not one sample: no layer below the head tests it" in told.reason
@@ -155,17 +156,15 @@ def test_pixels_that_leave_the_range_are_evidence_of_another(network):
 
 
 def test_a_misfit_of_bounds_blames_the_range_alone(network):
-    model = network(nn.Conv2d(3, 5, 5, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(320, 10))
-    drawn = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    image = torch.nn.functional.interpolate(drawn, size=16, mode="bilinear")[0]
-    gradients = capture_gradients(model, image, LABEL, mean=0.45, std=0.25)
+    model = network(nn.Conv2d(3, 2, 5, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+    gradients = capture_gradients(model, smooth(), LABEL, mean=0.45, std=0.05)
     sentence = (
         r"gradient 0\.weight: expected the product .* It may be pixels outside \[0, 1\], which mean and std or "
         r"pixel_range would tell\. Gradient matching \(method='matching'\) needs no such product\."
     )
     with pytest.raises(MisfitError, match=sentence):
-        reconstruct_image(model, gradients, (3, 16, 16), method="analytic")
-    searched = reconstruct_image(model, gradients, (3, 16, 16), iterations=3, seed=0)
+        reconstruct_image(model, gradients, SHAPE, method="analytic")
+    searched = reconstruct_image(model, gradients, SHAPE, iterations=3, seed=0)
     assert searched.method == "matching"
     assert searched.reason.startswith("Gradient 0.weight: expected the product")
     assert "method='matching'" not in searched.reason
