@@ -16,6 +16,7 @@ from gradinv_core.arrays import ArrayLike
 from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
 from gradinv_core.images import check_image
 from gradinv_core.labels import check_soft_label
+from gradinv_core.losses import TrainingLoss, training_loss
 from gradinv_core.networks import find_head
 from gradinv_core.pixels import PerChannel, pixel_space
 from gradinv_core.twin import private_twin
@@ -54,14 +55,16 @@ def capture_gradients(
     soft_label: ArrayLike,
     *,
     batch_norm: str = "evaluation",
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     pixel_range: Sequence[float] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Take one training step's gradient, as the client would send it.
 
-    The loss is the cross-entropy with a soft label, ``-(y * log_softmax(z)).sum()``. The model itself is left as it
-    was: same mode, same running statistics, no ``.grad``.
+    The loss is the cross-entropy with a soft label, ``-(y * log_softmax(z)).sum()``; a temperature or class weights
+    make it that of `TrainingLoss`. The model itself is left as it was: same mode, running statistics, no ``.grad``.
 
     Args:
         model: any network that maps (1, channels, h, w) to logits (1, C).
@@ -69,6 +72,8 @@ def capture_gradients(
         soft_label: (C,) point of the simplex.
         batch_norm: "evaluation" normalises by the running statistics, which the server knows; "training" by those of
             the sample itself, which it does not.
+        temperature: T > 0 of the loss ``T^2 * cross_entropy(z / T, y)``, as in distillation.
+        class_weights: (C,) weights w > 0 of the loss ``-sum w_i y_i log p_i``, None for none.
         mean: per channel; with ``std`` the image is the picture in [0, 1], and the network is fed
             ``(image - mean) / std``.
         std: per channel, above 0.
@@ -82,11 +87,11 @@ def capture_gradients(
         ShapeError: a batch, a wrong image or label shape, or an image size the network cannot take.
         NonFiniteError: NaN or infinity in the image, the label, the logits or the gradient.
         LabelError: the label is not on the probability simplex.
-        OptionError: unknown ``batch_norm``, a network without parameters, or pixels that ``mean``, ``std`` and
-            ``pixel_range`` do not fit.
+        OptionError: unknown ``batch_norm``, a temperature or weight that is none, a network without parameters, or
+            pixels that ``mean``, ``std`` and ``pixel_range`` do not fit.
     """
     batch, twin = _as_input(model, image, mean, std, pixel_range), _client_twin(model, batch_norm)
-    return _gradients(twin, batch, [soft_label])
+    return _gradients(twin, batch, [soft_label], training_loss(temperature, class_weights))
 
 
 def capture_batch_gradients(
@@ -95,6 +100,8 @@ def capture_batch_gradients(
     soft_labels: Sequence[ArrayLike],
     *,
     batch_norm: str = "evaluation",
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     pixel_range: Sequence[float] | None = None,
@@ -106,6 +113,8 @@ def capture_batch_gradients(
         images: N images (channels, h, w) of one size, N >= 1.
         soft_labels: N labels (C,).
         batch_norm: as in `capture_gradients`, and so are the others.
+        temperature: of the loss.
+        class_weights: (C,) of the loss.
         mean: per channel.
         std: per channel.
         pixel_range: (low, high).
@@ -126,7 +135,7 @@ def capture_batch_gradients(
     sizes = {tuple(image.shape[1:]) for image in inputs}
     if len(sizes) > 1:
         raise ShapeError(f"batch: expected images of one size, got {sorted(sizes)}; resize them.")
-    return _gradients(twin, torch.cat(inputs), soft_labels)
+    return _gradients(twin, torch.cat(inputs), soft_labels, training_loss(temperature, class_weights))
 
 
 def client_truth(
@@ -196,14 +205,15 @@ def _client_twin(model: nn.Module, batch_norm: str) -> nn.Module:
     return twin
 
 
-def _gradients(twin: nn.Module, batch: torch.Tensor, soft_labels: Sequence[ArrayLike]) -> dict[str, torch.Tensor]:
+def _gradients(
+    twin: nn.Module, batch: torch.Tensor, soft_labels: Sequence[ArrayLike], loss: TrainingLoss
+) -> dict[str, torch.Tensor]:
     """Gradient of the mean loss of a batch (N, channels, h, w) with its N labels."""
     parameters = dict(twin.named_parameters())
     with torch.enable_grad():
         logits = _forward(twin, batch)
         labels = [check_soft_label(label, classes=logits.shape[1]).to(logits) for label in soft_labels]
-        losses = [-(label * torch.log_softmax(z, dim=0)).sum() for z, label in zip(logits, labels, strict=True)]
-        mean = torch.stack(losses).mean()
+        mean = loss(logits, torch.stack(labels))
         gradients = torch.autograd.grad(mean, list(parameters.values()), allow_unused=True, materialize_grads=True)
     if not all(torch.isfinite(gradient.sum()) or torch.isfinite(gradient).all() for gradient in gradients):
         raise NonFiniteError(

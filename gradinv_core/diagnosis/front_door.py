@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradinv_core.arrays import Array
+from gradinv_core.arrays import Array, ArrayLike
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
 from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count, scale_invariance
 from gradinv_core.errors import ClassCountError, RankError
@@ -28,7 +28,14 @@ _ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other clas
 _BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
 
 
-def diagnose(model: nn.Module, gradients: GradientsLike, *, head: str | None = None) -> Diagnosis:
+def diagnose(
+    model: nn.Module,
+    gradients: GradientsLike,
+    *,
+    head: str | None = None,
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
+) -> Diagnosis:
     """Say why the label did not come out of the head, from what the server holds.
 
     One thing no gradient tells: where all logits are nearly equal, the prediction is linear in lambda, and a rescaled
@@ -38,6 +45,8 @@ def diagnose(model: nn.Module, gradients: GradientsLike, *, head: str | None = N
         model: the network, with the weights the client used.
         gradients: as they arrived, anything that `read_gradients` takes.
         head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
+        temperature: of the announced loss, as in `recover_label`.
+        class_weights: (C,) of the announced loss, likewise.
 
     Returns:
         The cause; `Cause.NONE` where the head gives one certain answer.
@@ -62,7 +71,7 @@ def diagnose(model: nn.Module, gradients: GradientsLike, *, head: str | None = N
     traces, measures = _traces(model, sent, gradient)
     processed = _processed(traces, measures)
     try:
-        answer = recover_label(*view)
+        answer = recover_label(*view, temperature=temperature, class_weights=class_weights)
     except ClassCountError as error:
         return Diagnosis(Cause.TOO_FEW_CLASSES, error.sentence, {"classes": float(len(gradient))}, traces)
     except RankError:

@@ -20,6 +20,7 @@ from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.label_recovery import LabelRecovery, Status
+from gradinv_core.losses import TrainingLoss, training_loss
 from gradinv_core.pixels import PerChannel, PixelSpace, pixel_space
 from gradinv_core.wrappers import unwrapped
 
@@ -42,6 +43,8 @@ def reconstruct_image(
     stop: Stop | None = None,
     seed: int | None = None,
     head: str | None = None,
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
     pixel_range: Sequence[float] | None = None,
@@ -65,6 +68,8 @@ def reconstruct_image(
         stop: asked between steps; True ends the work, and the best so far is returned.
         seed: of the noise that gradient matching starts from; the analytic route draws nothing.
         head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
+        temperature: of the loss, as in `recover_label`. The exact route needs it for the label alone.
+        class_weights: (C,) of the loss, likewise.
         mean: per channel; with ``std`` the client fed its network ``(picture - mean) / std``, and every picture and
             standard deviation that is returned is that of the picture itself, in [0, 1].
         std: per channel, above 0.
@@ -89,6 +94,7 @@ def reconstruct_image(
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise OptionError(f"option: expected some of {', '.join(_OPTIONS)}, got {', '.join(unknown)}.")
+    training = training_loss(temperature, class_weights)
     space = pixel_space(mean, std, pixel_range, check_shape(input_shape)[0])
     model = unwrapped(model)
     sent = read_gradients(model, gradients)
@@ -103,7 +109,7 @@ def reconstruct_image(
     label_alone = label is not None and feature is None
     if method == "analytic" or (method == "auto" and not label_alone):
         try:
-            recovery = _analytic(model, sent, input_shape, answer, label, feature, on_step, stop, name, space)
+            recovery = _analytic(model, sent, input_shape, answer, label, feature, on_step, stop, name, space, training)
             return replace(recovery, seconds=time.perf_counter() - started)
         except (NoExactRouteError, MisfitError) as error:
             if isinstance(error, MisfitError) and method == "analytic":
@@ -113,7 +119,7 @@ def reconstruct_image(
             why_not = error.sentence
     chosen = MatchingOptions(**options)
     recovery = _matching(
-        model, sent, input_shape, chosen, label, feature, start, on_step, stop, seed, name, space, why_not
+        model, sent, input_shape, chosen, label, feature, start, on_step, stop, seed, name, space, training, why_not
     )
     return replace(recovery, seconds=time.perf_counter() - started)
 
@@ -129,6 +135,7 @@ def _analytic(
     stop: Stop | None,
     head: str | None,
     space: PixelSpace,
+    training: TrainingLoss,
 ) -> ImageRecovery:
     if (label is None) != (feature is None):
         raise OptionError(
@@ -137,7 +144,9 @@ def _analytic(
     if label is None:
         head = find_head(model, head)
         check_sent(head, gradients)
-        answer = recover_from_gradients(model, gradients, head=head)
+        answer = recover_from_gradients(
+            model, gradients, head=head, temperature=training.temperature, class_weights=training.class_weights
+        )
     if answer is not None:
         if answer.status is Status.VANISHED:
             raise NoExactRouteError(f"gradient: expected one that is not zero. {answer.message}")
@@ -165,6 +174,7 @@ def _matching(
     seed: int | None,
     head: str | None,
     space: PixelSpace,
+    training: TrainingLoss,
     why_not: str,
 ) -> ImageRecovery:
     found = match_gradients(
@@ -180,6 +190,7 @@ def _matching(
         seed=seed,
         head=head,
         space=space,
+        training=training,
     )
     reason = "Gradient matching: the image whose gradient comes closest to the observed one, found step by step."
     parts = (why_not, reason, found.note)

@@ -10,7 +10,7 @@ from torch import nn
 from gradinv_core.client import capture_batch_gradients, capture_gradients, client_truth
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeError
-from gradinv_core.labels import hard_label, mixup_label
+from gradinv_core.labels import hard_label, mixup_label, smooth_label
 from gradinv_core.networks import build_network, observe_head
 
 IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -248,3 +248,20 @@ def test_with_a_range_the_network_is_fed_the_image_as_it_is(model: nn.Module) ->
 def test_a_picture_normalised_twice_is_refused(model: nn.Module) -> None:
     with pytest.raises(OptionError, match=r"expected the picture itself, in \[0, 1\], .* if it is normalised already"):
         capture_gradients(model, (IMAGE - 0.5) / 0.25, LABEL, mean=0.5, std=0.25)
+
+
+@pytest.mark.parametrize("options", [{"temperature": 3.0}, {"class_weights": [0.5 + index for index in range(10)]}])
+def test_the_client_plays_a_loss_with_temperature_or_class_weights(options):
+    model, image, label = build_network("fcn_small", 10), torch.rand(3, 32, 32), smooth_label(3, 10, 0.1)
+    sent = capture_gradients(model, image, label, **options)
+    logits = model(image[None])
+    temperature = options.get("temperature", 1.0)
+    weights = torch.tensor(options["class_weights"]) if "class_weights" in options else None
+    loss = temperature**2 * torch.nn.functional.cross_entropy(logits / temperature, label[None].float(), weight=weights)
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    for gradient, other in zip(sent.values(), expected, strict=True):
+        assert torch.allclose(gradient, other, rtol=1e-4, atol=1e-7)
+    twice = capture_batch_gradients(model, [image, image], [label, label], **options)
+    assert all(torch.allclose(twice[name], sent[name], rtol=1e-4, atol=1e-7) for name in sent)
+    with pytest.raises(OptionError, match="temperature: expected a number above 0"):
+        capture_gradients(model, image, label, temperature=-1)

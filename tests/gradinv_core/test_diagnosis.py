@@ -229,3 +229,29 @@ def test_every_cause_has_words():
     found = Diagnosis(Cause.NOISY, "A sentence.")
     assert found.title == "The gradient is noisy"
     assert found.remedy.startswith("Only less noise")
+
+
+def test_what_was_announced_of_the_loss_is_no_cause():
+    model, image, label = sample("fcn_small", 104, head_bias=True)
+    warm = capture_gradients(model, image, label, temperature=4.0)
+    found = diagnose(model, warm)
+    assert (found.cause, found.title) == (Cause.TEMPERATURE, "A temperature in the loss")
+    assert "with a temperature of 4 in the loss it fits" in found.message
+    assert diagnose(model, warm, temperature=4.0).cause is Cause.NONE
+
+
+@pytest.mark.parametrize("head_bias", [True, False])
+def test_another_loss_is_named(head_bias):
+    model, image, label = sample("fcn_small", 105, head_bias=head_bias)
+    loss = nn.functional.binary_cross_entropy_with_logits(model(image[None]), label[None].float())
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    found = diagnose(model, dict(zip(dict(model.named_parameters()), gradients, strict=True)))
+    assert (found.cause, found.title) == (Cause.OTHER_LOSS, "Another loss than cross-entropy")
+    assert "under softmax cross-entropy they add up to zero whatever the label" in found.message
+
+
+def test_a_label_of_no_format_names_all_that_may_be_behind_it():
+    model, image, _ = sample("fcn_small", 106, head_bias=True)
+    found = diagnose(model, capture_gradients(model, image, torch.arange(1.0, 11.0) / 55))
+    assert (found.cause, found.title) == (Cause.STRUCTURELESS, "No label format fits")
+    assert "class weights" in found.message

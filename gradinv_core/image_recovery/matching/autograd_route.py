@@ -15,6 +15,7 @@ from gradinv_core.image_recovery.matching.distance import Distance
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
 from gradinv_core.image_recovery.matching.objective import Candidate, Slope
 from gradinv_core.image_recovery.matching.observed import ObservedGradient
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
 __all__ = ["AutogradRoute"]
 
@@ -31,6 +32,7 @@ class AutogradRoute:
         label: torch.Tensor | None,
         distance: Distance | None,
         inputs: Sequence[KnownInput],
+        training: TrainingLoss = CROSS_ENTROPY,
     ) -> None:
         """Prepare the twin.
 
@@ -40,12 +42,13 @@ class AutogradRoute:
             label: (C,) label; None when it is learned.
             distance: of gradients; None to match the known inputs alone.
             inputs: known inputs of layers that are used once per pass.
+            training: the loss whose gradient was observed.
         """
         self._twin = twin
         self._parameters = [twin.get_parameter(name) for name in observed.shapes]
         self._observed = observed
         self._label = None if label is None else label.to(observed.direction)
-        self._distance = distance
+        self._distance, self._training = distance, training
         self._inputs = tuple(inputs)
         self._vector = torch.empty_like(observed.direction)  # the gradient, then the distance's derivative by it
         self._seen: dict[str, torch.Tensor] = {}
@@ -87,7 +90,7 @@ class AutogradRoute:
             directions.append(direction)
         if self._distance is not None:
             label = Candidate(leaves[0], leaves[1] if len(leaves) > 1 else None).label(self._label)
-            entropy = -(label * torch.log_softmax(logits, 0)).sum()
+            entropy = self._training(logits[None], label[None])
             gradients = torch.autograd.grad(
                 entropy, self._parameters, create_graph=True, allow_unused=True, materialize_grads=True
             )

@@ -24,6 +24,7 @@ from gradinv_core.image_recovery.matching.result import MatchResult
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
 from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 from gradinv_core.pixels import PixelSpace
 from gradinv_core.twin import private_twin
 from gradinv_core.wrappers import unwrapped
@@ -45,6 +46,7 @@ def match_gradients(
     seed: int | None = None,
     head: str | None = None,
     space: PixelSpace | None = None,
+    training: TrainingLoss = CROSS_ENTROPY,
 ) -> MatchResult:
     """Search for the image whose gradient is the observed one.
 
@@ -67,6 +69,7 @@ def match_gradients(
         seed: of the starting images; None draws one.
         head: name of the last layer; None looks for it where the options need it, see `find_head`.
         space: which values pixels may have, and how the network sees them; None for [0, 1].
+        training: the loss whose gradient the client sent.
 
     Returns:
         The best image, and the way there.
@@ -89,7 +92,7 @@ def match_gradients(
         observed = observe_gradient(twin, sent)
         trial = trial_run(twin, shape)
         last = _last_layer(twin, head, needed=needs_head(options, label))
-        knowledge = gather_knowledge(twin, sent, options, label, feature, trial.classes, last)
+        knowledge = gather_knowledge(twin, sent, options, label, feature, trial.classes, last, training)
         inputs = known_inputs(
             twin,
             sent,
@@ -102,8 +105,8 @@ def match_gradients(
         distance = DISTANCE_FUNCTIONS[options.distance] if "g" in options.terms else None
         chain = None if distance is None else chain_of(twin, shape)
         route: Route
-        if chain is None or distance is None:
-            route = AutogradRoute(twin, observed, knowledge.label, distance, inputs)
+        if chain is None or distance is None or not training.is_plain:
+            route = AutogradRoute(twin, observed, knowledge.label, distance, inputs, training)
         else:
             route = SequentialRoute(chain, observed, knowledge.label, distance, inputs)
         learned = trial.classes if knowledge.label is None else None

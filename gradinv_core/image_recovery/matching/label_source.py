@@ -12,6 +12,7 @@ from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeEr
 from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_recovery.baselines import idlg_label
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 from gradinv_core.networks import observe_head
 
 __all__ = ["Knowledge", "gather_knowledge", "needs_head"]
@@ -43,6 +44,7 @@ def gather_knowledge(
     feature: torch.Tensor | None,
     classes: int,
     head: str | None,
+    training: TrainingLoss = CROSS_ENTROPY,
 ) -> Knowledge:
     """Find the label and, where it is matched, the feature.
 
@@ -54,6 +56,7 @@ def gather_knowledge(
         feature: (d,) as recovered before; None to recover it here if it is needed.
         classes: number of classes C.
         head: name of the last layer; None only where `needs_head` says that it is not needed.
+        training: the loss whose gradient the client sent.
 
     Raises:
         OptionError: ``label_mode`` is "given" and there is no label, or the last layer's gradient is needed and was not
@@ -69,7 +72,7 @@ def gather_knowledge(
     recovery = None
     if _recovers(options, label, feature):
         view = observe_head(model, gradients, head=head)
-        recovery = recover_label(view.weight, view.weight_grad, view.bias, view.bias_grad)
+        recovery = recover_label(*view, temperature=training.temperature, class_weights=training.class_weights)
     if options.label_mode == "learned":
         label = None
     elif options.label_mode == "hard":
