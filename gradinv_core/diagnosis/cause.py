@@ -25,6 +25,7 @@ class Cause(StrEnum):
     STRUCTURELESS = "structureless label"
     OTHER_LOSS = "another loss"
     TEMPERATURE = "temperature"
+    WEIGHT_DECAY = "weight decay"
     UNDECIDED = "undecided"
     TRAINING_BATCH_NORM = "training-mode batch norm"
     NO_CHAIN = "no chain of layers"
@@ -46,6 +47,7 @@ TITLES: Mapping[Cause, str] = {
     Cause.STRUCTURELESS: "No label format fits",
     Cause.OTHER_LOSS: "Another loss than cross-entropy",
     Cause.TEMPERATURE: "A temperature in the loss",
+    Cause.WEIGHT_DECAY: "Weight decay was left in",
     Cause.UNDECIDED: "Several lambdas fit",
     Cause.TRAINING_BATCH_NORM: "Batch norm in training mode",
     Cause.NO_CHAIN: "The network is no chain of layers",
@@ -68,6 +70,7 @@ REMEDIES: Mapping[Cause, str] = {
     Cause.STRUCTURELESS: "Knowing how the label was made, or which loss was used. The layer below the head, or a bias "
     "in it, tells lambda all the same, and with it the feature and the picture.",
     Cause.OTHER_LOSS: "A bias in the head tells the feature whatever the loss was; the label needs to know the loss.",
+    Cause.WEIGHT_DECAY: "An attacker who knows the rate subtracts it exactly: the weights are known.",
     Cause.TEMPERATURE: "An attacker who is told the temperature divides the logits by it, and nothing is lost.",
     Cause.UNDECIDED: "The layer below the head, or a bias in the head.",
     Cause.TRAINING_BATCH_NORM: "The label leaks all the same; for the picture the statistics must be searched for.",

@@ -11,7 +11,14 @@ from torch import nn
 
 from gradinv_core.arrays import Array, ArrayLike
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
-from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count, scale_invariance
+from gradinv_core.diagnosis.traces import (
+    dropped_rows,
+    grid_levels,
+    hole_share,
+    sample_count,
+    scale_invariance,
+    weight_decay,
+)
 from gradinv_core.errors import ClassCountError, RankError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import predicted
@@ -121,8 +128,8 @@ def _batch(gradient: Array, traces: tuple[Cause, ...], measures: dict[str, float
         return None
     return Diagnosis(
         Cause.BATCH,
-        f"The head's gradient has {count} directions that stand out of its rounding; one sample makes one. At least "
-        f"{count} samples were added up.",
+        f"The head's gradient has {count} directions that stand out of its rounding; one step on one sample makes one. "
+        f"At least {count} samples, or steps of the whole network, were added up.",
         measures | {"samples": float(count)},
         traces,
     )
@@ -171,6 +178,15 @@ def _open_answer(
         )
     if answer.doubt is Doubt.TEMPERATURE:
         return Diagnosis(Cause.TEMPERATURE, answer.message, measures | {"factor": answer.factor}, traces)
+    decay = weight_decay(gradient, view.weight.double().cpu().numpy()) if answer.noise > _ADDED else None
+    if decay is not None:
+        return Diagnosis(
+            Cause.WEIGHT_DECAY,
+            f"What the head's gradient holds outside rank one is {decay:.3g} times its weights: weight decay was added "
+            f"to the gradient.",
+            measures | {"weight decay": decay},
+            traces,
+        )
     if answer.noise > _ADDED:
         batch = _batch(gradient, traces, measures)
         if batch is not None:

@@ -14,7 +14,15 @@ from gradinv_core.arrays import Array
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.label_recovery import LabelRecovery
 
-__all__ = ["dropped_rows", "gradient_factor", "grid_levels", "hole_share", "sample_count", "scale_invariance"]
+__all__ = [
+    "dropped_rows",
+    "gradient_factor",
+    "grid_levels",
+    "hole_share",
+    "sample_count",
+    "scale_invariance",
+    "weight_decay",
+]
 
 _UNDERFLOW = 1e-30  # products of a row's and a column's largest entry below this may be zero by underflow
 _OFF_GRID = 0.02  # of a step: no entry of a quantised tensor is further from a multiple
@@ -23,6 +31,7 @@ _SMALLEST_STEP = 1e-7  # of the largest entry: below that, every float32 number 
 _ROUNDING = 1e-6  # of the largest singular value: what rounding of float32 leaves beside it
 _MARGIN = 1.5
 _MISSING = 1e-3  # of the gradient's norm: what its rows sum to beyond rounding
+_DECAYED = 0.5  # share of what is outside rank one that the weights must explain to be called its reason
 _FEW_ENTRIES = 32  # entries from which coincidence is excluded
 
 
@@ -94,6 +103,32 @@ def sample_count(gradient: Array) -> int:
     spread = (many + few) / max(many - few, 1.0)
     floor = max(_ROUNDING * values[0], _MARGIN * spread * values[-1])
     return max(int((values > floor).sum()), 1)
+
+
+def weight_decay(gradient: Array, weight: Array) -> float | None:
+    """The rate of a weight decay that was added to the gradient; None where the weights do not explain the rest.
+
+    ``G = a x^T + rate * W``: outside the leading singular pair, what is left of G must be a multiple of what is left of
+    W there.
+
+    Args:
+        gradient: (C, d) head gradient, not zero.
+        weight: (C, d) head weights.
+    """
+    left, _, right = np.linalg.svd(gradient, full_matrices=False)
+    first, along = left[:, :1], right[:1]
+
+    def outside(matrix: Array) -> Array:
+        rest = matrix - first @ (first.T @ matrix)
+        return np.asarray(rest - (rest @ along.T) @ along)
+
+    rest, weights = outside(gradient), outside(weight)
+    power = float((weights**2).sum())
+    if power == 0 or not rest.any():
+        return None
+    rate = float((rest * weights).sum()) / power
+    explained = rate * float((rest * weights).sum()) / float((rest**2).sum())
+    return rate if explained > _DECAYED and rate > 0 else None
 
 
 def gradient_factor(probabilities: Array, answer: LabelRecovery) -> float:

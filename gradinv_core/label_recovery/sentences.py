@@ -24,11 +24,11 @@ __all__ = [
 
 WITHOUT_FEATURE = "The last layer's input is zero, so only the bias gradient is left."
 NOT_RESCALED = "the gradient was not rescaled"
-NO_CLASS_WEIGHTS = "the loss had no class weights"
+NO_CLASS_WEIGHTS = "the loss was cross-entropy without class weights"
 PLAIN_STEP = "the gradient is that of one step on one sample, not rescaled, and the loss plain cross-entropy"
 _SUSPECTS = (
-    "class weights, another loss than softmax cross-entropy, a temperature, several local steps, two heads, or entries "
-    "that are missing"
+    "class weights, another loss than softmax cross-entropy, a temperature, several local steps, two heads, entries "
+    "that are missing, or a change of the weights in place of its negative"
 )
 _SAME_FACTOR = 1e-4  # relative distance from a simple fraction
 
@@ -56,6 +56,11 @@ def of_search(
         prefix = (
             f"No lambda makes the classes agree, with any factor: the label is not of the assumed format, or the "
             f"gradient is no plain one ({_SUSPECTS}). "
+        )
+    if not search.modes and window is Window.LABEL_STRUCTURE:
+        return (
+            f"No lambda makes the classes agree, whatever the gradient was multiplied with: the label is not of the "
+            f"assumed format, or the gradient is no plain one ({_SUSPECTS})."
         )
     if not search.modes:
         return prefix + "Nothing in the gradient singles out a lambda."
@@ -93,8 +98,8 @@ def of_known_lambda(
     if verdict.doubt is Doubt.TEMPERATURE:
         return (
             f"As it came, the gradient fits no label of the assumed format; with a temperature of "
-            f"{verdict.temperature:.5g} in the loss it fits the one shown. Pass "
-            f"temperature={verdict.temperature:.5g} to accept that"
+            f"{verdict.temperature:.4g} in the loss it fits the one shown. Pass "
+            f"temperature={verdict.temperature:.4g} to accept that"
             + ("." if abs(verdict.factor / verdict.temperature - 1) < 1e-2 else _and_scale())
         )
     source = "The bias gradient" if window is Window.BIAS else "The layer below the head"

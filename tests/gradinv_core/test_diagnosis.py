@@ -255,3 +255,17 @@ def test_a_label_of_no_format_names_all_that_may_be_behind_it():
     found = diagnose(model, capture_gradients(model, image, torch.arange(1.0, 11.0) / 55))
     assert (found.cause, found.title) == (Cause.STRUCTURELESS, "No label format fits")
     assert "class weights" in found.message
+
+
+@pytest.mark.parametrize("head_bias", [True, False])
+@pytest.mark.parametrize("rate", [1e-3, 1e-2])
+def test_weight_decay_that_was_left_in_is_measured(head_bias, rate):
+    model, image, label = sample("lenet_tanh", 107, head_bias=head_bias)
+    weights = dict(model.named_parameters())
+    decayed = {
+        name: part + rate * weights[name].detach() for name, part in capture_gradients(model, image, label).items()
+    }
+    found = diagnose(model, decayed)
+    assert (found.cause, found.title) == (Cause.WEIGHT_DECAY, "Weight decay was left in")
+    assert found.measures["weight decay"] == pytest.approx(rate, rel=1e-2)
+    assert "times its weights: weight decay was added to the gradient" in found.message

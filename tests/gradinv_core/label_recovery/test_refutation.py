@@ -85,7 +85,7 @@ def test_class_weights_on_two_classes_look_like_a_factor_and_another_mixture(hea
     assert (answer.status, answer.doubt) == ("ambiguous", "rescaled")
     rescaled = recover_label(*arguments, gradient_scale="unknown")
     assert rescaled.status == "unique"
-    assert "That holds if the loss had no class weights" in rescaled.message
+    assert "That holds if the loss was cross-entropy without class weights" in rescaled.message
     told = recover_label(*arguments, class_weights=WEIGHTS)
     assert (told.status, told.condition) == ("unique", "")
     assert (told.label - MIXUP.double()).abs().max() < 1e-5
