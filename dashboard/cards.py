@@ -135,10 +135,10 @@ CARDS = (
     Card(
         "clipped",
         "A clipped gradient",
-        "The gradient was shortened. Its direction is exact, but a server that does not know reads the label wrong.",
+        "The gradient was shortened. That hides its length and nothing else: the server finds the factor, and the label.",
         replace(_LENET, defences="clip:0.5"),
         "label",
-        "What a server believes that does not know of the clipping. Outlines: the truth.",
+        "What a server reads that was not told of the clipping. Outlines: the truth.",
     ),
     Card(
         "noisy",

@@ -53,6 +53,11 @@ def _with_numbers(found: Diagnosis) -> str:
             f"The last layer's gradient has {measures['samples']:.0f} directions; the untouched gradient of one sample "
             f"has one. Several samples were added up, or its entries were changed."
         )
+    if found.cause is Cause.WEIGHT_DECAY:
+        return (
+            f"What the last layer's gradient holds beside its one direction is {plain(measures['weight decay'], 2)} times "
+            f"the layer's own weights: weight decay was added to it."
+        )
     if found.cause is Cause.NOISY and 0 < measures.get("noise", 0) < 1:
         return (
             f"{plain(100 * measures['noise'], 2)} % of the last layer's gradient lies outside the one direction of a "

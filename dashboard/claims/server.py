@@ -12,7 +12,15 @@ from gradinv_core.landscape import head_probabilities
 
 __all__ = ["TAMPERED", "Server", "in_words"]
 
-TAMPERED = (Cause.BATCH, Cause.CLIPPED, Cause.QUANTISED, Cause.PRUNED, Cause.OTHER_LOSS, Cause.TEMPERATURE)
+TAMPERED = (
+    Cause.BATCH,
+    Cause.CLIPPED,
+    Cause.QUANTISED,
+    Cause.PRUNED,
+    Cause.OTHER_LOSS,
+    Cause.TEMPERATURE,
+    Cause.WEIGHT_DECAY,
+)
 """Causes that say: this is not what one plain training step on one sample gives."""
 
 _OPTION = re.compile(r"(;[^;.]*|\b)[a-z_]+=['\"]?[\w.]+['\"]?")  # such as gradient_scale='unknown'

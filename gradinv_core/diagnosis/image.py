@@ -16,6 +16,7 @@ from gradinv_core.wrappers import unwrapped
 
 __all__ = ["diagnose_image"]
 
+_MANY_FLAT = 0.1  # share of flat units that explains errors in a layer whose equations are enough
 _FLAT = 1e-2  # slope beside the activation's steepest, below which a unit is called flat
 
 
@@ -72,7 +73,8 @@ def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, 
         "error": layer.error,
         "flat units": flat,
     }
-    if flat > 0.5 and not silent:
+    determined = layer.rank >= layer.unknowns  # then its equations are enough, and errors are what spoils them
+    if not silent and (flat > 0.5 or (determined and flat > _MANY_FLAT)):
         return Diagnosis(
             Cause.SATURATED,
             f"{flat:.0%} of the units above layer {layer.name} sit where their activation is flat: rounding drowns "

@@ -40,6 +40,7 @@ __all__ = ["LabelVerdict", "judge_label"]
 _CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _LAMBDAS = 100.0  # distinguishable lambdas in `chance_of_agreement`; here there is one
 _REACH = 3.0  # widths of lambda's range within which the label may pull at it
+_ANY_SIZE = 1e100  # stands for an infinite standard deviation where it is multiplied with zeros
 _SAME_TEMPERATURE = 1e-3  # relative distance from 1
 
 
@@ -168,7 +169,7 @@ def _scaled(head: ObservedHead, scale: float, width: float, structure: LabelStru
     result = fit(head, scales, structure, False)
     freedom = int(result.freedom[0, 0]) + 1
     ratios, amplitude = result.ratios[0, 0], float(result.amplitude[0, 0])
-    spread = amplitude_std(structure, result)
+    spread = min(amplitude_std(structure, result), _ANY_SIZE)
     open_ = FACTOR_SIGMAS * spread > abs(amplitude)  # then its sign is noise as well
     if freedom < 1 or not (open_ or plausible_amplitude(head, scales, result.amplitude)[0, 0]):
         return None
@@ -213,7 +214,8 @@ def _tempered(head: ObservedHead, scale: float, structure: LabelStructure, sigma
     temperature, freedom = float(sign / mode.scale), mode.freedom
     result = fit(seen, np.array([[mode.scale]]), structure, False, np.array([[mode.amplitude]]))
     loss = _loss(result, structure)
-    if abs(temperature - 1) < _SAME_TEMPERATURE or not _proves(head, _LAMBDAS * loss, structure, freedom):
+    if abs(temperature - 1) < _ANY_SIZE = 1e100  # stands for an infinite standard deviation where it is multiplied with zeros
+_SAME_TEMPERATURE or not _proves(head, _LAMBDAS * loss, structure, freedom):
         return None
     return LabelVerdict(
         label=result.labels[0, 0],

@@ -116,11 +116,12 @@ def test_points_are_judged_by_the_truth():
     assert noisy.message.endswith(".")
 
 
-def test_a_server_that_does_not_know_of_clipping_is_wrong_and_one_that_does_is_right():
+def test_a_server_that_does_not_know_of_clipping_sees_the_factor_and_one_that_does_is_sure():
     clipped = replace(LENET, defences="clip:0.1")
     naive, aware = finished(sweep_of([clipped, replace(clipped, aware=True)])).reports
-    assert aware.status == "unique"
-    assert aware.label_error < 1e-4 < naive.label_error
+    assert (aware.status, naive.status) == ("unique", "ambiguous")
+    assert max(aware.label_error, naive.label_error) < 1e-4
+    assert "of an honest one" in naive.message
 
 
 def test_a_server_that_gives_up_is_a_point_with_its_sentence():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dashboard.claims.cause import VANISHED
+
 
 def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
@@ -21,7 +23,8 @@ def huge_png() -> bytes:
 
 def test_a_gradient_of_zero_ends_the_story_in_a_sentence(with_upload):
     page = with_upload(png(np.zeros((40, 40, 3))))
-    assert [warning.value.split(":")[0] for warning in page.warning] == ["The gradient is exactly zero"]
+    assert [warning.value for warning in page.warning] == [VANISHED]
+    assert VANISHED.startswith("Every entry of the last layer's gradient is zero.")
     assert len(page.main.header) == 3
     assert not page.error
 
