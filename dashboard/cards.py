@@ -135,7 +135,7 @@ CARDS = (
     Card(
         "clipped",
         "A clipped gradient",
-        "The gradient was shortened. That hides its length and nothing else: the server finds the factor, and the label.",
+        "The gradient was shortened. That hides its length and nothing else: factor and label are found together.",
         replace(_LENET, defences="clip:0.5"),
         "label",
         "What a server reads that was not told of the clipping. Outlines: the truth.",

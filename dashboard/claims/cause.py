@@ -55,8 +55,8 @@ def _with_numbers(found: Diagnosis) -> str:
         )
     if found.cause is Cause.WEIGHT_DECAY:
         return (
-            f"What the last layer's gradient holds beside its one direction is {plain(measures['weight decay'], 2)} times "
-            f"the layer's own weights: weight decay was added to it."
+            f"What the last layer's gradient holds beside its one direction is {plain(measures['weight decay'], 2)} "
+            f"times the layer's own weights: weight decay was added to it."
         )
     if found.cause is Cause.NOISY and 0 < measures.get("noise", 0) < 1:
         return (

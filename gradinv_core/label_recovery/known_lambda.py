@@ -214,8 +214,7 @@ def _tempered(head: ObservedHead, scale: float, structure: LabelStructure, sigma
     temperature, freedom = float(sign / mode.scale), mode.freedom
     result = fit(seen, np.array([[mode.scale]]), structure, False, np.array([[mode.amplitude]]))
     loss = _loss(result, structure)
-    if abs(temperature - 1) < _ANY_SIZE = 1e100  # stands for an infinite standard deviation where it is multiplied with zeros
-_SAME_TEMPERATURE or not _proves(head, _LAMBDAS * loss, structure, freedom):
+    if abs(temperature - 1) < _SAME_TEMPERATURE or not _proves(head, _LAMBDAS * loss, structure, freedom):
         return None
     return LabelVerdict(
         label=result.labels[0, 0],
