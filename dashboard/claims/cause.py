@@ -1,7 +1,7 @@
 """A named cause in the page's words. Where the server cannot tell two reasons apart, both are said."""
 
 from dashboard.claims.server import in_words
-from dashboard.number_text import plain
+from dashboard.number_text import percent, plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 
 __all__ = ["NO_FORMAT", "VANISHED", "named"]
@@ -58,6 +58,12 @@ def _with_numbers(found: Diagnosis) -> str:
             f"What the last layer's gradient holds beside its one direction is {plain(measures['weight decay'], 2)} "
             f"times the layer's own weights: weight decay was added to it."
         )
+    if found.cause is Cause.RANK_DEFICIENT and "rank" in measures:
+        known = f"{measures['rank']:,.0f} of its {measures['unknowns']:,.0f} inputs"
+        if "silent" in found.message:
+            share = percent(measures["flat units"])
+            return f"{share} of the units above one layer are silent, so its equations determine {known}."
+        return f"The equations of one layer determine {known}."
     if found.cause is Cause.NOISY and 0 < measures.get("noise", 0) < 1:
         return (
             f"{plain(100 * measures['noise'], 2)} % of the last layer's gradient lies outside the one direction of a "

@@ -1,5 +1,6 @@
 """What the page says of a rebuilt picture: how alike it is, by which way it came, and whether its error bars hold."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ LIKENESS = {
 _SIGMAS = 2.0
 _HONEST = 0.9  # share of pixels within that many error bars from which the bars are worth showing
 _WIDEST = 0.5  # standard deviation of a pixel that may be anything from 0 to 1
+_BAR_WORDS = re.compile(r"[;,] (and )?(the|its) error bars[^.;]*|\s*The error bars[^.]*\.")  # where none are shown
+_OUTSIDE_WORDS = re.compile(r"\s*[\d.]+% of the pixels lie outside (?:[^.]|\.\d)*\.")
 _DUST = 1e-3  # how far outside of 0 to 1 a pixel may lie without a word
 
 
@@ -55,8 +58,9 @@ class Rebuilt:
 
     @property
     def factor(self) -> float:
-        """What the values were multiplied with to be shown: below 1 where their common size is open."""
-        return 1.0 if self.settled else 1.0 / max(float(self.recovery.image.max()), 1.0)
+        """What the values were multiplied with to be shown: below 1 where nothing is known of their common size."""
+        known = self.settled or self.recovery.std is not None
+        return 1.0 if known else 1.0 / max(float(self.recovery.image.max()), 1.0)
 
     @property
     def shown(self) -> torch.Tensor:
@@ -113,8 +117,12 @@ def route(rebuilt: Rebuilt, truth: Truth) -> Claim:
     recovery = rebuilt.recovery
     kept = rebuilt.same_pattern(truth) or relative_error(recovery.image, truth.image.double()) <= RIGHT_FEATURE
     if kept or any(layer.completed for layer in recovery.layers):
-        open_factor = "" if rebuilt.settled else " All of it but for one common factor, which hangs on λ."
-        return Claim(Kind.ROUTE, in_words(recovery.reason) + open_factor)
+        but = kept and not rebuilt.settled
+        open_factor = " All of it but for one common factor, which hangs on λ." if but else ""
+        told = bars(rebuilt, truth)[0].kind is Kind.BARS
+        reason = _OUTSIDE_WORDS.sub("", recovery.reason)  # `outside` says what holds of them
+        reason = reason if told else _BAR_WORDS.sub("", reason)
+        return Claim(Kind.ROUTE, in_words(reason) + open_factor)
     if rebuilt.server.tampered or rebuilt.server.noisy or rebuilt.server.informed:
         why = "This gradient was changed, and the equations carry the change along, down to the pixels."
     elif not rebuilt.settled:
@@ -150,8 +158,6 @@ def bars(rebuilt: Rebuilt, truth: Truth) -> list[Claim]:
     std = rebuilt.std
     if std is None:
         return [Claim(Kind.NO_BARS, getattr(rebuilt.recovery, "why_no_std", "") or "")]
-    if not rebuilt.settled:
-        return [Claim(Kind.NO_BARS, "No error bars: they would leave out that the brightness is open.")]
     if rebuilt.server.tampered:
         return [Claim(Kind.NO_BARS, "No error bars: they would take a gradient that was changed for a plain one.")]
     off = (rebuilt.shown - truth.image.double()).abs()
@@ -159,7 +165,7 @@ def bars(rebuilt: Rebuilt, truth: Truth) -> list[Claim]:
     if within < _HONEST:
         text = (
             f"No error bars: the server's own are too narrow here. Within two of them lie only {percent(within)} of "
-            f"the pixels, for the gradient is not what the server takes it for."
+            f"the pixels."
         )
         return [Claim(Kind.NO_BARS, text, {"within": within})]
     largest = float(std.max())
@@ -180,18 +186,20 @@ def outside(rebuilt: Rebuilt) -> Claim | None:
     return Claim(Kind.OUTSIDE, text, {"share": share})
 
 
-def layers(rebuilt: Rebuilt, seen: Mapping[str, torch.Tensor]) -> Claim:
+def layers(rebuilt: Rebuilt, truth: Truth, seen: Mapping[str, torch.Tensor]) -> Claim:
     """Whether the strip may say that layers leak, or only that they have enough equations.
 
     Args:
         rebuilt: the picture.
+        truth: the client's side.
         seen: layer name -> what really went into it.
     """
     exact = {layer.name for layer in rebuilt.recovery.layers if layer.leak is Leak.EXACT}
     kept = [_same(step.value, seen[step.layer]) for step in rebuilt.recovery.steps if step.layer in exact & set(seen)]
-    if all(kept):
+    head = truth.pattern(rebuilt.server.answer.feature) > EXACT_PATTERN
+    if head and all(kept) and (kept or likeness(rebuilt.shown, truth.image).recognised):
         return Claim(Kind.LAYERS_LEAK, "leaks exactly", note=",".join(sorted(exact)))
-    return Claim(Kind.LAYERS_COUNTED, "enough equations")
+    return Claim(Kind.LAYERS_COUNTED, "determined by their equations, but not what was there")
 
 
 def _same(found: torch.Tensor, true: torch.Tensor) -> bool:

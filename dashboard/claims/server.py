@@ -84,4 +84,9 @@ def in_words(text: str) -> str:
     """Sentences of the core in the page's words: its letter for lambda, and no options that only a program has."""
     parts = re.split(r"(?<=[.!?])\s+", text)
     kept = [part for part in parts if not _OPTION.search(part)]
-    return " ".join(kept or [_OPTION.sub("", part) for part in parts]).replace("lambda", "λ")
+    return (
+        " ".join(kept or [_OPTION.sub("", part) for part in parts])
+        .replace("lambda", "λ")
+        .replace("Lambda", "λ")
+        .replace("-inf to inf", "−∞ to ∞")
+    )

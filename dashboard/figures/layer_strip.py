@@ -12,6 +12,7 @@ from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 __all__ = ["StripLayer", "layer_strip"]
 
 _WORDS = {"exact": "leaks exactly", "almost": "leaks almost", "not": "does not leak"}
+_SOLVED = {"exact": "determined", "almost": "mostly determined", "not": "left open"}
 _COUNTS = {"exact": "enough equations", "almost": "nearly enough", "not": "too few equations"}
 _LONGEST = 2.0  # equations per unknown at the right edge; more are cut
 _MOST_ROWS = 14
@@ -63,7 +64,7 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
     heights = range(len(rows), 0, -1)
     drawn = [(layer, height) for layer, height in zip(rows, heights, strict=True) if layer is not None]
     figure = go.Figure()
-    for leak, words in (_WORDS if _solved(layers) and exact else _COUNTS).items():
+    for leak, words in _words(layers, exact).items():
         if alike := [(layer, height) for layer, height in drawn if layer.leak == leak]:
             colour = colours.muted if leak == "not" else colours.recovered
             hatched = {"shape": AMBIGUOUS_HATCH, "fgcolor": colour, "fillmode": "replace", "size": 6}
@@ -132,6 +133,13 @@ def _solved(layers: Sequence[StripLayer]) -> bool:
     return all(layer.rank is not None for layer in layers)
 
 
+def _words(layers: Sequence[StripLayer], exact: bool) -> Mapping[str, str]:
+    """What a layer's colour means: it leaks, its equations say something, or there are so many of them."""
+    if not _solved(layers):
+        return _COUNTS
+    return _WORDS if exact else _SOLVED
+
+
 def _share(layer: StripLayer) -> float:
     return layer.equations / layer.unknowns
 
@@ -177,7 +185,9 @@ def _finding(layers: Sequence[StripLayer], solved_right: bool) -> str:
             f"Only counted: {short} of {total} layers {'has' if short == 1 else 'have'} fewer equations than unknowns"
         )
     if not solved_right:
-        return f"{exact} of {total} layers {'has' if exact == 1 else 'have'} enough equations"
+        if not exact:
+            return "The equations determine no layer's input"
+        return f"The equations determine the input of {exact} of {total} layers, but not as it was"
     if exact == total:
         return {1: "The only layer leaks exactly", 2: "Both layers leak exactly"}.get(
             total, f"All {total} layers leak exactly"

@@ -68,7 +68,7 @@ def show(view: LabView, stage: cache.Stage, job: int, recovery: ImageRecovery) -
             number("Within the error bars", within.text, _WITHIN)
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
     seen = true_inputs(stage.network.model, true, {step.layer or "" for step in recovery.steps})
-    strip.show_layers(view, stage.network, recovery, exact=claims.layers(rebuilt, seen).kind is Kind.LAYERS_LEAK)
+    strip.show_layers(view, stage.network, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
     frames, curves = cache.film(job, view.dark, lambda: _film(view, stage, recovery), private=view.scenario.own_photo)
     if len(frames) > 1:
         frame_player(

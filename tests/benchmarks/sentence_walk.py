@@ -125,7 +125,7 @@ def _of_picture(rebuilt: Rebuilt, truth: Truth, scene: Scene) -> Iterator[tuple[
     for claim in picture.bars(rebuilt, truth):
         yield "error bars", claim
     seen = true_inputs(scene.network.model, truth.image, {step.layer or "" for step in rebuilt.recovery.steps})
-    yield "layers", picture.layers(rebuilt, seen)
+    yield "layers", picture.layers(rebuilt, truth, seen)
 
 
 def _why_no_picture(scene: Scene, attack: LabelAttack, recovery: ImageRecovery | None) -> Claim | None:
