@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
 def study() -> None:
     print(f"\n{'Dirichlet labels, bias-free heads':40}     n  unique  largest label error   feature   windows")
     for network in NETWORKS:
-        verdicts = [judge(*case) for case in islice(dirichlet_cases(network), HEADS)]
+        verdicts = [judge(*case, "any") for case in islice(dirichlet_cases(network), HEADS)]
         unique = sum(v.status == Status.UNIQUE for v in verdicts)
         label, feature = (max(getattr(v, name) for v in verdicts) for name in ("label_error", "feature_error"))
         windows = dict(Counter(v.window for v in verdicts))
@@ -113,9 +113,9 @@ def head_alone(model: nn.Module, image: torch.Tensor, label: torch.Tensor) -> La
     return recover_label(view.weight, view.weight_grad)
 
 
-def judge(model: nn.Module, image: torch.Tensor, label: torch.Tensor) -> Verdict:
+def judge(model: nn.Module, image: torch.Tensor, label: torch.Tensor, label_format: str = "unknown") -> Verdict:
     gradients, truth = capture_gradients(model, image, label), client_truth(model, image, label)
-    answer = recover_from_gradients(model, gradients)
+    answer = recover_from_gradients(model, gradients, label_format=label_format)
     row = observe_head(model, gradients).weight_grad[answer.row].double()
     scale = float(truth.feature @ row / (row @ row))
     return Verdict(
