@@ -1,4 +1,4 @@
-"""One front door to label recovery: pick the cheapest solver that can prove itself and judge its answer."""
+"""One front door to label recovery: check what came, have it solved, and answer in the units it came in."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradinv_core.arrays import Array, ArrayLike, as_array, keep_type, unit_roundoff
-from gradinv_core.errors import ClassCountError, ShapeError
+from gradinv_core.arrays import ArrayLike, as_array, keep_type, unit_roundoff
+from gradinv_core.errors import ShapeError
 from gradinv_core.head import ObservedHead, observe_heads
-from gradinv_core.label_recovery import closed_form, paper_search, scan
-from gradinv_core.label_recovery.bias import known_lambda, without_feature
-from gradinv_core.label_recovery.known_lambda import judge_label
-from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_recovery.report import (
-    report,
-    report_known_lambda,
-    report_rescaled,
-    report_row_sums,
-    vanished_report,
-)
-from gradinv_core.label_recovery.request import Options, Request, check_request
-from gradinv_core.label_recovery.result import Doubt, LabelRecovery, Window
-from gradinv_core.label_recovery.sentences import WITHOUT_FEATURE
-from gradinv_core.label_recovery.what_came import as_two_classes, in_sent_units, refuse_transposed, sums_up
+from gradinv_core.label_recovery.modes import Mode
+from gradinv_core.label_recovery.request import Options, check_request
+from gradinv_core.label_recovery.result import LabelRecovery, Window
+from gradinv_core.label_recovery.solve import judged, solve_heads
+from gradinv_core.label_recovery.what_came import as_two_classes, in_sent_units, refuse_transposed
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.losses import training_loss
 
@@ -180,7 +170,7 @@ def answer_known_lambda(
         OptionError, ClassCountError: as `recover_label`.
     """
     options = Options(label_format, "auto", gradient_scale, None, False, 0.95, None)
-    answer = _judged(head, mode, check_request(head, options, True), "layer_below", Window.LAYER_BELOW)
+    answer = judged(head, mode, check_request(head, options, True), "layer_below", Window.LAYER_BELOW)
     return replace(answer, evaluations=evaluations)
 
 
@@ -207,122 +197,6 @@ def _recover(
         head = replace(head, rounding=np.maximum(head.rounding, unit_roundoff(bias_grads)))
         if residuals.shape != (len(head), head.classes):
             raise ShapeError(f"bias_grad: expected one entry per class ({head.classes}), got {residuals.shape[1]}.")
-    answers = [in_sent_units(answer, options.loss) for answer in _solve(head, residuals, request)]
+    answers = [in_sent_units(answer, options.loss) for answer in solve_heads(head, residuals, request)]
     seconds = (time.perf_counter() - started) / len(head)
     return [replace(answer, seconds=seconds) for answer in answers]
-
-
-def _solve(head: ObservedHead, bias_grads: Array | None, request: Request) -> list[LabelRecovery]:
-    structure, known_scale, sigmas = request.structure, request.known_scale, request.sigmas
-    answers: list[LabelRecovery | None] = [None] * len(head)
-    of_bias = bias_grads is not None and request.solver == "auto"
-    for index in np.flatnonzero(head.vanished):
-        answers[index] = vanished_report(head, int(index))
-        if bias_grads is not None and of_bias and known_scale and bias_grads[index].any():
-            seen, mode = without_feature(head.take(np.array([index])), bias_grads[index])
-            answer = _judged(seen, mode, request, "bias", Window.BIAS)
-            answers[index] = replace(answer, message=f"{WITHOUT_FEATURE} {answer.message}")
-    pending = np.flatnonzero(~head.vanished)
-
-    if bias_grads is not None and of_bias:
-        for index in pending:
-            one = head.take(np.array([index]))
-            mode = known_lambda(one, bias_grads[index], sigmas)
-            answers[index] = _judged(one, mode, request, "bias", Window.BIAS)
-        pending = pending[:0]
-
-    analytic = request.solver in ("auto", "closed_form") and closed_form.applicable(head, structure)
-    if pending.size and analytic and structure is not None:
-        rest = []
-        for index, search in zip(
-            pending, closed_form.solve(head.take(pending), structure, known_scale, sigmas), strict=True
-        ):
-            one = head.take(np.array([index]))
-            search = _of_allowed_sign(one, search, request)
-            if request.solver == "closed_form" or (search.complete and search.modes):
-                answer = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE, known_scale=known_scale)
-                answers[index] = _checked(one, answer, structure)
-            else:
-                rest.append(index)
-        pending = np.array(rest, dtype=int)
-
-    for index in pending:
-        answers[index] = _solve_one(head.take(np.array([index])), request)
-    return [answer for answer in answers if answer is not None]
-
-
-def _solve_one(head: ObservedHead, request: Request) -> LabelRecovery:
-    """Scan or paper's search for a single head."""
-    structure, known_scale = request.structure, request.known_scale
-    if request.solver in ("swarm", "lbfgs") and structure is not None:
-        return _paper(head, structure, request)
-    signs = _allowed_signs(head, request)
-    evaluations = 0
-    if structure is not None:
-        search = scan.solve(head, structure, known_scale, request.sigmas, signs)
-        if search.modes or not known_scale:
-            answer = report(head, search, structure, "scan", Window.LABEL_STRUCTURE, known_scale=known_scale)
-            if not (answer.doubt is Doubt.FORMAT and known_scale):
-                return _checked(head, answer, structure)
-            return _with_any_factor(head, structure, request) or _checked(head, answer, structure)
-        evaluations = search.evaluations  # no lambda makes the classes agree: was the gradient multiplied?
-        rescaled = _with_any_factor(head, structure, request)
-        if rescaled is not None:
-            return rescaled
-    search = scan.solve(head, None, True, request.sigmas, signs)
-    search = replace(search, evaluations=search.evaluations + evaluations)
-    return _checked(head, report(head, search, None, "scan", Window.SIMPLEX, rejected=structure), structure)
-
-
-def _with_any_factor(head: ObservedHead, structure: LabelStructure, request: Request) -> LabelRecovery | None:
-    """The one answer that fits once the gradient is divided by some factor; None where that is not certain."""
-    try:
-        structure.check(head.classes, False)
-    except ClassCountError:
-        return None
-    if not sums_up(head, structure):
-        return None
-    if closed_form.applicable(head, structure):
-        search = _of_allowed_sign(head, closed_form.solve(head, structure, False, request.sigmas)[0], request)
-        if search.complete:
-            return report_rescaled(head, search, structure, "closed_form") if search.modes else None
-    search = scan.solve(head, structure, False, request.sigmas, _allowed_signs(head, request))
-    return report_rescaled(head, search, structure, "scan") if search.modes else None
-
-
-def _judged(head: ObservedHead, mode: Mode, request: Request, solver: str, window: Window) -> LabelRecovery:
-    """The answer at a known lambda, tested as far as it can be."""
-    verdict = judge_label(head, mode, request.structure, request.known_scale, request.sigmas)
-    answer = report_known_lambda(
-        head, mode, verdict, request.structure, solver, window, known_scale=request.known_scale
-    )
-    return _checked(head, answer, request.structure)
-
-
-def _checked(head: ObservedHead, answer: LabelRecovery, structure: LabelStructure | None) -> LabelRecovery:
-    """The answer, unless the rows of the gradient object to all that it takes for granted."""
-    nowhere = answer.intervals == [(-np.inf, np.inf)]
-    farthest = 1.0 if nowhere else max(abs(end) for ends in answer.intervals for end in ends)
-    return answer if sums_up(head, structure, farthest) else report_row_sums(answer, head)
-
-
-def _paper(head: ObservedHead, structure: LabelStructure, request: Request) -> LabelRecovery:
-    """The paper's search. It stops at the first small loss, so it never proves that there is no other lambda."""
-    if request.solver == "swarm":
-        path = paper_search.swarm(paper_search.objective(head, structure), request.seed)
-    else:
-        path = paper_search.lbfgs(head, structure)
-    mode = Mode(path.scale, -np.inf, np.inf, 1 / path.scale, 0.0, 0, 1.0)
-    search = Search((mode,) if path.converged else (), complete=False, evaluations=path.evaluations)
-    return report(head, search, structure, request.solver, Window.LABEL_STRUCTURE, fallback_scale=path.scale)
-
-
-def _allowed_signs(head: ObservedHead, request: Request) -> tuple[int, ...]:
-    if not request.nonnegative_feature:
-        return (-1, 1)
-    return (1,) if head.row_gradient[0].sum() > 0 else (-1,)
-
-
-def _of_allowed_sign(head: ObservedHead, search: Search, request: Request) -> Search:
-    signs = _allowed_signs(head, request)
-    return replace(search, modes=tuple(mode for mode in search.modes if np.sign(mode.scale) in signs))

@@ -62,15 +62,10 @@ def report(
     tested = structure if window is Window.LABEL_STRUCTURE else None
     fits = _is_single(head.classes, search, answer.loss, tested)
     proven = fits and rejected is None and not search.strained and _is_good(best)
-    condition = ""
-    if proven and (tested is None or head.classes < _FEW_CLASSES):
-        condition = sentences.PLAIN_STEP
-    elif proven and (best.hidden_factor > _HIDDEN or best.factor_pull > FACTOR_SIGMAS**2):
-        condition = sentences.NOT_RESCALED
     structured = structure is not None and bool(search.modes)
     label_format = infer_format(answer.label.numpy(), best.uncertainty) if structured else "any"
-    if proven and not condition and not known_scale and _weights_could_hide(head, label_format):
-        condition = sentences.NO_CLASS_WEIGHTS
+    unnoticed = best.hidden_factor > _HIDDEN or best.factor_pull > FACTOR_SIGMAS**2
+    condition = _condition(head, tested is not None, unnoticed, known_scale, label_format) if proven else ""
     status = Status.UNIQUE if proven else Status.AMBIGUOUS
     unproven = bool(search.modes) and tested is not None and (search.strained or not _is_good(best))
     return LabelRecovery(
@@ -136,15 +131,10 @@ def report_known_lambda(
     verdict = replace(verdict, doubt=doubt)
     narrow = mode.high - mode.low <= 2 * UNIQUE_SCALE * abs(mode.scale) and verdict.uncertainty <= UNIQUE_LABEL
     unique = narrow and doubt is Doubt.NONE
-    condition = ""
-    if unique and (not verdict.tested or head.classes < _FEW_CLASSES):
-        condition = sentences.PLAIN_STEP
-    elif unique and verdict.hidden_factor > _HIDDEN:
-        condition = sentences.NOT_RESCALED
     open_ = doubt is Doubt.FORMAT or np.isinf(verdict.uncertainty)
     label_format = "any" if open_ else infer_format(verdict.label, verdict.uncertainty)
-    if unique and not condition and not known_scale and _weights_could_hide(head, label_format):
-        condition = sentences.NO_CLASS_WEIGHTS
+    unnoticed = verdict.hidden_factor > _HIDDEN
+    condition = _condition(head, verdict.tested, unnoticed, known_scale, label_format) if unique else ""
     status = Status.UNIQUE if unique else Status.AMBIGUOUS
     label = to_tensor(verdict.label)
     return LabelRecovery(
@@ -241,9 +231,24 @@ def _is_good(mode: Mode) -> bool:
     return chi_square <= mode.freedom + _SIGMAS * (2 * mode.freedom) ** 0.5 and mode.factor_pull <= pull
 
 
-def _weights_could_hide(head: ObservedHead, label_format: str) -> bool:
-    """Whether unannounced class weights pass for a factor and another mixture: two classes share the label."""
-    return label_format == "mixup" and head.class_weights is None
+def _condition(head: ObservedHead, tested: bool, unnoticed: bool, known_scale: bool, label_format: str) -> str:
+    """What a unique answer rests on that nothing could have refuted.
+
+    Args:
+        head: the single observed head.
+        tested: whether the label has a structure that was put to the test.
+        unnoticed: whether a factor on the gradient would go unnoticed.
+        known_scale: whether the gradient is said to have arrived unscaled.
+        label_format: as it was read off the label.
+    """
+    if not tested or head.classes < _FEW_CLASSES:
+        return sentences.PLAIN_STEP
+    if known_scale and unnoticed:
+        return sentences.NOT_RESCALED
+    # Class weights that nobody announced pass for a factor and another mixture of the two.
+    if not known_scale and label_format == "mixup" and head.class_weights is None:
+        return sentences.NO_CLASS_WEIGHTS
+    return ""
 
 
 def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
