@@ -42,6 +42,7 @@ def soft_label(kind: str, classes: int, rng: np.random.Generator) -> np.ndarray:
     return label
 
 
+@pytest.hookimpl(tryfirst=True)  # before the scheduler reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where processes share the tests, a file stays in one; so do all browser tests, which share a page's server."""
     for item in items:
