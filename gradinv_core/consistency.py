@@ -19,6 +19,7 @@ from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import label_parts
 
 __all__ = [
+    "CHANCE",
     "FACTOR_SIGMAS",
     "GOOD_FIT",
     "SIMPLEX_SIGMAS",
@@ -39,6 +40,9 @@ SIMPLEX_SIGMAS = 5.0
 
 GOOD_FIT = 6.0
 """A misfit this many standard deviations above its expectation still counts as explained by noise."""
+
+CHANCE = 1e-3
+"""Expected number of accidental agreements above which an agreement proves nothing."""
 
 FACTOR_SIGMAS = 3.0
 """A factor on the gradient is noticed where it explains this many standard deviations of misfit."""

@@ -203,7 +203,7 @@ def _open_answer(
             traces,
         )
     if answer.noise > _ADDED:
-        return _batch(gradient, traces, measures) or Diagnosis(
+        return Diagnosis(
             Cause.NOISY,
             f"{answer.noise:.1e} of the head's gradient is outside rank one; rounding leaves {_ADDED:.0e} at most. "
             f"Noise this large fits a range of answers.",

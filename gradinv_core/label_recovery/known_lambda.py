@@ -19,6 +19,7 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.consistency import (
+    CHANCE,
     FACTOR_SIGMAS,
     SIMPLEX_SIGMAS,
     Fit,
@@ -37,7 +38,6 @@ from gradinv_core.landscape import variance_of
 
 __all__ = ["LabelVerdict", "judge_label"]
 
-_CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _LAMBDAS = 100.0  # distinguishable lambdas in `chance_of_agreement`; here there is one
 _REACH = 3.0  # widths of lambda's range within which the label may pull at it
 _ANY_SIZE = 1e100  # stands for an infinite standard deviation where it is multiplied with zeros
@@ -50,7 +50,6 @@ class LabelVerdict:
 
     Attributes:
         label: (C,) the label; where nothing fits, that of the gradient as it came.
-        residuals: (C,) p - y behind it, in the terms of plain cross-entropy.
         uncertainty: largest error of any entry by noise and by lambda's own width; infinite where it is open.
         loss: scale-free variance loss.
         tested: whether the label has a structure that chance does not explain.
@@ -62,7 +61,6 @@ class LabelVerdict:
     """
 
     label: Array
-    residuals: Array
     uncertainty: float
     loss: float
     tested: bool
@@ -90,7 +88,7 @@ def judge_label(
     if known_scale and (structure is None or _explained(plain)):
         return plain.verdict
     if structure is None:  # and the scale is unknown: any size of the residual means a label, up to the largest
-        return replace(plain.verdict, label=_largest_step(plain.verdict), uncertainty=np.inf, tested=False)
+        return replace(plain.verdict, label=_largest_step(plain), uncertainty=np.inf, tested=False)
     scaled = _scaled(head, mode.scale, width, structure)
     if scaled is not None and not known_scale:
         return replace(scaled, doubt=Doubt.NONE, factor=1.0)
@@ -102,9 +100,10 @@ def judge_label(
     return replace(plain.verdict, tested=False, doubt=Doubt.FORMAT)
 
 
-def _largest_step(verdict: LabelVerdict) -> Array:
+def _largest_step(tried: _Tried) -> Array:
     """The label (C,) whose residual is as near to the gradient's as a probability vector lets it."""
-    probabilities, residuals = verdict.label + verdict.residuals, verdict.residuals
+    residuals = tried.residuals
+    probabilities = tried.verdict.label + residuals
     room = np.where(residuals > 0, probabilities, 1 - probabilities)
     share = min(1.0, float((room / np.maximum(np.abs(residuals), 1e-300)).min()))
     return np.asarray(probabilities - share * residuals)
@@ -112,9 +111,10 @@ def _largest_step(verdict: LabelVerdict) -> Array:
 
 @dataclass(frozen=True)
 class _Tried:
-    """One reading of the gradient: the verdict if it holds, and how well it does."""
+    """The gradient as it came: the verdict if that holds, the residual (C,) p - y behind it, and how well it does."""
 
     verdict: LabelVerdict
+    residuals: Array
     chi_square: float
     freedom: int
 
@@ -134,14 +134,13 @@ def _plain(head: ObservedHead, scale: float, width: float, structure: LabelStruc
         hidden = FACTOR_SIGMAS * amplitude_std(structure, result) * float(np.abs(result.ratios).max())
     verdict = LabelVerdict(
         label=label,
-        residuals=result.ratios[0, 0] / scale,
         uncertainty=float(drift.max() + 2 * std.max()),
         loss=loss,
         tested=structure is not None and _proves(head, loss, structure, freedom),
         hidden_factor=hidden,
         in_simplex=in_simplex,
     )
-    return _Tried(verdict, chi_square, freedom)
+    return _Tried(verdict, result.ratios[0, 0] / scale, chi_square, freedom)
 
 
 def _chi_square(
@@ -183,7 +182,6 @@ def _scaled(head: ObservedHead, scale: float, width: float, structure: LabelStru
     uncertainty = float((np.abs(result.slope[0, 0]) * width).max() + 2 * result.std[0, 0].max()) + of_size
     return LabelVerdict(
         label=label,
-        residuals=amplitude * ratios,
         uncertainty=uncertainty,
         loss=loss,
         tested=_proves(head, loss, structure, freedom),
@@ -218,7 +216,6 @@ def _tempered(head: ObservedHead, scale: float, structure: LabelStructure, sigma
         return None
     return LabelVerdict(
         label=result.labels[0, 0],
-        residuals=float(result.amplitude[0, 0]) * result.ratios[0, 0],
         uncertainty=mode.uncertainty,
         loss=loss,
         tested=True,
@@ -234,4 +231,4 @@ def _loss(result: Fit, structure: LabelStructure) -> float:
 
 
 def _proves(head: ObservedHead, loss: float, structure: LabelStructure, freedom: int) -> bool:
-    return chance_of_agreement(head.classes, loss, structure, freedom) / _LAMBDAS < _CHANCE
+    return chance_of_agreement(head.classes, loss, structure, freedom) / _LAMBDAS < CHANCE

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
-from gradinv_core.consistency import FACTOR_SIGMAS, chance_of_agreement
+from gradinv_core.consistency import CHANCE, FACTOR_SIGMAS, chance_of_agreement
 from gradinv_core.head import ObservedHead
 from gradinv_core.label_recovery import sentences
 from gradinv_core.label_recovery.known_lambda import LabelVerdict
 from gradinv_core.label_recovery.modes import Mode, Search
+from gradinv_core.label_recovery.request import FEWEST_TO_TEST
 from gradinv_core.label_recovery.result import (
     UNIQUE_LABEL,
     UNIQUE_SCALE,
@@ -26,12 +27,10 @@ from gradinv_core.landscape import label_parts, variance_of
 
 __all__ = ["infer_format", "report", "report_known_lambda", "report_rescaled", "report_row_sums", "vanished_report"]
 
-_CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing
 _PRESENT = 1e-5  # a label entry below this is called zero
 _SIGMAS = 3.0  # by which the misfit of a proven answer may exceed what noise is expected to leave
 _COMMON_ROUNDING = 0.2  # of the degrees of freedom: what all classes' rounding together may look like a factor
 _HIDDEN = 1e-2  # of a label entry: a factor that may hide and moves one further than this is a condition
-_FEW_CLASSES = 5  # below these, agreement says nothing about scale and loss
 
 
 def report(
@@ -218,7 +217,7 @@ def _is_single(classes: int, search: Search, loss: float, structure: LabelStruct
         return False
     if structure is None:
         return True
-    return chance_of_agreement(classes, loss, structure, mode.freedom) < _CHANCE
+    return chance_of_agreement(classes, loss, structure, mode.freedom) < CHANCE
 
 
 def _is_good(mode: Mode) -> bool:
@@ -241,7 +240,7 @@ def _condition(head: ObservedHead, tested: bool, unnoticed: bool, known_scale: b
         known_scale: whether the gradient is said to have arrived unscaled.
         label_format: as it was read off the label.
     """
-    if not tested or head.classes < _FEW_CLASSES:
+    if not tested or head.classes < FEWEST_TO_TEST:
         return sentences.PLAIN_STEP
     if known_scale and unnoticed:
         return sentences.NOT_RESCALED

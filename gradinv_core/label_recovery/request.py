@@ -17,7 +17,7 @@ __all__ = ["FEWEST_TO_TEST", "GRADIENT_SCALES", "SOLVERS", "Options", "Request",
 SOLVERS = ("auto", "closed_form", "scan", "swarm", "lbfgs")
 GRADIENT_SCALES = ("known", "unknown")
 FEWEST_TO_TEST = 5
-"""Fewest classes of which a known lambda can tell whether all but two share a value."""
+"""Fewest classes whose agreement says anything about format, scale and loss."""
 
 
 @dataclass(frozen=True)

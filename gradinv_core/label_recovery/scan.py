@@ -25,7 +25,7 @@ from gradinv_core.label_recovery.survey import Judge, Survey
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
-__all__ = ["OnSurvey", "solve"]
+__all__ = ["OnSurvey", "possible_signs", "solve"]
 
 _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
@@ -70,6 +70,18 @@ def solve(
     modes = [_mode(judge, survey, good, first, last, sigmas) for first, last in _runs(good, survey.scales)]
     modes.sort(key=lambda mode: mode.misfit)
     return Search(tuple(modes), complete=True, evaluations=judge.evaluations, strained=strained)
+
+
+def possible_signs(head: ObservedHead, nonnegative_feature: bool) -> tuple[int, ...]:
+    """The signs lambda may have: one where the feature is known to be non-negative.
+
+    Args:
+        head: a single observed head.
+        nonnegative_feature: as in `recover_label`.
+    """
+    if not nonnegative_feature:
+        return (-1, 1)
+    return (1,) if head.row_gradient[0].sum() > 0 else (-1,)
 
 
 def _candidate_grid(

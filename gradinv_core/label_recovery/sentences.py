@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 
 from gradinv_core.label_recovery.known_lambda import LabelVerdict
@@ -30,7 +28,7 @@ _SUSPECTS = (
     "class weights, another loss than softmax cross-entropy, a temperature, several local steps, two heads, entries "
     "that are missing, or a change of the weights in place of its negative"
 )
-_SAME_FACTOR = 1e-4  # relative distance from a simple fraction
+_SAME_FACTOR = 1e-4  # relative distance from a whole number
 
 
 def of_search(
@@ -148,9 +146,9 @@ def of_row_sums(row_sum: float, feature_known: bool) -> str:
 def of_an_honest_one(factor: float) -> str:
     """A factor in words: "1/4 of an honest one", "65,536 times an honest one"."""
     for size, words in ((1 / factor, "1/{} of an honest one"), (factor, "{} times an honest one")):
-        simple = Fraction(size).limit_denominator(1)
-        if 1 < simple <= 10**7 and abs(size / float(simple) - 1) < _SAME_FACTOR:
-            return words.format(f"{int(simple):,}")
+        simple = round(size)
+        if 1 < simple <= 10**7 and abs(size / simple - 1) < _SAME_FACTOR:
+            return words.format(f"{simple:,}")
     return f"{factor:.4g} of an honest one" if factor < 1 else f"{factor:.5g} times an honest one"
 
 

@@ -80,7 +80,7 @@ def _solve_one(head: ObservedHead, request: Request) -> LabelRecovery:
     structure, known_scale = request.structure, request.known_scale
     if request.solver in ("swarm", "lbfgs") and structure is not None:
         return _paper(head, structure, request)
-    signs = _allowed_signs(head, request)
+    signs = scan.possible_signs(head, request.nonnegative_feature)
     evaluations = 0
     if structure is not None:
         search = scan.solve(head, structure, known_scale, request.sigmas, signs)
@@ -110,7 +110,7 @@ def _with_any_factor(head: ObservedHead, structure: LabelStructure, request: Req
         search = _of_allowed_sign(head, closed_form.solve(head, structure, False, request.sigmas)[0], request)
         if search.complete:
             return report_rescaled(head, search, structure, "closed_form") if search.modes else None
-    search = scan.solve(head, structure, False, request.sigmas, _allowed_signs(head, request))
+    search = scan.solve(head, structure, False, request.sigmas, scan.possible_signs(head, request.nonnegative_feature))
     return report_rescaled(head, search, structure, "scan") if search.modes else None
 
 
@@ -141,12 +141,6 @@ def _paper(head: ObservedHead, structure: LabelStructure, request: Request) -> L
     return report(head, search, structure, request.solver, Window.LABEL_STRUCTURE, fallback_scale=path.scale)
 
 
-def _allowed_signs(head: ObservedHead, request: Request) -> tuple[int, ...]:
-    if not request.nonnegative_feature:
-        return (-1, 1)
-    return (1,) if head.row_gradient[0].sum() > 0 else (-1,)
-
-
 def _of_allowed_sign(head: ObservedHead, search: Search, request: Request) -> Search:
-    signs = _allowed_signs(head, request)
+    signs = scan.possible_signs(head, request.nonnegative_feature)
     return replace(search, modes=tuple(mode for mode in search.modes if np.sign(mode.scale) in signs))

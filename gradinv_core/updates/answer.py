@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
-from gradinv_core.consistency import chance_of_agreement, good_fit_limit
+from gradinv_core.consistency import CHANCE, chance_of_agreement, good_fit_limit
 from gradinv_core.label_recovery import Candidate, Doubt, LabelRecovery, Status, Window
-from gradinv_core.label_recovery.report import UNIQUE_LABEL, infer_format
-from gradinv_core.label_recovery.result import UNIQUE_SCALE
+from gradinv_core.label_recovery.report import infer_format
+from gradinv_core.label_recovery.result import UNIQUE_LABEL, UNIQUE_SCALE
 from gradinv_core.label_structures import LabelStructure
 from gradinv_core.landscape import variance_of
 from gradinv_core.updates.path_judge import PathSearch
@@ -18,7 +18,6 @@ from gradinv_core.updates.trajectory import TrainedHead
 
 __all__ = ["approximate", "path_answer"]
 
-_CHANCE = 1e-3  # as in the report of a single step
 _TOLD = 2.0  # times the limit of a good fit that one more step must cost, for the number of steps to be tested
 _OVERSHOOTS = 4.0  # logits per step and residual: twice the inverse of the largest curvature, one half
 _SWINGS = " Or the steps were so large that the logits swung to and fro, and the label that leads here was not found."
@@ -151,7 +150,7 @@ def _verdict(
             "",
         )
     surely_good = fits.freedom + _GOOD_SIGMAS * (2.0 * fits.freedom) ** 0.5
-    by_chance = chance_of_agreement(trained.head.classes, loss, structure, mode.freedom) >= _CHANCE
+    by_chance = chance_of_agreement(trained.head.classes, loss, structure, mode.freedom) >= CHANCE
     if fits.chi_square[0] > surely_good or by_chance or mode.freedom < 1:
         return (
             Status.AMBIGUOUS,

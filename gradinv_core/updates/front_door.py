@@ -18,6 +18,7 @@ from gradinv_core.head import ObservedHead, observe_heads
 from gradinv_core.image_recovery import recover_from_gradients
 from gradinv_core.label_recovery import LabelRecovery, Status, recover_label
 from gradinv_core.label_recovery.modes import interval_sigmas
+from gradinv_core.label_recovery.scan import possible_signs
 from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.networks import find_head
 from gradinv_core.updates.answer import approximate, path_answer
@@ -140,7 +141,7 @@ def recover_from_update(
         end = scaled_sum(bias, new[f"{name}.bias"], plan).numpy()
         found = from_bias(trained, end, structure, sigmas)
     else:
-        found = scan(trained, structure, sigmas, _signs(observed, nonnegative_feature))
+        found = scan(trained, structure, sigmas, possible_signs(observed, nonnegative_feature))
     clean = float(observed.residual[0]) <= _CLEAN * _rounding_share(weight, total, plan)
     return _timed(path_answer(trained, found, structure, bias_trains, clean), started)
 
@@ -173,12 +174,6 @@ def _structure(label_format: str | LabelStructure, classes: int) -> LabelStructu
         if label_format != "unknown":
             raise
         return label_structure("any", classes)
-
-
-def _signs(observed: ObservedHead, nonnegative_feature: bool) -> tuple[int, ...]:
-    if not nonnegative_feature:
-        return (-1, 1)
-    return (1,) if observed.row_gradient[0].sum() > 0 else (-1,)
 
 
 def _rounding_share(weight: torch.Tensor, total: torch.Tensor, plan: LocalSteps) -> float:

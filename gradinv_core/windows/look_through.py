@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from gradinv_core.arrays import Array, as_array, unit_roundoff
-from gradinv_core.consistency import chance_of_agreement, rounding_width
+from gradinv_core.consistency import CHANCE, chance_of_agreement, rounding_width
 from gradinv_core.errors import ClassCountError
 from gradinv_core.head import ObservedHead
 from gradinv_core.image_recovery.deep_evidence import layer_below
@@ -33,7 +33,6 @@ from gradinv_core.windows.views import Observation, WindowView
 
 __all__ = ["look_through"]
 
-_CHANCE = 1e-3  # expected number of accidental agreements above which an agreement proves nothing, as in `report`
 _WIDEST_ROUNDING = 0.1  # of lambda
 _FLATTEST = 0.01  # spread of the logits: of the flattest prediction whose lambda is looked for below the head
 _NOTHING_FOUND = [(-inf, inf)]  # what `recover_label` answers where no lambda is consistent
@@ -76,7 +75,7 @@ def _by_chance(seen: Observation, answer: LabelRecovery, structure: LabelStructu
     for candidate, ends in zip(answer.candidates, answer.intervals, strict=True):
         freedom = int(structure.constrained(candidate.label.numpy()).sum()) - unknowns
         chance = chance_of_agreement(seen.head.classes, candidate.loss, structure, freedom)
-        if chance < _CHANCE or not (isfinite(ends[0]) and isfinite(ends[1])):
+        if chance < CHANCE or not (isfinite(ends[0]) and isfinite(ends[1])):
             return False
     return True
 
