@@ -41,10 +41,8 @@ def as_array(values: ArrayLike, name: str, axes: str) -> Array:
         )
     if array.size == 0:
         raise ShapeError(f"{name}: expected at least one entry along each axis, got shape {tuple(array.shape)}.")
-    flat = array.reshape(-1)
-    with np.errstate(all="ignore"):  # one fast pass; only a suspicious sum is worth a second look
-        suspicious = not np.isfinite(np.einsum("i,i->", flat, flat))
-    if suspicious and not np.isfinite(array).all():
+    flat = array.reshape(-1)  # one fast pass, without warnings; only a suspicious sum is worth a second look
+    if not isfinite(np.vdot(flat, flat)) and not np.isfinite(array).all():
         raise NonFiniteError(
             f"{name}: expected finite numbers, got NaN or infinity; "
             f"the training step that produced it overflowed, so nothing can be read from it."
@@ -72,9 +70,9 @@ def keep_type(values: ArrayLike, name: str) -> torch.Tensor | np.ndarray:
 def _as_real(values: ArrayLike, name: str) -> Array:
     """Float64 copy or view of anything that is an array of real numbers."""
     if isinstance(values, torch.Tensor):
-        values = values.detach().to("cpu")
-        values = values.to_dense() if values.is_sparse else values
-        values = (values.double() if values.is_floating_point() else values).numpy()
+        values = values.detach()
+        values = values.to_dense() if values.layout is not torch.strided else values
+        values = (values.to("cpu", torch.float64) if values.is_floating_point() else values.cpu()).numpy()
     array = np.asarray(keep_type(values, name))
     if np.iscomplexobj(array):
         raise ShapeError(

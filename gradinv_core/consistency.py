@@ -7,7 +7,7 @@ weighted misfit is then a chi-square (our derivation; see the README's page of m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import comb
 from typing import NamedTuple
 
@@ -85,7 +85,7 @@ class Fit:
     def at(self, column: np.ndarray) -> Fit:
         """The fit at one candidate of each head, of which (N,) ``column`` is the number."""
         every = np.arange(len(column))
-        return Fit(*(getattr(self, part.name)[every, column][:, None] for part in fields(self)))
+        return Fit(**{name: values[every, column][:, None] for name, values in vars(self).items()})
 
 
 def fit(

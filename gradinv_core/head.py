@@ -7,7 +7,7 @@ noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -77,9 +77,10 @@ class ObservedHead:
 
     def take(self, index: np.ndarray) -> ObservedHead:
         """The heads at ``index`` alone."""
-        if len(index) == len(self) and np.array_equal(index, np.arange(len(self))):
+        if len(index) == len(self) and (len(self) == 1 or np.array_equal(index, np.arange(len(self)))):
             return self
-        return replace(self, **{name: getattr(self, name)[index] for name in _PER_HEAD})
+        parts = vars(self)
+        return ObservedHead(**parts | {name: parts[name][index] for name in _PER_HEAD})
 
 
 _PER_HEAD = (
@@ -144,13 +145,13 @@ def observe_heads(
     left, value, right = _leading_triplet(g)
     value = np.where(vanished, 1.0, value)
     row = np.abs(left).argmax(1)
-    left_row = np.take_along_axis(left, row[:, None], 1)
+    left_row = left[np.arange(len(row)), row][:, None]
     left_row = np.where(left_row == 0, 1.0, left_row)
 
     row_noise, residual = _row_noise(g, left, value, right, None if noise_std is None else noise_std / scale, first)
     row_gradient = left_row * value[:, None] * right * scale[:, None]
     right_noise = np.sqrt(np.einsum("nc,nc->n", left**2, row_noise**2))  # value * std of each entry of `right`
-    weight_norm = np.sqrt(np.einsum("cd,cd->c", w, w))
+    weight_norm = _length(w)
     row_sum, column_sum = np.abs(left.sum(1)), np.abs(right.sum(1))
     explained = _CERTAIN * np.sqrt((row_noise**2).sum(1)) / value
     rounding = np.maximum(unit_roundoff(weight_grads), np.where(residual < _ROUNDING, 2.5 * residual, 0.0))
@@ -187,19 +188,24 @@ def _in_range(gradients: Array) -> tuple[Array, Array, np.ndarray]:
 def _leading_triplet(matrices: Array, iterations: int = 40) -> tuple[Array, Array, Array]:
     """Leading singular triplets of (N, C, d) by power iteration from the largest row: (N, C), (N,), (N, d)."""
     norms = np.einsum("ncd,ncd->nc", matrices, matrices)
-    largest = norms.argmax(1)
-    right = np.take_along_axis(matrices, largest[:, None, None], 1)[:, 0]
-    right = right / np.where(norms.max(1) > 0, np.sqrt(norms.max(1)), 1.0)[:, None]
+    right = matrices[np.arange(len(norms)), norms.argmax(1)]
+    right = right / np.maximum(_length(right), 1e-300)[:, None]
     for _ in range(iterations):
         previous = right
         left = np.matmul(matrices, right[:, :, None])[:, :, 0]
-        left /= np.maximum(np.linalg.norm(left, axis=1), 1e-300)[:, None]
+        left /= np.maximum(_length(left), 1e-300)[:, None]
         right = np.matmul(left[:, None, :], matrices)[:, 0]
-        value = np.linalg.norm(right, axis=1)
+        value = _length(right)
         right = right / np.maximum(value, 1e-300)[:, None]
         if np.abs(right - previous).max() < 1e-7:  # the error squares with every step: the next would not show
             break
     return left, value, right
+
+
+def _length(vectors: Array) -> Array:
+    """Euclidean length along the last axis: (N, d) -> (N,)."""
+    squares: Array = np.einsum("nd,nd->n", vectors, vectors)
+    return np.sqrt(squares)
 
 
 def _row_noise(

@@ -57,7 +57,8 @@ def label_parts(head: ObservedHead, scales: Array) -> tuple[Array, Array]:
     """
     probabilities = head_probabilities(head, scales)
     if head.class_weights is None:
-        return probabilities, np.broadcast_to(head.ratios[:, None, :], probabilities.shape)
+        ratios = head.ratios[:, None, :]
+        return probabilities, ratios if scales.shape[1] == 1 else np.broadcast_to(ratios, probabilities.shape)
     weighted = (head.ratios / head.class_weights)[:, None, :]
     return probabilities, weighted - weighted.sum(-1, keepdims=True) * probabilities
 
@@ -100,21 +101,22 @@ def variance_of(probabilities: Array, residuals: Array, structure: LabelStructur
     """The same loss from p and a = p - y themselves: both (..., C) -> (...)."""
     labels = probabilities - residuals
     mask = structure.constrained(labels)
+    shares = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
     if structure.offset is not None:
         labels = labels - structure.offset
-    loss = _masked_variance(labels, mask)
-    if scale_free:
-        parts = np.maximum(_masked_variance(residuals, mask), _masked_variance(probabilities, mask))
-        tiny = np.finfo(np.float64).tiny
-        loss = np.where(parts > tiny, loss / np.maximum(parts, tiny), 1.0)  # nothing minus nothing agrees on nothing
-    return loss
+    if not scale_free:
+        return _shared_variance(labels, shares)
+    loss, *parts = _shared_variance(np.stack([labels, residuals, probabilities]), shares)
+    size = np.maximum(*parts)
+    tiny = np.finfo(np.float64).tiny
+    return np.where(size > tiny, loss / np.maximum(size, tiny), 1.0)  # nothing minus nothing agrees on nothing
 
 
-def _masked_variance(values: Array, mask: np.ndarray) -> Array:
-    """Population variance over the masked entries of the last axis."""
-    count = np.maximum(mask.sum(-1), 1)
-    mean = np.where(mask, values, 0.0).sum(-1) / count
-    return np.where(mask, (values - mean[..., None]) ** 2, 0.0).sum(-1) / count
+def _shared_variance(values: Array, shares: Array) -> Array:
+    """Population variance over the last axis, of entries that count by their share: 0 for those left out."""
+    mean = np.einsum("...c,...c->...", values, shares)
+    centred = values - mean[..., None]
+    return np.einsum("...c,...c,...c->...", centred, centred, shares)
 
 
 def variance_loss(

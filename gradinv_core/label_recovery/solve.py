@@ -142,5 +142,7 @@ def _paper(head: ObservedHead, structure: LabelStructure, request: Request) -> L
 
 
 def _of_allowed_sign(head: ObservedHead, search: Search, request: Request) -> Search:
-    signs = scan.possible_signs(head, request.nonnegative_feature)
+    if not request.nonnegative_feature:
+        return search
+    signs = scan.possible_signs(head, True)
     return replace(search, modes=tuple(mode for mode in search.modes if np.sign(mode.scale) in signs))
