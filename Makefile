@@ -34,7 +34,7 @@ study: $(VENV)/.installed-test
 
 # Measure the stored curves of the defences in assets/studies again.
 curves: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_defences.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m gradinv_core.experiments.sweep.study
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -11,7 +11,8 @@ if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
 from dashboard.components import history_keeper
-from dashboard.memory import freeze_imports
+from dashboard.pages import PAGES
+from dashboard.start.garbage import freeze_imports
 
 # Small networks beside a server: threads that fight for the same cores cost more than they bring.
 torch.set_num_threads(1)
@@ -20,12 +21,7 @@ torch.set_num_threads(1)
 icon = str(Path(__file__).with_name("icon.png"))
 st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layout="wide")
 
-pages = [
-    st.Page("app_pages/lab.py", title="Lab", icon=":material/science:", default=True),
-    st.Page("app_pages/gallery.py", title="Gallery", icon=":material/gallery_thumbnail:"),
-    st.Page("app_pages/failures.py", title="Failures", icon=":material/troubleshoot:"),
-    st.Page("app_pages/protection.py", title="What protects", icon=":material/shield:"),
-]
+pages = [st.Page(page.path, title=page.title, icon=page.icon, default=page is PAGES[0]) for page in PAGES]
 page = st.navigation(pages, position="top")
 with st.container(gap=None):  # the keeper draws nothing, and must not leave a gap
     history_keeper()

@@ -12,39 +12,36 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 
-from dashboard import client_side, public_network, server_side
-from dashboard.components import Curve, Frame
-from dashboard.pictures import picture_source
-from dashboard.scenes import class_count, public_part
-from dashboard.state import Scenario
+from dashboard.drawing.pictures import picture_source
 from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.diagnosis import Diagnosis, diagnose
+from gradinv_core.experiments.build import build_public_network
+from gradinv_core.experiments.play import Scene, classes_of, play
+from gradinv_core.experiments.public_network import PublicNetwork
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.attack import LabelAttack, attack_label
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
 from gradinv_core.label_recovery.race import Racer, race
-from gradinv_core.networks import NETWORKS
-from gradinv_core.windows import FourWindows
 
 __all__ = [
-    "Film",
-    "Stage",
+    "PictureTask",
     "class_count",
-    "client_step",
     "dataset",
     "diagnosis",
     "film",
     "label_attack",
     "network_stages",
+    "picture_task",
+    "scene",
     "solver_race",
-    "stage",
     "stage_title",
     "thumbnails",
-    "windows",
 ]
 
-Film = tuple[list[Frame], list[Curve]]
 Remembered = TypeVar("Remembered")
+Drawn = TypeVar("Drawn")
 
 _THUMBNAIL = 48
 _PRIVATE = 2  # results with a picture of the visitor's own that a tab keeps
@@ -60,7 +57,7 @@ _by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: _diges
 
 
 def _per_scenario(entries: int, spinner: str) -> Callable[[Callable[..., Remembered]], Callable[..., Remembered]]:
-    """Remember what a function of a scenario, its class count and the visitor's own picture returns.
+    """Remember what a function of a scenario and the visitor's own picture returns.
 
     Args:
         entries: how many results all visitors share. Of those with a picture of the visitor's own, a tab keeps two.
@@ -74,8 +71,8 @@ def _per_scenario(entries: int, spinner: str) -> Callable[[Callable[..., Remembe
         )(function)
 
         @wraps(function)
-        def call(scenario: Scenario, classes: int, own_image: torch.Tensor | None, *rest: Any) -> Remembered:
-            return (shared if own_image is None else private)(scenario, classes, own_image, *rest)
+        def call(scenario: Scenario, own_image: torch.Tensor | None, *rest: Any) -> Remembered:
+            return (shared if own_image is None else private)(scenario, own_image, *rest)
 
         return call
 
@@ -110,49 +107,43 @@ def stage_title(name: str, stage: str) -> str:
     return describe_stage(name, stage).title
 
 
-# Two large networks weigh half a gigabyte: few are kept.
+def class_count(scenario: Scenario) -> int:
+    """Number of classes of a scenario's label."""
+    return classes_of(scenario, dataset)
+
+
+# Two large networks weigh half a gigabyte: few are kept. Scenarios that differ in the client's secrets only share one.
 @st.cache_resource(max_entries=4, show_spinner="Building the network …")
-def _network(public: Scenario, classes: int) -> public_network.PublicNetwork:
-    return public_network.build_public_network(public, classes)
-
-
-def _network_of(scenario: Scenario, classes: int) -> public_network.PublicNetwork:
-    """The network of a scenario; scenarios that differ in the client's secrets only share it."""
-    return _network(public_part(scenario), classes)
+def _network(public: Scenario, classes: int) -> PublicNetwork:
+    return build_public_network(public, classes)
 
 
 # One step holds a gradient of every parameter: as heavy as the network itself.
 @_per_scenario(3, "The client trains for one step …")
-def client_step(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> client_side.ClientStep:
-    """The client's side of a scenario."""
-    images = dataset(scenario.dataset, NETWORKS[scenario.network].image_size)
-    return client_side.play_client(_network_of(scenario, classes), images, scenario, classes, own_image)
+def scene(scenario: Scenario, own_image: torch.Tensor | None) -> Scene:
+    """A scenario, played."""
+    return play(scenario, own_image, images=dataset, build=_network)
 
 
 # A head of a thousand classes and four thousand features weighs 60 MB.
 @_per_scenario(6, "The server looks for λ …")
-def label_attack(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> server_side.LabelAttack:
+def label_attack(scenario: Scenario, own_image: torch.Tensor | None) -> LabelAttack:
     """What the server reads off the head in a scenario."""
-    gradients = client_step(scenario, classes, own_image).gradients
-    return server_side.attack_label(_network_of(scenario, classes), gradients, server_side.announced_defences(scenario))
+    played = scene(scenario, own_image)
+    return attack_label(played.network, played.gradients, played.announced)
 
 
 @_per_scenario(6, "The server looks for the reason …")
-def diagnosis(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> Diagnosis:
+def diagnosis(scenario: Scenario, own_image: torch.Tensor | None) -> Diagnosis:
     """Why the head of a scenario gives no certain answer, if it does not."""
-    gradients = client_step(scenario, classes, own_image).gradients
-    return diagnose(_network_of(scenario, classes).model, gradients)
-
-
-def windows(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> FourWindows | None:
-    """What each window on lambda admits in a scenario, as far as they can be asked: the Lab's own."""
-    return label_attack(scenario, classes, own_image).windows
+    played = scene(scenario, own_image)
+    return diagnose(played.network.model, played.gradients)
 
 
 @_per_scenario(6, "Four solvers look for λ …")
-def solver_race(scenario: Scenario, classes: int, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
+def solver_race(scenario: Scenario, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
     """Four solvers on the head of a scenario, all from the same start; none where the gradient vanished."""
-    head = label_attack(scenario, classes, own_image).head
+    head = label_attack(scenario, own_image).head
     return () if head.vanished[0] else race(head, bounded=bounded)
 
 
@@ -161,7 +152,7 @@ def _layer_budget(
     name: str,  # noqa: ARG001 - these three say what the architecture is
     classes: int,  # noqa: ARG001
     head_bias: bool,  # noqa: ARG001
-    _network: public_network.PublicNetwork,
+    _network: PublicNetwork,
 ) -> tuple[LayerBudget, ...]:
     return layer_budget(_network.model, (3, _network.image_size, _network.image_size))
 
@@ -169,53 +160,57 @@ def _layer_budget(
 # Filled by a background job, whose visitors watch it work: no spinner. Two visitors of one scenario share the work.
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _image_attack(
-    scenario: Scenario,  # noqa: ARG001 - these two are the key
-    classes: int,  # noqa: ARG001
+    scenario: Scenario,  # noqa: ARG001 - it is the key
     _attack: Callable[[], ImageRecovery],
 ) -> ImageRecovery:
     return _attack()
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What the attacks on one scenario's picture play on.
+class PictureTask:
+    """What the attacks on one scenario's picture work on.
 
     Attributes:
         key: of the scenario, the visitor's own picture included.
-        network: what both sides know.
+        scene: the scenario, played.
         remember: runs the exact attack, or returns what it found before in this scenario.
         budget: counts each layer's unknowns and equations, from the picture to the head.
     """
 
     key: Hashable
-    network: public_network.PublicNetwork
+    scene: Scene
     remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
     budget: Callable[[], tuple[LayerBudget, ...]]
 
+    @property
+    def network(self) -> PublicNetwork:
+        """What both sides know."""
+        return self.scene.network
 
-def stage(scenario: Scenario, classes: int, own_image: torch.Tensor | None) -> Stage:
-    """The stage of a scenario."""
-    network = _network_of(scenario, classes)
-    return Stage(
-        key=(scenario, classes, None if own_image is None else _digest(own_image)),
-        network=network,
+
+def picture_task(scenario: Scenario, own_image: torch.Tensor | None) -> PictureTask:
+    """The task of a scenario."""
+    played = scene(scenario, own_image)
+    return PictureTask(
+        key=(scenario, None if own_image is None else _digest(own_image)),
+        scene=played,
         # A job remembers its own result; only one without a visitor's picture is shared.
-        remember=lambda attack: attack() if own_image is not None else _image_attack(scenario, classes, attack),
-        budget=lambda: _layer_budget(scenario.network, classes, scenario.head_bias, network),
+        remember=lambda attack: attack() if own_image is not None else _image_attack(scenario, attack),
+        budget=lambda: _layer_budget(scenario.network, class_count(scenario), scenario.head_bias, played.network),
     )
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001 - the arguments are the key
+def _film(job: int, dark: bool, _build: Callable[[], Any]) -> Any:  # noqa: ARG001 - the arguments are the key
     return _build()
 
 
 @st.cache_resource(scope="session", max_entries=_PRIVATE, show_spinner=False)
-def _private_film(job: int, dark: bool, _build: Callable[[], Film]) -> Film:  # noqa: ARG001
+def _private_film(job: int, dark: bool, _build: Callable[[], Any]) -> Any:  # noqa: ARG001
     return _build()
 
 
-def film(job: int, dark: bool, build: Callable[[], Film], *, private: bool) -> Film:
+def film(job: int, dark: bool, build: Callable[[], Drawn], *, private: bool) -> Drawn:
     """Pictures and curves of a job's result, drawn once.
 
     Args:
@@ -224,4 +219,5 @@ def film(job: int, dark: bool, build: Callable[[], Film], *, private: bool) -> F
         build: draws them.
         private: whether a visitor's own picture is among them: then they end with the visitor's tab.
     """
-    return (_private_film if private else _film)(job, dark, build)
+    drawn: Drawn = (_private_film if private else _film)(job, dark, build)
+    return drawn

@@ -2,10 +2,10 @@
 
 from gradinv_core.client import capture_gradients
 from gradinv_core.gradients import read_gradients
+from gradinv_core.head.landscape import variance_loss
 from gradinv_core.image_recovery import ImageRecovery, reconstruct_image, recover_from_gradients
 from gradinv_core.label_recovery import LabelRecovery, recover_label, recover_labels
 from gradinv_core.labels import hard_label, mixup_label, smooth_label
-from gradinv_core.landscape import variance_loss
 from gradinv_core.updates import gradient_from_update, recover_from_update
 
 __all__ = [

@@ -6,19 +6,92 @@ What the client feeds its network is the *augmented* image, so that is what an a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 
 from gradinv_core.errors import LabelError, OptionError, ShapeError
 from gradinv_core.images import check_image
-from gradinv_core.labels import check_fraction, check_soft_label, custom_label, hard_label, mixup_label, smooth_label
+from gradinv_core.labels import check_fraction, check_soft_label, custom_label, mixup_label, smooth_label
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "AugmentedSample", "augment"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "AugmentationSpec", "AugmentedSample", "augment"]
 
-AUGMENTATIONS = ("none", "smoothing", "mixup", "cutmix", "mixup+smoothing", "custom")
+_Blend: TypeAlias = Callable[[torch.Tensor, torch.Tensor, float, int], tuple[torch.Tensor, float]]
+"""(first image, second image, weight of the first, seed) -> the mixed image, and the first's share of the label."""
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """What a menu needs to know about an augmentation, and how it mixes two images.
+
+    Attributes:
+        name: key in `AUGMENTATIONS`.
+        title: for people.
+        sentence: what it does.
+        smooths: whether it reads `Augmentation.epsilon`.
+        blend: mixes two images; None where a second one takes no part.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    smooths: bool = False
+    blend: _Blend | None = None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a second image and its class take part."""
+        return self.blend is not None
+
+
+def _average(first: torch.Tensor, second: torch.Tensor, ratio: float, _: int) -> tuple[torch.Tensor, float]:
+    """Mixup (Zhang et al., 2018)."""
+    return ratio * first + (1.0 - ratio) * second, ratio
+
+
+def _paste_rectangle(first: torch.Tensor, second: torch.Tensor, ratio: float, seed: int) -> tuple[torch.Tensor, float]:
+    """Replace a rectangle of ``first`` by the same rectangle of ``second``: CutMix (Yun et al., 2019, equation 1).
+
+    The rectangle has the image's aspect ratio and lies fully inside. Pixels are whole, so its area only comes close to
+    the share asked for; the label gets the exact area.
+
+    Returns:
+        The mixed image and the share of the area that still shows ``first``.
+    """
+    height, width = first.shape[-2:]
+    side = math.sqrt(1.0 - ratio)
+    rows, columns = round(height * side), round(width * side)
+    rng = np.random.default_rng(seed)
+    top = int(rng.integers(0, height - rows + 1))
+    left = int(rng.integers(0, width - columns + 1))
+    mixed = first.clone()
+    patch = (slice(None), slice(top, top + rows), slice(left, left + columns))
+    mixed[patch] = second[patch]
+    return mixed, 1.0 - (rows * columns) / (height * width)
+
+
+AUGMENTATIONS: Mapping[str, AugmentationSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            AugmentationSpec("none", "none: a hard label", "Without softening, one class has all of it."),
+            AugmentationSpec("smoothing", "label smoothing", "Smoothing gives every class a little.", smooths=True),
+            AugmentationSpec("mixup", "mixup", "Mixup blends two pictures and their labels.", blend=_average),
+            AugmentationSpec(
+                "cutmix", "CutMix", "CutMix pastes a piece of one picture into the other.", blend=_paste_rectangle
+            ),
+            AugmentationSpec(
+                "mixup+smoothing", "mixup + smoothing", "The two can be combined.", smooths=True, blend=_average
+            ),
+            AugmentationSpec("custom", "your own shares", "Shares of your own may be anything."),
+        )
+    }
+)
+"""Every augmentation by name, in the order of menus."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +127,7 @@ class Augmentation:
     @property
     def needs_partner(self) -> bool:
         """Whether a second image and its class take part."""
-        return self.kind in ("mixup", "mixup+smoothing", "cutmix")
+        return AUGMENTATIONS[self.kind].mixes
 
 
 class AugmentedSample(NamedTuple):
@@ -98,14 +171,12 @@ def augment(
         NonFiniteError: NaN or infinity in an image.
         ClassCountError, LabelError: as in `gradinv_core.labels`.
     """
-    first = check_image(image).to(torch.float32)
-    if augmentation.kind == "none":
-        return AugmentedSample(first.clone(), hard_label(target, classes))
-    if augmentation.kind == "smoothing":
-        return AugmentedSample(first.clone(), smooth_label(target, classes, augmentation.epsilon))
-    if augmentation.kind == "custom":
+    spec, first = AUGMENTATIONS[augmentation.kind], check_image(image).to(torch.float32)
+    epsilon = augmentation.epsilon if spec.smooths else 0.0
+    if spec.name == "custom":
         return AugmentedSample(first.clone(), check_soft_label(augmentation.custom or (), classes))
-
+    if spec.blend is None:
+        return AugmentedSample(first.clone(), smooth_label(target, classes, epsilon))
     if partner_image is None or partner_target is None:
         raise ShapeError(
             f"partner: expected a second image and its class for {augmentation.kind}, got none; pass both."
@@ -116,30 +187,5 @@ def augment(
             f"partner image: expected the shape of the first image {tuple(first.shape)}, got {tuple(second.shape)}; "
             f"resize one of them."
         )
-    if augmentation.kind == "cutmix":
-        mixed, ratio = _paste_rectangle(first, second, augmentation.ratio, seed)
-        return AugmentedSample(mixed, mixup_label(target, partner_target, classes, ratio))
-    mixed = augmentation.ratio * first + (1.0 - augmentation.ratio) * second
-    epsilon = augmentation.epsilon if augmentation.kind == "mixup+smoothing" else 0.0
-    return AugmentedSample(mixed, mixup_label(target, partner_target, classes, augmentation.ratio, epsilon))
-
-
-def _paste_rectangle(first: torch.Tensor, second: torch.Tensor, ratio: float, seed: int) -> tuple[torch.Tensor, float]:
-    """Replace a rectangle of ``first`` by the same rectangle of ``second``: CutMix (Yun et al., 2019, equation 1).
-
-    The rectangle has the image's aspect ratio and lies fully inside. Pixels are whole, so its area only comes close to
-    the share asked for; the label gets the exact area.
-
-    Returns:
-        The mixed image and the share of the area that still shows ``first``.
-    """
-    height, width = first.shape[-2:]
-    side = math.sqrt(1.0 - ratio)
-    rows, columns = round(height * side), round(width * side)
-    rng = np.random.default_rng(seed)
-    top = int(rng.integers(0, height - rows + 1))
-    left = int(rng.integers(0, width - columns + 1))
-    mixed = first.clone()
-    patch = (slice(None), slice(top, top + rows), slice(left, left + columns))
-    mixed[patch] = second[patch]
-    return mixed, 1.0 - (rows * columns) / (height * width)
+    mixed, share = spec.blend(first, second, augmentation.ratio, seed)
+    return AugmentedSample(mixed, mixup_label(target, partner_target, classes, share, epsilon))

@@ -14,9 +14,9 @@ from torch import nn
 from gradinv_core.cli_output import answer_json, answer_text, diagnosis_json, diagnosis_text, in_options
 from gradinv_core.diagnosis import diagnose
 from gradinv_core.errors import GradientInversionError, TensorFileError
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery import SOLVERS, recover_label
 from gradinv_core.label_recovery.request import GRADIENT_SCALES
-from gradinv_core.label_structures import LABEL_FORMATS
 from gradinv_core.tensor_files import read_tensors
 
 __all__ = ["main"]
@@ -139,7 +139,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 def _dashboard(options: argparse.Namespace) -> int:
     """The page is another package that depends on this one; it is looked up only when asked for."""
     try:
-        launcher = import_module("dashboard.launch")
+        launcher = import_module("dashboard.start.launch")
     except ModuleNotFoundError as error:
         sys.stderr.write(f"gradinv: the dashboard needs {error.name}; install the project with `pip install .`.\n")
         return 2

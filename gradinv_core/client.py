@@ -14,10 +14,10 @@ from torch import nn
 
 from gradinv_core.arrays import ArrayLike
 from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
+from gradinv_core.head import find_head
 from gradinv_core.images import check_image
 from gradinv_core.labels import check_soft_label
 from gradinv_core.losses import TrainingLoss, training_loss
-from gradinv_core.networks import find_head
 from gradinv_core.pixels import PerChannel, pixel_space
 from gradinv_core.twin import private_twin
 

@@ -1,4 +1,4 @@
-"""Networks to attack, built the same way from the same seed everywhere, and the view of their last layer.
+"""Networks to attack, built the same way from the same seed everywhere.
 
 All of them eat images (N, 3, image_size, image_size) with values in [0, 1] and answer with logits (N, C).
 """
@@ -10,26 +10,22 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
-from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head, observe_head
 from gradinv_core.torchvision_access import import_torchvision
 
 __all__ = [
     "INITIALISATIONS",
     "NETWORKS",
-    "HeadView",
     "NetworkSpec",
     "build_network",
     "find_head",
     "observe_head",
-    "view_head",
 ]
 
 INITIALISATIONS = ("pytorch", "uniform")
@@ -45,12 +41,14 @@ class NetworkSpec:
         title: for people.
         description: one sentence.
         image_size: side of the square images it expects, in pixels.
+        has_batch_norm: whether it has such layers.
     """
 
     name: str
     title: str
     description: str
     image_size: int
+    has_batch_norm: bool = False
 
 
 def _fully_connected(classes: int, head_bias: bool, widths: tuple[int, ...]) -> nn.Sequential:
@@ -112,11 +110,11 @@ _CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
         lambda classes, head_bias: _torchvision(classes, head_bias, "alexnet"),
     ),
     (
-        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64),
+        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64, has_batch_norm=True),
         lambda classes, head_bias: _torchvision(classes, head_bias, "resnet18"),
     ),
     (
-        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64),
+        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64, has_batch_norm=True),
         lambda classes, head_bias: _torchvision(classes, head_bias, "resnet50"),
     ),
 )
@@ -195,53 +193,3 @@ def scale_weights(model: nn.Module, *, head: float = 1.0, hidden: float = 1.0) -
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and module is not last:
             module.weight.mul_(hidden)
-
-
-class HeadView(NamedTuple):
-    """What the server sees of the last fully connected layer.
-
-    Attributes:
-        weight: (C, d) parameters.
-        weight_grad: (C, d) their gradient.
-        bias: (C,) parameters, None for a bias-free head.
-        bias_grad: (C,) their gradient, None when the head has no bias or the client did not send it.
-    """
-
-    weight: torch.Tensor
-    weight_grad: torch.Tensor
-    bias: torch.Tensor | None
-    bias_grad: torch.Tensor | None
-
-
-def observe_head(model: nn.Module, gradients: GradientsLike, *, head: str | None = None) -> HeadView:
-    """Pick the head's parameters and gradients out of what the server holds.
-
-    Args:
-        model: the network whose weights the server knows.
-        gradients: as sent by the client, anything that `read_gradients` takes.
-        head: name of the last layer; None looks for it, see `find_head`.
-
-    Raises:
-        OptionError: no head, several that may be it, or its weight gradient is missing.
-        OptionError, ShapeError: as `read_gradients`.
-    """
-    return view_head(model, read_gradients(model, gradients), find_head(model, head))
-
-
-def view_head(model: nn.Module, sent: Mapping[str, torch.Tensor], name: str) -> HeadView:
-    """`observe_head` for gradients that `read_gradients` has read, and a head that `find_head` has found.
-
-    Raises:
-        OptionError: the head's weight gradient is missing.
-    """
-    weight_grad = sent.get(f"{name}.weight")
-    if weight_grad is None:
-        raise OptionError(
-            f"gradients: expected an entry {name}.weight for the last layer, got {', '.join(sent) or 'none'}; "
-            f"send the gradient of every parameter under its name in the network."
-        )
-    layer = model.get_submodule(name)
-    weight, bias = layer.get_parameter("weight").detach(), layer.bias
-    if not isinstance(bias, torch.Tensor):
-        return HeadView(weight, weight_grad, None, None)
-    return HeadView(weight, weight_grad, bias.detach(), sent.get(f"{name}.bias"))

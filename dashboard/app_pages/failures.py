@@ -3,36 +3,35 @@
 import streamlit as st
 
 from dashboard import cache
-from dashboard.address import widget_key
+from dashboard.address import SCENARIO
 from dashboard.claims import Truth
 from dashboard.controls import Choice, choose_scenario
-from dashboard.frame import complain, page_frame
-from dashboard.sections import race, reason, refusal, why, windows
-from dashboard.sections.view import step
-from dashboard.server_side import LabelAttack
+from dashboard.layout.page import complain, page_frame
+from dashboard.layout.story import step
+from dashboard.pages import FAILURES, GALLERY
+from dashboard.sections.failures import race, why, windows
+from dashboard.sections.shared import reason, refusal
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.server.attack import LabelAttack
 from gradinv_core.label_recovery.race import Racer
-
-_PAGE = "failures"
 
 
 def show_failures(choice: Choice) -> None:
     """Draw what becomes of one scenario."""
     scenario, own_image, bounded = choice.scenario.played, choice.own_image, choice.scenario.bounded
-    classes = cache.class_count(scenario, choice.images)
     dark = st.context.theme.type == "dark"
-    client = cache.client_step(scenario, classes, own_image)
+    client = cache.scene(scenario, own_image).client
     attack: LabelAttack | None = None
     racers: tuple[Racer, ...] = ()
     error: GradientInversionError | None = None
     try:
-        attack = cache.label_attack(scenario, classes, own_image)
-        racers = cache.solver_race(scenario, classes, own_image, bounded)
+        attack = cache.label_attack(scenario, own_image)
+        racers = cache.solver_race(scenario, own_image, bounded)
     except GradientInversionError as raised:
         error = raised
     step(1, "What goes wrong", reason.SENTENCE, reason.EXPLANATION)
-    stage, diagnosis = cache.stage(scenario, classes, own_image), cache.diagnosis(scenario, classes, own_image)
-    why.show(choice.scenario, stage, Truth(client), diagnosis, attack, racers)
+    task, diagnosis = cache.picture_task(scenario, own_image), cache.diagnosis(scenario, own_image)
+    why.show(choice.scenario, task, Truth(client), diagnosis, attack, racers)
     step(
         2,
         "Four windows on λ",
@@ -40,7 +39,7 @@ def show_failures(choice: Choice) -> None:
         "λ is the factor between the two lists that the gradient is a product of: twice the one and half the other "
         "look the same.",
     )
-    found = cache.windows(scenario, classes, own_image) if attack is not None else None
+    found = None if attack is None else attack.windows
     if attack is None and error is not None:
         refusal.say("No window opens on this gradient.", error)
     elif attack is not None and found is None:
@@ -61,11 +60,7 @@ def show_failures(choice: Choice) -> None:
         "Four solvers start on the same curve. Ours look at every λ and can tell whether the answer is the only one; "
         "the paper's stop at the first that looks good.",
     )
-    st.toggle(
-        "Keep to the paper's bounds",
-        key=widget_key("bounded"),
-        help="The paper's L-BFGS gives up beyond 100, its swarm beyond 50. Without bounds they go on to a million.",
-    )
+    st.toggle(**SCENARIO.named("bounded"))
     if error is not None:
         refusal.say("Nobody starts.", error)
     if attack is None or error is not None:
@@ -85,7 +80,7 @@ with page_frame(
     "would notice.",
     "An answer that is wrong without a warning is worse than none: both attacker and defender would trust it.",
 ):
-    st.page_link("app_pages/gallery.py", label="Examples are in the gallery", icon=":material/gallery_thumbnail:")
-    chosen = choose_scenario(_PAGE)
+    GALLERY.link("Examples are in the gallery")
+    chosen = choose_scenario(FAILURES)
     complain(chosen.sentences)
     show_failures(chosen)

@@ -1,19 +1,21 @@
-"""The gallery of failures: fourteen ways in which the attack breaks, each played live."""
+"""The gallery of failures: the ways in which the attack breaks, each played live."""
 
 import streamlit as st
 
 from dashboard import cache
 from dashboard.address import adopt, publish
-from dashboard.frame import complain, page_frame
-from dashboard.sections import gallery
+from dashboard.layout.page import complain, page_frame
+from dashboard.pages import GALLERY
+from dashboard.sections.gallery import card_grid
+from dashboard.sections.shared.cards import CARDS
 
 with page_frame(
     "A gallery of failures",
-    "Fourteen ways in which the attack breaks. Every picture is computed in this session, and every cause is named by "
+    f"{len(CARDS)} ways in which the attack breaks. Every picture is computed in this session, and every cause is named by "
     "the computation.",
     "The server plays each scenario with nothing but network and gradient, and says what stands in its way.",
 ):
     # The scenario of the other pages rests here: it is neither shown nor lost.
-    complain(adopt(cache.network_stages, "gallery"))
+    complain(adopt(cache.network_stages, GALLERY.name))
     publish()
-    gallery.show(dark=st.context.theme.type == "dark")
+    card_grid.show(dark=st.context.theme.type == "dark")

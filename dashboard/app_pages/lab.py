@@ -4,35 +4,34 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
-from dashboard.frame import complain, page_frame
-from dashboard.sections import client, curve, feature, gradient, image, label, refusal
-from dashboard.views import ClientView, LabView
+from dashboard.layout.page import complain, page_frame
+from dashboard.pages import LAB
+from dashboard.sections.lab import client, curve, feature, gradient, image, label
+from dashboard.sections.lab.view import ClientView, LabView
+from dashboard.sections.shared import refusal
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
-
-_PAGE = "lab"
 
 
 def show_story(choice: Choice) -> None:
     """Draw every step of one scenario, as far as the server gets."""
     scenario, own_image = choice.scenario.played, choice.own_image
-    classes = cache.class_count(scenario, choice.images)
-    step = cache.client_step(scenario, classes, own_image)
-    before = ClientView(scenario, step, dark=st.context.theme.type == "dark")
+    scene = cache.scene(scenario, own_image)
+    before = ClientView(scenario, scene, dark=st.context.theme.type == "dark")
     for section in (client, gradient):
         section.show(before)
     try:
-        attack = cache.label_attack(scenario, classes, own_image)
+        attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
-        refusal.show(error, cache.diagnosis(scenario, classes, own_image))
+        refusal.show(error, cache.diagnosis(scenario, own_image))
         return
-    view = LabView(scenario, step, before.dark, attack, cache.diagnosis(scenario, classes, own_image))
+    view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view)
     if attack.recovery.status is Status.VANISHED:
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
-    image.show(view, cache.stage(scenario, classes, own_image))
+    image.show(view, cache.picture_task(scenario, own_image))
 
 
 with page_frame(
@@ -42,6 +41,6 @@ with page_frame(
     "Federated learning: many devices train one network together, and none shows its data. "
     "A gradient tells, for every weight of the network, which way to change it.",
 ):
-    chosen = choose_scenario(_PAGE)
+    chosen = choose_scenario(LAB)
     complain(chosen.sentences)
     show_story(chosen)

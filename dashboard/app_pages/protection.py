@@ -3,11 +3,11 @@
 import streamlit as st
 
 from dashboard.controls import choose_scenario
-from dashboard.frame import complain, page_frame
-from dashboard.sections import honest_frame, stored_curves, sweep
-from dashboard.sections.view import step
-
-_PAGE = "protection"
+from dashboard.layout.page import complain, page_frame
+from dashboard.layout.story import step
+from dashboard.pages import PROTECTION
+from dashboard.sections.protection import limits as honest_frame
+from dashboard.sections.protection import stored_curves, sweep
 
 with page_frame(
     "What protects",
@@ -16,7 +16,7 @@ with page_frame(
     "One attack may be lucky, and one picture easy. A measure protects if attacks fail again and again, with other "
     "pictures and other networks.",
 ):
-    chosen = choose_scenario(_PAGE)
+    chosen = choose_scenario(PROTECTION)
     complain(chosen.sentences)
     step(1, "The sweep", sweep.SENTENCE, sweep.EXPLANATION)
     sweep.show(chosen)

@@ -1,7 +1,7 @@
 """A named cause in the page's words. Where the server cannot tell two reasons apart, both are said."""
 
 from dashboard.claims.server import in_words
-from dashboard.number_text import percent, plain
+from dashboard.drawing.number_text import percent, plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 
 __all__ = ["NO_FORMAT", "VANISHED", "named"]

@@ -5,7 +5,7 @@ import math
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import Server
 from dashboard.claims.truth import EXACT_PATTERN, RIGHT_FEATURE, Truth
-from dashboard.number_text import plain
+from dashboard.drawing.number_text import plain
 from gradinv_core.label_recovery import Status
 
 __all__ = ["curve_finding", "feature_finding", "feature_lead"]

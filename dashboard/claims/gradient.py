@@ -1,7 +1,7 @@
 """What the page says of the head's gradient as it was sent."""
 
 from dashboard.claims.claim import Claim, Kind
-from dashboard.number_text import plain
+from dashboard.drawing.number_text import plain
 
 __all__ = ["RANK_ONE", "pattern", "whose"]
 

@@ -6,7 +6,7 @@ from dashboard.claims.cause import NO_FORMAT, named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import Server, in_words
 from dashboard.claims.truth import RIGHT_FEATURE, RIGHT_LABEL, Truth
-from dashboard.number_text import percent, plain
+from dashboard.drawing.number_text import percent, plain
 from gradinv_core.diagnosis import Cause
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Window
 

@@ -11,7 +11,7 @@ from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
 from dashboard.claims.server import Server, in_words
 from dashboard.claims.truth import EXACT_PATTERN, RIGHT_FEATURE, Truth
-from dashboard.number_text import percent, plain
+from dashboard.drawing.number_text import percent, plain
 from gradinv_core.image_recovery import ImageRecovery, Leak
 from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import Likeness, likeness, visible

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.truth import RIGHT_FEATURE
-from dashboard.number_text import plain
+from dashboard.drawing.number_text import plain
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.paper_search import Ending
 from gradinv_core.label_recovery.race import Outcome, Racer, RaceVerdict, verdict

@@ -9,7 +9,7 @@ from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
 from dashboard.claims.server import Server, in_words
 from dashboard.claims.truth import Truth
-from dashboard.number_text import plain
+from dashboard.drawing.number_text import plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.race import Racer, RaceVerdict, Solver

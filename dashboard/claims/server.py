@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.server_side import LabelAttack
 from gradinv_core.diagnosis import Cause, Diagnosis
+from gradinv_core.experiments.server.attack import LabelAttack
+from gradinv_core.head.landscape import head_probabilities
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Status
-from gradinv_core.landscape import head_probabilities
 
 __all__ = ["TAMPERED", "Server", "in_words"]
 

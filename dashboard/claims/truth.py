@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dashboard.client_side import ClientStep
+from gradinv_core.experiments.client.training_step import ClientStep
 from gradinv_core.metrics import cosine_similarity, max_abs_error, relative_error
 
 __all__ = ["EXACT_PATTERN", "RIGHT_FEATURE", "RIGHT_LABEL", "Truth"]

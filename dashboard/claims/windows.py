@@ -4,7 +4,7 @@ import math
 
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.server import in_words
-from dashboard.number_text import plain
+from dashboard.drawing.number_text import plain
 from gradinv_core.windows import FourWindows, WindowsStatus
 
 __all__ = ["windows_verdict"]

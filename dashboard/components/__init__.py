@@ -1,16 +1,16 @@
 """Interactive figures that run wholly in the browser, without a round trip to the server."""
 
-from dashboard.components.frame_player import Curve, Frame, frame_player
+from dashboard.components.frame_player import Frame, Trace, frame_player
 from dashboard.components.history_keeper import history_keeper
 from dashboard.components.image_strip import image_strip
 from dashboard.components.lambda_scrubber import ScrubberData, lambda_scrubber
 from dashboard.components.solver_race import RaceData, Track, solver_race
 
 __all__ = [
-    "Curve",
     "Frame",
     "RaceData",
     "ScrubberData",
+    "Trace",
     "Track",
     "frame_player",
     "history_keeper",

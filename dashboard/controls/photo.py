@@ -1,7 +1,7 @@
 """Sidebar: the ways to bring a picture of one's own, what becomes of it, and what it is trained as.
 
-The photo rests in the tab (`dashboard.session`), the wish for it in the scenario (`own_photo`): so it follows the
-visitor through all pages, and Back and Forward switch between it and the dataset's pictures.
+The photo rests in the tab (`dashboard.background.tab`), the wish for it in the scenario (`own_photo`): so it follows
+the visitor through all pages, and Back and Forward switch between it and the dataset's pictures.
 """
 
 from html import escape
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard.address import set_value, value_of, widget_key
-from dashboard.own_photo import NEUTRAL_NAME, Origin, OwnPhoto, read_photo
-from dashboard.pictures import picture_source
-from dashboard.session import keep_photo, session_photo
-from dashboard.state import OWN_CLASS
+from dashboard.address import SCENARIO
+from dashboard.background.tab import keep_photo, session_photo
+from dashboard.drawing.pictures import picture_source
 from gradinv_core.errors import ImageFileError
+from gradinv_core.experiments.client.own_photo import NEUTRAL_NAME, Origin, OwnPhoto, read_photo
+from gradinv_core.experiments.scenario import OWN_CLASS
 
 __all__ = ["choose_photo", "choose_source", "photo_refusal", "privacy"]
 
@@ -45,7 +45,7 @@ def choose_source() -> Origin | None:
     Returns:
         Which way to a picture of one's own; None for the dataset's.
     """
-    photo, own = session_photo(), value_of("own_photo")
+    photo, own = session_photo(), SCENARIO.get("own_photo")
     source = st.session_state.get(_SOURCE, st.session_state.get(_REMEMBERED, "dataset"))
     # The address decides: Back and Forward change it alone.
     if own and photo is not None and source == "dataset":
@@ -89,7 +89,7 @@ def choose_photo(origin: Origin, class_names: tuple[str, ...]) -> None:
         st.caption("It stays in this tab only: all pages use it, and a reload forgets it.")
     else:
         _show(photo)
-    if photo is not None and value_of("augmentation") != "custom":
+    if photo is not None and SCENARIO.get("augmentation") != "custom":
         _ask_for_class(class_names)
 
 
@@ -114,7 +114,7 @@ def _ask_for_class(names: tuple[str, ...]) -> None:
     st.selectbox(
         "What does it show?",
         (OWN_CLASS, *range(len(names))),
-        key=widget_key("target"),
+        key=SCENARIO.key("target"),
         format_func=lambda target: f"left open: “{NEUTRAL_NAME}”" if target == OWN_CLASS else names[target],
         help=f"The class it is trained as. Left open, the photo takes the place of one of the dataset's classes, which "
         f"is then called “{NEUTRAL_NAME}” everywhere on the page.",
@@ -146,6 +146,6 @@ def _use(photo: OwnPhoto | None) -> None:
 
 def _use_kept(wanted: bool) -> None:
     own = wanted and session_photo() is not None
-    if own or value_of("own_photo"):
-        set_value("target", OWN_CLASS)  # the class of one picture says nothing about another
-    set_value("own_photo", own)
+    if own or SCENARIO.get("own_photo"):
+        SCENARIO.set("target", OWN_CLASS)  # the class of one picture says nothing about another
+    SCENARIO.set("own_photo", own)

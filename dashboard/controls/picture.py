@@ -3,11 +3,11 @@
 import streamlit as st
 
 from dashboard import cache
-from dashboard.address import set_value, value_of, widget_key
+from dashboard.address import SCENARIO
 from dashboard.components import image_strip
 from dashboard.controls.photo import choose_photo, choose_source
-from dashboard.state import DATASET_CHOICES
 from gradinv_core.datasets import DATASETS, ImageDataset
+from gradinv_core.experiments.scenario import DATASET_CHOICES
 
 __all__ = ["choose_dataset", "choose_picture", "open_dataset"]
 
@@ -16,13 +16,7 @@ _STRIP = 10
 
 def choose_dataset() -> None:
     """Draw the dataset's menu."""
-    st.selectbox(
-        "Dataset",
-        DATASET_CHOICES,
-        key=widget_key("dataset"),
-        format_func=_title,
-        help="Where the client's pictures come from. Some are downloaded the first time they are used.",
-    )
+    st.selectbox(options=DATASET_CHOICES, format_func=_title, **SCENARIO.named("dataset"))
 
 
 def _title(name: str) -> str:
@@ -36,7 +30,7 @@ def open_dataset(size: int) -> ImageDataset:
     Raises:
         GradientInversionError: it cannot be downloaded.
     """
-    spec, place = DATASETS[value_of("dataset")], st.empty()
+    spec, place = DATASETS[SCENARIO.get("dataset")], st.empty()
 
     def progress(share: float) -> None:
         place.progress(share, text=f"Downloading {spec.title} …")
@@ -57,22 +51,17 @@ def choose_picture(images: ImageDataset) -> None:
 
 
 def _choose_from_strip(images: ImageDataset) -> None:
-    first = value_of("image") // _STRIP * _STRIP
-    sources, names = cache.thumbnails(value_of("dataset"), first, _STRIP)
+    first = SCENARIO.get("image") // _STRIP * _STRIP
+    sources, names = cache.thumbnails(SCENARIO.get("dataset"), first, _STRIP)
     image_strip(
         sources,
         names,
         first=first,
-        chosen=value_of("image"),
+        chosen=SCENARIO.get("image"),
         key="image strip",
         label="Pictures",
-        on_choose=lambda number: set_value("image", number),
+        on_choose=lambda number: SCENARIO.set("image", number),
     )
-    st.number_input(
-        "Picture number",
-        0,
-        len(images) - 1,
-        step=1,
-        key=widget_key("image"),
-        help=f"0 to {len(images) - 1:,}. The strip above follows.",
-    )
+    last = len(images) - 1
+    explanation = f"0 to {last:,}. The strip above follows."
+    st.number_input(min_value=0, max_value=last, step=1, **SCENARIO.named("image", explanation))

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.theme import FONT, Palette
+from dashboard.drawing.theme import FONT, Palette
 
 __all__ = ["TITLE_HEIGHT", "Array", "as_vector", "name_classes", "style", "whole_name"]
 

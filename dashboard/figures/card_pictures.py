@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import Array, as_vector, style
 from dashboard.figures.lambda_scale import LambdaScale
-from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["bars_with_range", "curve", "holes", "layers", "markers", "share_lines", "value_counts"]
 

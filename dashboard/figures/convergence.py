@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import plain
+from dashboard.drawing.theme import palette
 from dashboard.figures.base import style
-from dashboard.number_text import plain
-from dashboard.theme import palette
 
 __all__ = ["convergence"]
 

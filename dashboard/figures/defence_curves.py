@@ -8,9 +8,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard.drawing.number_text import percent
+from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
-from dashboard.number_text import percent
-from dashboard.theme import Palette, palette
 
 __all__ = ["ServerCurve", "defence_curves"]
 

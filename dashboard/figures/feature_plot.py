@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.theme import AMBIGUOUS_HATCH, palette
 from dashboard.figures.base import as_vector, style
-from dashboard.theme import AMBIGUOUS_HATCH, palette
 
 __all__ = ["feature_plot"]
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard.drawing.number_text import plain
+from dashboard.drawing.theme import palette
 from dashboard.figures.base import TITLE_HEIGHT, Array, name_classes, style
-from dashboard.number_text import plain
-from dashboard.theme import palette
 
 __all__ = ["gradient_heatmap", "outside_rank_one"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import Array, as_vector, name_classes, style, whole_name
-from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["label_bars"]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dashboard.number_text import power_of_ten
+from dashboard.drawing.number_text import power_of_ten
 
 __all__ = ["LambdaScale"]
 

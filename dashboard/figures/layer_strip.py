@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import percent, plain
+from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import style
-from dashboard.number_text import percent, plain
-from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["StripLayer", "layer_strip"]
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import percent
+from dashboard.drawing.theme import palette
 from dashboard.figures.base import as_vector, name_classes, style, whole_name
-from dashboard.number_text import percent
-from dashboard.theme import palette
 
 __all__ = ["probability_bars"]
 

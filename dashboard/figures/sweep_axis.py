@@ -1,15 +1,15 @@
-"""The upright axis of a sweep: a range for all values, and a row at its bad end for attacks without an answer."""
+"""The axes of a sweep: how values are written, and a range for all results with a row for attacks without any."""
 
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
 import numpy as np
 
+from dashboard.drawing.number_text import plain, power_of_ten
 from dashboard.figures.base import Array
-from dashboard.number_text import power_of_ten
-from dashboard.sweep_summary import SweepMetric
+from gradinv_core.experiments.sweep.summary import SweepMetric
 
-__all__ = ["ValueAxis", "value_axis"]
+__all__ = ["ValueAxis", "tick", "value_axis"]
 
 _LEAST = 1e-9  # an error below this is rounding, and zero has no place on an axis that counts in factors
 _MOST_TICKS = 6
@@ -79,3 +79,13 @@ def _steps(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
     bottom = place - _MARGIN * span if silent else low - _MARGIN * span
     tick_values, tick_texts = zip(*ticks, strict=True)
     return ValueAxis((bottom, high + _MARGIN * span), tick_values, tick_texts, -np.inf, place)
+
+
+def tick(value: float | str) -> str:
+    """What varies, as people read it: few digits, and a bare power of ten where it is one."""
+    if isinstance(value, str):
+        return value
+    exponent = log10(value) if value > 0 else 0.5
+    if value < 1e-3 and exponent.is_integer():
+        return power_of_ten(int(exponent))
+    return plain(value, 1) if 0 < value < 1e-3 else f"{value:,g}"

@@ -7,11 +7,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard.drawing.number_text import percent
+from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
 from dashboard.figures.sweep_axis import ValueAxis, value_axis
-from dashboard.number_text import percent
-from dashboard.sweep_summary import FEW, Kind, SweepMetric, band
-from dashboard.theme import Palette, palette
+from gradinv_core.experiments.sweep.summary import FEW, Kind, SweepMetric, band
 
 __all__ = ["SweepAxis", "SweepMarks", "sweep_bands"]
 

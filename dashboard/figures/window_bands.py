@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import plain
+from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import style
 from dashboard.figures.lambda_scale import LambdaScale
-from dashboard.number_text import plain
-from dashboard.theme import AMBIGUOUS_HATCH, Palette, palette
 
 __all__ = ["Band", "window_bands"]
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from gradinv_core.head import HeadView
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import LabelRecovery, Status, recover_label
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.networks import HeadView
 
 __all__ = ["ask_head"]
 

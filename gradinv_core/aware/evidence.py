@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from gradinv_core.arrays import Array, as_array
-from gradinv_core.aware.announced import Announced
 from gradinv_core.aware.rank_one import RankOne, complete
 from gradinv_core.defences import DropRows, Prune
+from gradinv_core.defences.announced import Announced
 from gradinv_core.defences.defence import share_count
 from gradinv_core.defences.quantise import levels_per_side
 from gradinv_core.defences.sparsify import pruned_count
 from gradinv_core.errors import RankError
-from gradinv_core.networks import HeadView
+from gradinv_core.head import HeadView
 
 __all__ = ["Evidence", "gather_evidence"]
 

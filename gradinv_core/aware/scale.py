@@ -15,8 +15,8 @@ from torch import nn
 
 from gradinv_core.diagnosis.traces import gradient_factor
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head import predicted
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head
+from gradinv_core.head.factors import predicted
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.label_recovery.result import UNIQUE_LABEL
 

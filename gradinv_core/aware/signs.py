@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from gradinv_core.arrays import as_array, to_tensor
+from gradinv_core.head import HeadView
 from gradinv_core.label_recovery import Candidate, LabelRecovery, Status, recover_label
-from gradinv_core.networks import HeadView
 
 __all__ = ["recover_from_signs"]
 

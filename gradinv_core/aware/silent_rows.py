@@ -15,12 +15,12 @@ import numpy as np
 from gradinv_core.arrays import Array, as_array, to_tensor
 from gradinv_core.aware.ask import ask_head
 from gradinv_core.errors import ClassCountError, OptionError
-from gradinv_core.head import predicted
+from gradinv_core.head import HeadView
+from gradinv_core.head.factors import predicted
+from gradinv_core.head.structures import AllBut, LabelStructure, SharedBase, SharedClasses
 from gradinv_core.label_recovery import Candidate, LabelRecovery, Status, Window
 from gradinv_core.label_recovery.report import infer_format
 from gradinv_core.label_recovery.result import UNIQUE_LABEL
-from gradinv_core.label_structures import AllBut, LabelStructure, SharedBase, SharedClasses
-from gradinv_core.networks import HeadView
 
 __all__ = ["recover_with_silent_rows"]
 

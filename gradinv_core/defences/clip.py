@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -17,9 +17,13 @@ from gradinv_core.arrays import is_number
 from gradinv_core.defences.defence import Defence, DefenceContext, norm_of
 from gradinv_core.errors import OptionError
 
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
+
 __all__ = ["Clip"]
 
 _LARGEST_NORM = 1e9
+_BELOW = 1 - 1e-4  # of the norm: a shortened gradient has that norm to rounding
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Clip(Defence):
         norm = norm_of(gradients)
         factor = min(1.0, self.norm / norm) if norm > 0 else 1.0
         return {name: gradient * factor for name, gradient in gradients.items()}
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """A gradient that is as long as the norm may have been longer."""
+        announced.scale_known &= announced.length < self.norm * _BELOW and not announced.lengthless
 
     def clip_norm_after(self, clip_norm: float | None) -> float:
         """The tighter of the two norms."""

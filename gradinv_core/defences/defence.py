@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
+
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
 
 __all__ = ["Defence", "DefenceContext", "check_share", "norm_of", "share_count"]
 
@@ -63,6 +66,15 @@ class Defence(ABC):
 
         Returns:
             Gradients of the same shapes and types. Only `WithholdHead` leaves any out.
+        """
+
+    @abstractmethod
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:
+        """Change ``announced`` to what a server concludes that was told of this defence; only public fields are read.
+
+        Args:
+            announced: what follows from the defences after this one.
+            clip_norm: in force before this defence, None without.
         """
 
     def clip_norm_after(self, clip_norm: float | None) -> float | None:

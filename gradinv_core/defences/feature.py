@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -19,6 +19,9 @@ from gradinv_core.defences.defence import Defence, DefenceContext, check_share, 
 from gradinv_core.errors import OptionError
 from gradinv_core.images import check_image
 from gradinv_core.twin import private_twin
+
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
 
 __all__ = ["PerturbFeature", "feature_sensitivity"]
 
@@ -66,6 +69,13 @@ class PerturbFeature(Defence):
             chosen = ratio.sort(stable=True).indices[: share_count(self.share, len(ratio))]
             kept[context.head_weight][:, chosen.to(kept[context.head_weight].device)] = 0
         return kept
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """A typical size, and no bound, of what the missing columns weighed."""
+        announced.perturbed, announced.lengthless = self.share, True
+        columns = announced.gradients.get(announced.head_weight)
+        if columns is not None:
+            announced.add_energy(float(columns.double().square().sum()) * 2 * self.share / (1 - self.share))
 
 
 def feature_sensitivity(model: nn.Module, head: str, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -18,9 +18,13 @@ from gradinv_core.arrays import is_number
 from gradinv_core.defences.defence import Defence, DefenceContext, norm_of
 from gradinv_core.errors import OptionError
 
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
+
 __all__ = ["AdditiveNoise", "GaussianNoise", "LaplaceNoise"]
 
 _LARGEST_MULTIPLIER = 1e3
+_CERTAIN = 5.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ class AdditiveNoise(Defence):
             name: gradient + self.multiplier * norm * self._draw(gradient, context.generator)
             for name, gradient in gradients.items()
         }
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:
+        """Where nothing was clipped, the noise's size follows a norm that is known less the noise's own part."""
+        entries = announced.entries
+        norm = clip_norm or announced.length / (1 + entries * self.multiplier**2) ** 0.5
+        std = self.multiplier * norm
+        announced.variance += std**2
+        # An upper bound of the norm before the noise was added; the spread covers Laplace noise as well.
+        spread = (6 * entries * std**4 + 4 * announced.length**2 * std**2) ** 0.5
+        announced.length = max(announced.length**2 - entries * std**2 + _CERTAIN * spread, 0.0) ** 0.5
 
     @abstractmethod
     def _draw(self, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 from gradinv_core.defences.defence import Defence, DefenceContext
 from gradinv_core.errors import NonFiniteError, OptionError
 from gradinv_core.gradients import GradientsLike, gradient_entry, read_gradients
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head
 
 __all__ = ["MOST_DEFENCES", "apply_defences", "check_defences"]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from gradinv_core.defences.defence import Defence, DefenceContext
 from gradinv_core.errors import OptionError
+
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
 
 __all__ = ["Quantise", "Sign", "levels_per_side"]
 
@@ -53,6 +56,15 @@ class Quantise(Defence):
             rounded[name] = (level * step).to(gradient.dtype)
         return rounded
 
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """Every entry may be off by half a step of its tensor's grid."""
+        announced.quantised = self.bits
+        steps = [
+            (tensor.numel(), float(tensor.abs().max()) / levels_per_side(self.bits))
+            for tensor in announced.gradients.values()
+        ]
+        announced.length += sum(entries * (step / 2) ** 2 for entries, step in steps) ** 0.5
+
 
 @dataclass(frozen=True)
 class Sign(Defence):
@@ -67,6 +79,10 @@ class Sign(Defence):
     ) -> dict[str, torch.Tensor]:
         """One magnitude per tensor; entries that are exactly zero stay zero."""
         return {name: gradient.sign() * gradient.abs().mean() for name, gradient in gradients.items()}
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """Sizes are gone, and with them the length."""
+        announced.signs_only, announced.scale_known = True, False
 
 
 def levels_per_side(bits: int) -> int:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from gradinv_core.defences.defence import Defence, DefenceContext, check_share, share_count
 
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
+
 __all__ = ["DropRows", "Prune", "pruned_count"]
+
+_CERTAIN = 5.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,23 @@ class Prune(Defence):
             pruned[name] = flat.reshape(gradient.shape)
         return pruned
 
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """The missing entries weighed no more than as many of the smallest that were kept."""
+        announced.pruned = self.share
+        noise = announced.noise
+        announced.add_energy(sum(self._energy(tensor, noise) for tensor in announced.gradients.values()))
+
+    def _energy(self, tensor: torch.Tensor, noise: float) -> float:
+        """Most that a tensor's pruned entries can have weighed: none was larger than the smallest that was kept."""
+        count = pruned_count(self.share, tensor.numel())
+        size = tensor.abs().flatten()
+        if noise > 0:  # it fills the holes, so the smallest entries are the pruned ones, give or take that noise
+            return count * (float(size.kthvalue(count + 1).values) + _CERTAIN * noise) ** 2
+        kept = size[size != 0]
+        if kept.numel() == 0 or size.numel() - kept.numel() > count:  # more zeros than were pruned: these were zeros
+            return 0.0
+        return count * float(kept.min()) ** 2
+
 
 @dataclass(frozen=True)
 class DropRows(Defence):
@@ -72,6 +94,14 @@ class DropRows(Defence):
         for name in filter(context.is_head, kept):
             kept[name][dropped.to(kept[name].device)] = 0
         return kept
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:  # noqa: ARG002
+        """The rows add up to zero, so the missing ones add up to minus the others: a typical size, and no bound."""
+        announced.dropped, announced.lengthless = self.share, True
+        rows = announced.gradients.get(announced.head_weight)
+        if rows is not None:
+            rows = rows.double()
+            announced.add_energy(float(rows.sum(0).square().sum() + rows.square().sum(1).max()))
 
 
 def pruned_count(share: float, entries: int) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from gradinv_core.defences.defence import Defence, DefenceContext
+
+if TYPE_CHECKING:
+    from gradinv_core.defences.announced import Announced
 
 __all__ = ["WithholdHead"]
 
@@ -23,3 +26,6 @@ class WithholdHead(Defence):
     def apply(self, gradients: Mapping[str, torch.Tensor], context: DefenceContext) -> dict[str, torch.Tensor]:
         """Everything but the head's weight and bias gradients."""
         return {name: gradient.clone() for name, gradient in gradients.items() if not context.is_head(name)}
+
+    def announce(self, announced: Announced, clip_norm: float | None) -> None:
+        """Nothing follows for the layers that were sent."""

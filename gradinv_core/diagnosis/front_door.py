@@ -21,10 +21,9 @@ from gradinv_core.diagnosis.traces import (
 )
 from gradinv_core.errors import ClassCountError, RankError
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head import predicted
-from gradinv_core.head_search import find_head
+from gradinv_core.head import HeadView, find_head, view_head
+from gradinv_core.head.factors import predicted
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Status, recover_label
-from gradinv_core.networks import HeadView, view_head
 
 __all__ = ["diagnose"]
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor, unit_roundoff
 from gradinv_core.errors import MisfitError, NoExactRouteError, RankError, ShapeError
-from gradinv_core.head import predicted
+from gradinv_core.head import HeadView, view_head
+from gradinv_core.head.factors import predicted
 from gradinv_core.image_recovery.activations import Range, output_range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link, check_shape, network_chain
@@ -23,7 +24,6 @@ from gradinv_core.image_recovery.picture_map import picture_map
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.image_recovery.suspects import list_suspects
 from gradinv_core.label_recovery import LabelRecovery
-from gradinv_core.networks import HeadView, view_head
 from gradinv_core.pixels import PixelSpace
 
 __all__ = ["check_sent", "peel_image"]

@@ -21,17 +21,16 @@ import torch
 from torch import nn
 
 from gradinv_core.arrays import ArrayLike
-from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.head import ObservedHead, factor_heads, find_head, view_head
+from gradinv_core.head.consistency import SIMPLEX_SIGMAS, fit
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.image_recovery.layer_evidence import LayerEvidence, is_clean, layer_evidence
 from gradinv_core.label_recovery import LabelRecovery, Status, Window, answer_known_lambda, recover_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import report
 from gradinv_core.label_recovery.what_came import in_sent_units
-from gradinv_core.label_structures import LabelStructure
 from gradinv_core.losses import training_loss
-from gradinv_core.networks import find_head, view_head
 
 __all__ = ["layer_below", "recover_from_gradients"]
 
@@ -74,7 +73,7 @@ def layer_below(
     """
     sent, name = read_gradients(model, gradients), find_head(model, head)
     view = view_head(model, sent, name)
-    observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
+    observed = factor_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
     if observed.vanished[0]:
         return None
     evidence = layer_evidence(model, sent, observed, view.weight_grad, noise_std, name)
@@ -135,12 +134,12 @@ def recover_from_gradients(
     sure = answer.status is Status.UNIQUE
     if answer.status is Status.VANISHED or (answer.feature_known and _width(answer) < _SHARP) or len(view.weight) == 1:
         return answer
-    observed = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    observed = factor_heads(view.weight, view.weight_grad[None], view.bias)
     evidence = layer_evidence(model, sent, observed, view.weight_grad, last_layer=name)
     if evidence is None:
         return answer
     if not loss.is_plain:
-        observed = observe_heads(view.weight, view.weight_grad[None], view.bias, loss=loss)
+        observed = factor_heads(view.weight, view.weight_grad[None], view.bias, loss=loss)
     found = _roots(evidence, _SIGMAS)
     modes = [_in_honest_units(mode, loss.unit) for mode in found.modes]
     if len(modes) > 1:  # then the label may choose among them

@@ -13,7 +13,7 @@ from torch import nn
 from gradinv_core.arrays import ArrayLike, as_array, to_tensor
 from gradinv_core.errors import MisfitError, NoExactRouteError, OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head
 from gradinv_core.image_recovery.analytic import check_sent, peel_image
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.deep_evidence import recover_from_gradients

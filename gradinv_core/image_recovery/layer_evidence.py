@@ -14,8 +14,7 @@ from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.gradients import gradient_entry
-from gradinv_core.head import ObservedHead, observe_heads
-from gradinv_core.head_search import find_head
+from gradinv_core.head import ObservedHead, factor_heads, find_head
 from gradinv_core.image_recovery.activations import ACTIVATIONS, invert, output_range
 from gradinv_core.image_recovery.chain import leaves_before_head
 
@@ -174,7 +173,7 @@ def _of_layer(
         gradient = gradient_entry(gradients, f"{name}.weight", module.weight.shape).double().cpu()
         if row_gradient.numel() != gradient.shape[0] or not bool(gradient.any()):
             return None
-        below = observe_heads(torch.zeros_like(gradient), gradient[None])
+        below = factor_heads(torch.zeros_like(gradient), gradient[None])
         direction = torch.from_numpy(below.ratios[0] / np.linalg.norm(below.ratios[0]))
         return LayerEvidence(activation, row_gradient, pull, direction, False, noise_std, rounding)
     return None

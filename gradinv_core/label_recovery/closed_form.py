@@ -25,7 +25,8 @@ from itertools import combinations
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import (
+from gradinv_core.head import ObservedHead
+from gradinv_core.head.consistency import (
     SIMPLEX_SIGMAS,
     FactorTrace,
     Fit,
@@ -36,10 +37,9 @@ from gradinv_core.consistency import (
     pseudo_label_std,
     rounding_width,
 )
-from gradinv_core.head import ObservedHead
+from gradinv_core.head.landscape import head_probabilities
+from gradinv_core.head.structures import AllBut, LabelStructure, SharedBase
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import AllBut, LabelStructure, SharedBase
-from gradinv_core.landscape import head_probabilities
 
 __all__ = ["applicable", "chosen_triples", "solve", "triple_roots", "triples"]
 

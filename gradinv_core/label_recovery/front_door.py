@@ -9,13 +9,13 @@ import numpy as np
 
 from gradinv_core.arrays import ArrayLike, as_array, keep_type, unit_roundoff
 from gradinv_core.errors import ShapeError
-from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.head import ObservedHead, factor_heads
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery.modes import Mode
 from gradinv_core.label_recovery.request import Options, check_request
 from gradinv_core.label_recovery.result import LabelRecovery, Window
 from gradinv_core.label_recovery.solve import judged, solve_heads
 from gradinv_core.label_recovery.what_came import as_two_classes, in_sent_units, refuse_transposed
-from gradinv_core.label_structures import LabelStructure
 from gradinv_core.losses import training_loss
 
 __all__ = ["answer_known_lambda", "recover_label", "recover_labels"]
@@ -188,7 +188,7 @@ def _recover(
         raise ShapeError("bias: expected the head's bias along with bias_grad, got None; pass both or neither.")
     if np.ndim(weight) == 2 and len(weight) == 1:  # type: ignore[arg-type]
         weight, weight_grads, bias, bias_grads = as_two_classes(weight, weight_grads, bias, bias_grads)
-    head = observe_heads(weight, weight_grads, bias, options.noise_std, first, options.loss)
+    head = factor_heads(weight, weight_grads, bias, options.noise_std, first, options.loss)
     refuse_transposed(head, first)
     request = check_request(head, options, bias_grads is not None and options.solver == "auto")
     residuals = None

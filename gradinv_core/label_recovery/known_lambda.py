@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import (
+from gradinv_core.head import ObservedHead
+from gradinv_core.head.consistency import (
     CHANCE,
     FACTOR_SIGMAS,
     SIMPLEX_SIGMAS,
@@ -29,12 +30,11 @@ from gradinv_core.consistency import (
     good_fit_limit,
     plausible_amplitude,
 )
-from gradinv_core.head import ObservedHead
+from gradinv_core.head.landscape import variance_of
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import Mode
 from gradinv_core.label_recovery.result import UNIQUE_LABEL, Doubt
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import variance_of
 
 __all__ = ["LabelVerdict", "judge_label"]
 

@@ -17,8 +17,8 @@ import torch
 from gradinv_core.arrays import Array
 from gradinv_core.errors import OptionError
 from gradinv_core.head import ObservedHead
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import variance_losses
+from gradinv_core.head.landscape import variance_losses
+from gradinv_core.head.structures import LabelStructure
 
 __all__ = [
     "LBFGS_BOUND",

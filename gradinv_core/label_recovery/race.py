@@ -13,14 +13,14 @@ import numpy as np
 from gradinv_core.arrays import Array
 from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head import ObservedHead
+from gradinv_core.head.landscape import variance_losses
+from gradinv_core.head.structures import LABEL_FORMATS, LabelStructure
 from gradinv_core.label_recovery import closed_form, paper_search, scan
 from gradinv_core.label_recovery.modes import Search, interval_sigmas
 from gradinv_core.label_recovery.paper_search import Ending, Move, SearchPath
 from gradinv_core.label_recovery.racer import Outcome, Racer, RaceVerdict, Solver, verdict
 from gradinv_core.label_recovery.report import report
 from gradinv_core.label_recovery.result import Status, Window
-from gradinv_core.label_structures import LABEL_FORMATS, LabelStructure
-from gradinv_core.landscape import variance_losses
 
 __all__ = ["Outcome", "RaceVerdict", "Racer", "Solver", "race", "verdict"]
 

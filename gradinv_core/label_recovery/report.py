@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
-from gradinv_core.consistency import CHANCE, FACTOR_SIGMAS, chance_of_agreement
 from gradinv_core.head import ObservedHead
+from gradinv_core.head.consistency import CHANCE, FACTOR_SIGMAS, chance_of_agreement
+from gradinv_core.head.landscape import label_parts, variance_of
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import sentences
 from gradinv_core.label_recovery.known_lambda import LabelVerdict
 from gradinv_core.label_recovery.modes import Mode, Search
@@ -22,8 +24,6 @@ from gradinv_core.label_recovery.result import (
     Status,
     Window,
 )
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import label_parts, variance_of
 
 __all__ = ["infer_format", "report", "report_known_lambda", "report_rescaled", "report_row_sums", "vanished_report"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.head import ObservedHead
+from gradinv_core.head.structures import LABEL_FORMATS, LabelStructure, label_structure
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import interval_sigmas
-from gradinv_core.label_structures import LABEL_FORMATS, LabelStructure, label_structure
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
 __all__ = ["FEWEST_TO_TEST", "GRADIENT_SCALES", "SOLVERS", "Options", "Request", "check_request"]

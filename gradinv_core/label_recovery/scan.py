@@ -12,18 +12,18 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import (
+from gradinv_core.head import ObservedHead
+from gradinv_core.head.consistency import (
     chance_of_agreement,
     factor_trace,
     plausible_amplitude,
     rounding_width,
 )
-from gradinv_core.head import ObservedHead
+from gradinv_core.head.landscape import LAMBDA_GRID, variance_losses
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import closed_form
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.survey import Judge, Survey
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import LAMBDA_GRID, variance_losses
 
 __all__ = ["OnSurvey", "possible_signs", "solve"]
 

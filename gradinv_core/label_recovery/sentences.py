@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery.known_lambda import LabelVerdict
 from gradinv_core.label_recovery.modes import Search
 from gradinv_core.label_recovery.result import Doubt, Status, Window
-from gradinv_core.label_structures import LabelStructure
 
 __all__ = [
     "NOT_RESCALED",

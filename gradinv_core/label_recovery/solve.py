@@ -9,6 +9,7 @@ import numpy as np
 from gradinv_core.arrays import Array
 from gradinv_core.errors import ClassCountError
 from gradinv_core.head import ObservedHead
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import closed_form, paper_search, scan
 from gradinv_core.label_recovery.bias import known_lambda, without_feature
 from gradinv_core.label_recovery.known_lambda import judge_label
@@ -24,7 +25,6 @@ from gradinv_core.label_recovery.request import Request
 from gradinv_core.label_recovery.result import Doubt, LabelRecovery, Window
 from gradinv_core.label_recovery.sentences import WITHOUT_FEATURE
 from gradinv_core.label_recovery.what_came import sums_up
-from gradinv_core.label_structures import LabelStructure
 
 __all__ = ["judged", "solve_heads"]
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, Fit, fit, good_fit_limit, plausible_amplitude
 from gradinv_core.head import ObservedHead
-from gradinv_core.label_structures import LabelStructure
+from gradinv_core.head.consistency import SIMPLEX_SIGMAS, Fit, fit, good_fit_limit, plausible_amplitude
+from gradinv_core.head.structures import LabelStructure
 
 __all__ = ["Judge", "Survey"]
 

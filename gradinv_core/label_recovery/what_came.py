@@ -9,9 +9,9 @@ import torch
 
 from gradinv_core.arrays import ArrayLike, keep_type
 from gradinv_core.errors import ShapeError
-from gradinv_core.head import OTHER_LOSS, ObservedHead
+from gradinv_core.head.factors import OTHER_LOSS, ObservedHead
+from gradinv_core.head.structures import AllBut, LabelStructure
 from gradinv_core.label_recovery.result import LabelRecovery
-from gradinv_core.label_structures import AllBut, LabelStructure
 from gradinv_core.losses import TrainingLoss
 
 __all__ = ["as_two_classes", "in_sent_units", "refuse_transposed", "sums_up"]

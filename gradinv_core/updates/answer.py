@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
-from gradinv_core.consistency import CHANCE, chance_of_agreement, good_fit_limit
+from gradinv_core.head.consistency import CHANCE, chance_of_agreement, good_fit_limit
+from gradinv_core.head.landscape import variance_of
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import Candidate, Doubt, LabelRecovery, Status, Window
 from gradinv_core.label_recovery.report import infer_format
 from gradinv_core.label_recovery.result import UNIQUE_LABEL, UNIQUE_SCALE
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.landscape import variance_of
 from gradinv_core.updates.path_judge import PathSearch
 from gradinv_core.updates.trajectory import TrainedHead
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.errors import RankError
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import LabelStructure
 from gradinv_core.updates.implied_label import STARTS
 from gradinv_core.updates.path_judge import PathJudge, PathSearch, share
 from gradinv_core.updates.trajectory import TrainedHead

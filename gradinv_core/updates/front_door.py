@@ -14,13 +14,12 @@ from torch import nn
 
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, GradientInversionError, OptionError, RankError
-from gradinv_core.head import ObservedHead, observe_heads
+from gradinv_core.head import ObservedHead, factor_heads, find_head
+from gradinv_core.head.structures import LabelStructure, label_structure
 from gradinv_core.image_recovery import recover_from_gradients
 from gradinv_core.label_recovery import LabelRecovery, Status, recover_label
 from gradinv_core.label_recovery.modes import interval_sigmas
 from gradinv_core.label_recovery.scan import possible_signs
-from gradinv_core.label_structures import LabelStructure, label_structure
-from gradinv_core.networks import find_head
 from gradinv_core.updates.answer import approximate, path_answer
 from gradinv_core.updates.bias_update import from_bias
 from gradinv_core.updates.gradient import gradient_from_update, scaled_sum
@@ -133,7 +132,7 @@ def recover_from_update(
 
     # Only the head trained, and for several steps.
     total = scaled_sum(weight, new[f"{name}.weight"], plan).to(weight.dtype)
-    observed = _with_lost_changes(observe_heads(weight, total[None], bias), plan, total)
+    observed = _with_lost_changes(factor_heads(weight, total[None], bias), plan, total)
     trained = TrainedHead(observed, plan, bias_trains)
     structure = _structure(label_format, observed.classes)
     sigmas = interval_sigmas(confidence)

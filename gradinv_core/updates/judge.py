@@ -1,6 +1,6 @@
 """How well a lambda explains an update of several local steps, in units of the update's own noise.
 
-The twin of `gradinv_core.consistency` for paths (our derivation). There, noise moves every entry of the label by
+The twin of `gradinv_core.head.consistency` for paths (our derivation). There, noise moves every entry of the label by
 itself. Here each entry's noise runs through all later steps and reaches all classes, so the misfit is judged where the
 noise is simple: at the end of the path, ``B_k``, with its full covariance. A label of the assumed structure that lies
 ``e`` from the implied one ends ``J e`` beside the observed end; the least such miss is the chi-square.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.label_structures import LabelStructure
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.updates.trajectory import TrainedHead
 
 __all__ = ["PathFit", "fit_paths", "joined"]

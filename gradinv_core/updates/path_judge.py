@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import SIMPLEX_SIGMAS, good_fit_limit
+from gradinv_core.head.consistency import SIMPLEX_SIGMAS, good_fit_limit
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery.modes import Search
-from gradinv_core.label_structures import LabelStructure
 from gradinv_core.updates.implied_label import STARTS, implied_labels
 from gradinv_core.updates.judge import PathFit, fit_paths, joined
 from gradinv_core.updates.trajectory import TrainedHead

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.consistency import rounding_width
+from gradinv_core.head.consistency import rounding_width
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery.modes import Mode, Search
-from gradinv_core.label_structures import LabelStructure
 from gradinv_core.updates.implied_label import STARTS
 from gradinv_core.updates.judge import PathFit, joined
 from gradinv_core.updates.path_judge import PathJudge, PathSearch, share

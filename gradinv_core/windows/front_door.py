@@ -15,12 +15,10 @@ from torch import nn
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head import observe_heads
-from gradinv_core.head_search import find_head
+from gradinv_core.head import factor_heads, find_head, view_head
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import Doubt, Status, Window, recover_label
 from gradinv_core.label_recovery.request import GRADIENT_SCALES
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.networks import view_head
 from gradinv_core.windows.look_through import look_through
 from gradinv_core.windows.verdict import FourWindows, WindowsStatus, judge
 from gradinv_core.windows.views import Observation
@@ -70,7 +68,7 @@ def four_windows(
         raise OptionError(f"confidence: expected a number between 0 and 1, got {confidence!r}; 0.95 is usual.")
     sent, last = read_gradients(model, gradients), find_head(model, head)
     view = view_head(model, sent, last)
-    observed = observe_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
+    observed = factor_heads(view.weight, view.weight_grad[None], view.bias, noise_std)
     each = 1 - (1 - confidence) / len(_WINDOWS)
     seen = Observation(model, sent, view, observed, label_format, gradient_scale, noise_std, each, last)
     if observed.vanished[0]:

@@ -20,14 +20,14 @@ import numpy as np
 from scipy.special import stdtrit
 
 from gradinv_core.arrays import Array, as_array, unit_roundoff
-from gradinv_core.consistency import CHANCE, chance_of_agreement, rounding_width
 from gradinv_core.errors import ClassCountError
 from gradinv_core.head import ObservedHead
+from gradinv_core.head.consistency import CHANCE, chance_of_agreement, rounding_width
+from gradinv_core.head.structures import LabelStructure, label_structure
 from gradinv_core.image_recovery.deep_evidence import layer_below
 from gradinv_core.image_recovery.layer_evidence import is_clean, layer_evidence
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Window, recover_label
 from gradinv_core.label_recovery.bias import known_lambda
-from gradinv_core.label_structures import LabelStructure, label_structure
 from gradinv_core.windows.intervals import Interval
 from gradinv_core.windows.views import Observation, WindowView
 

@@ -9,10 +9,10 @@ from math import inf, isfinite
 
 import numpy as np
 
-from gradinv_core.consistency import fit
+from gradinv_core.head.consistency import fit
+from gradinv_core.head.structures import label_structure
 from gradinv_core.label_recovery import Window
 from gradinv_core.label_recovery.result import UNIQUE_LABEL, UNIQUE_SCALE
-from gradinv_core.label_structures import label_structure
 from gradinv_core.windows.intervals import Interval, intersect, intersect_all
 from gradinv_core.windows.views import Observation, WindowState, WindowView
 

@@ -15,11 +15,10 @@ from math import inf
 import torch
 from torch import nn
 
-from gradinv_core.head import ObservedHead
+from gradinv_core.head import HeadView, ObservedHead
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import Window
 from gradinv_core.label_recovery.modes import interval_sigmas
-from gradinv_core.label_structures import LabelStructure
-from gradinv_core.networks import HeadView
 from gradinv_core.windows.intervals import Interval, intersect, tidy
 
 __all__ = ["Observation", "WindowState", "WindowView"]

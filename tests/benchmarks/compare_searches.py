@@ -22,9 +22,9 @@ from network_gradients import Sample, gradients_of, untrained_samples
 
 from gradinv_core import recover_label
 from gradinv_core.checkpoints import load_checkpoint
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery import paper_search
-from gradinv_core.label_structures import LABEL_FORMATS
 
 TRAINED = "mixup-epoch-80"
 SAMPLES = 12  # per class count, mixup and mixup+smoothing: the format the paper's loss for mixup is made for
@@ -69,7 +69,7 @@ def published_swarm(sample: Sample) -> Outcome:
 
 def timed(sample: Sample, search: Callable) -> Outcome:
     started = time.perf_counter()
-    path = search(observe_heads(sample.view.weight, sample.view.weight_grad[None]))
+    path = search(factor_heads(sample.view.weight, sample.view.weight_grad[None]))
     return Outcome(time.perf_counter() - started, path.evaluations, path.converged and close(path.scale, sample))
 
 

@@ -13,7 +13,8 @@ from gradinv_core import capture_gradients, hard_label, mixup_label, smooth_labe
 from gradinv_core.checkpoints import available_stages, load_checkpoint
 from gradinv_core.client import Truth, client_truth
 from gradinv_core.datasets import load_dataset
-from gradinv_core.networks import HeadView, build_network, observe_head
+from gradinv_core.head import HeadView, observe_head
+from gradinv_core.networks import build_network
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 

@@ -12,9 +12,9 @@ import torch
 from sentence_walk import World
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from dashboard.cards import card_of
 from dashboard.claims import Claim, Kind
 from dashboard.claims.server import TAMPERED
+from dashboard.sections.shared.cards import card_of
 from gradinv_core.defences import read_defences
 from gradinv_core.diagnosis import Cause
 
@@ -281,7 +281,7 @@ def outside(claim: Claim, world: World) -> bool:
 
 def layers(world: World) -> list[float]:
     """Cosines of the inputs of all layers that leak exactly, as their ranks say."""
-    from dashboard.client_layers import true_inputs
+    from gradinv_core.experiments.client.layer_inputs import true_inputs
 
     exact = {layer.name for layer in world.recovery.layers if layer.rank >= layer.unknowns}
     true = true_inputs(world.scene.network.model, world.client.mean.image, exact)

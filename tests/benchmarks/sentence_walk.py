@@ -14,15 +14,21 @@ from dashboard.claims.picture import Rebuilt
 from dashboard.claims.race import race_finding
 from dashboard.claims.reason import Level, of_label, of_picture, of_search, reasons
 from dashboard.claims.windows import windows_verdict
-from dashboard.client_layers import true_inputs
-from dashboard.client_side import ClientStep
 from dashboard.figures import outside_rank_one
 from dashboard.figures.base import name_classes
-from dashboard.scenes import Scene, open_scene
-from dashboard.server_side import LabelAttack, announced_defences, attack_image, attack_label, certain_answer
-from dashboard.state import Scenario
 from gradinv_core.diagnosis import Cause, Diagnosis, diagnose, diagnose_image
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.client.layer_inputs import true_inputs
+from gradinv_core.experiments.client.training_step import ClientStep
+from gradinv_core.experiments.play import Scene, open_scene
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.attack import (
+    LabelAttack,
+    announced_defences,
+    attack_image,
+    attack_label,
+    certain_answer,
+)
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.label_recovery import Status
 from gradinv_core.label_recovery.race import race

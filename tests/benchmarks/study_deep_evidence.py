@@ -20,8 +20,9 @@ from gradinv_core import capture_gradients, mixup_label, recover_from_gradients,
 from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.client import client_truth
 from gradinv_core.datasets import load_dataset
+from gradinv_core.head import find_head, observe_head
 from gradinv_core.label_recovery import LabelRecovery, Status
-from gradinv_core.networks import build_network, find_head, observe_head
+from gradinv_core.networks import build_network
 
 CLASSES = 10
 HEADS = 50  # per row

@@ -22,7 +22,7 @@ from sentence_checks import CHECKERS, changed, informed
 from sentence_walk import World, walk
 
 from dashboard.claims import Claim, Kind
-from dashboard.state import Scenario, to_query
+from gradinv_core.experiments.scenario import Scenario, to_query
 
 NETWORKS = ("fcn_small", "lenet_sigmoid", "lenet_tanh", "lenet_leaky_relu", "lenet_relu")
 SHARES = "0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03"

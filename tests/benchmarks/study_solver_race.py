@@ -21,10 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from network_gradients import Sample, checkpoint_samples, untrained_samples
 
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery.paper_search import Ending
 from gradinv_core.label_recovery.race import Outcome, Racer, Solver, race
-from gradinv_core.label_structures import LABEL_FORMATS
 
 AGREES = 1e-2
 UNTRAINED = {("lenet_sigmoid", 10): 40, ("lenet_sigmoid", 100): 40, ("resnet18", 10): 20, ("resnet18", 100): 20}
@@ -63,7 +63,7 @@ def cases() -> Iterator[tuple[bool, Sample]]:
 
 def judge(trained: bool, sample: Sample) -> Iterator[Judged]:
     view = sample.view
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    head = factor_heads(view.weight, view.weight_grad[None], view.bias)
     structure = LABEL_FORMATS["smoothing" if sample.kind == "smoothing" else "unknown"]
     row = view.weight_grad[int(head.row[0])].double()
     true_scale = float(sample.truth.feature.double() @ row / (row @ row))

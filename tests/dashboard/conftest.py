@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.sections import image
+from dashboard.sections.lab import image
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 

@@ -3,12 +3,12 @@
 import pytest
 
 from dashboard import cache
-from dashboard.client_side import play_client
-from dashboard.public_network import build_public_network
-from dashboard.server_side import announced_defences, attack_image, attack_label, certain_answer
-from dashboard.state import Scenario
 from gradinv_core.datasets import load_dataset
 from gradinv_core.defences import DEFENCES, read_defences, write_defences
+from gradinv_core.experiments.client.training_step import play_client
+from gradinv_core.experiments.public_network import build_public_network
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.attack import announced_defences, attack_image, attack_label, certain_answer
 from gradinv_core.label_recovery import Doubt, Status
 from gradinv_core.metrics import psnr
 

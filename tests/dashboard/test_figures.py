@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard import theme
+from dashboard.drawing import theme
+from dashboard.drawing.number_text import percent, plain, tex
 from dashboard.figures import feature_plot, gradient_heatmap, label_bars, probability_bars
-from dashboard.number_text import percent, plain, tex
 
 CONFIG = Path(theme.__file__).parent / ".streamlit" / "config.toml"
 

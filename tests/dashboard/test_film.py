@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dashboard.client_layers import true_inputs
-from dashboard.components.frame_player import Curve, Frame, _curve_payloads, _Pictures
-from dashboard.frames import layer_curves, layer_frames, search_curves, search_frames
-from dashboard.pictures import deviation_picture, layer_picture
+from dashboard.components.frame_player import Frame, Trace, _curve_payloads, _Pictures
+from dashboard.drawing.pictures import deviation_picture, layer_picture
+from dashboard.sections.lab.film import layer_curves, layer_frames, search_curves, search_frames
+from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import Step
 from gradinv_core.networks import build_network
 
@@ -63,10 +63,10 @@ def test_the_curves_of_a_layer_film_tell_real_and_reported_error():
 
 def test_curves_of_one_scale_can_be_compared_by_height():
     curves = [
-        Curve("one", "", [1e-4, 1e-2], ["", ""], logarithmic=True, scale="error"),
-        Curve("two", "", [1e-3, 1.0], ["", ""], logarithmic=True, scale="error"),
-        Curve("three", "", [5.0, math.nan, 7.0], ["", "", ""]),
-        Curve("four", "", [0.0, -1.0], ["", ""], logarithmic=True),
+        Trace("one", "", [1e-4, 1e-2], ["", ""], logarithmic=True, scale="error"),
+        Trace("two", "", [1e-3, 1.0], ["", ""], logarithmic=True, scale="error"),
+        Trace("three", "", [5.0, math.nan, 7.0], ["", "", ""]),
+        Trace("four", "", [0.0, -1.0], ["", ""], logarithmic=True),
     ]
     one, two, three, four = (payload["heights"] for payload in _curve_payloads(curves))
     assert one == pytest.approx([0, 0.5])

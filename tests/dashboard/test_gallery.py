@@ -5,12 +5,12 @@ import threading
 import plotly.graph_objects as go
 import pytest
 
-from dashboard.card_play import gallery_work, play_card
-from dashboard.cards import CARDS
-from dashboard.jobs import Job, JobState
-from dashboard.sections import gallery
-from dashboard.state import from_query, to_query
+from dashboard.background.jobs import Job, JobState
+from dashboard.sections.gallery import card_grid
+from dashboard.sections.gallery.card_play import gallery_work, play_card
+from dashboard.sections.shared.cards import CARDS
 from gradinv_core.checkpoints import available_stages
+from gradinv_core.experiments.scenario import from_query, to_query
 
 PAGE = "app_pages/gallery.py"
 CAUSES = {
@@ -98,7 +98,7 @@ def test_cards_are_reported_one_by_one_and_the_work_can_be_stopped():
 @pytest.fixture
 def open_gallery(lab, monkeypatch):
     """Function that opens the gallery with a few quick cards, all played."""
-    monkeypatch.setattr(gallery, "CARDS", QUICK)
+    monkeypatch.setattr(card_grid, "CARDS", QUICK)
 
     def open_page(**query):
         page = lab(**query)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dashboard.jobs import Job, Jobs, JobState
+from dashboard.background.jobs import Job, Jobs, JobState
 from gradinv_core.errors import OptionError
 
 SOON = 5.0

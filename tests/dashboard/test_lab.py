@@ -7,9 +7,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import cache, client_side, public_network, server_side
-from dashboard.state import Scenario
+from dashboard import cache
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments import public_network
+from gradinv_core.experiments.client import training_step as client_side
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server import attack as server_side
 
 NETWORK_PARAMETERS = ("network", "classes", "bias", "init", "stage", "seed")
 LABEL_PARAMETERS = ("label", "epsilon", "ratio", "partner", "class", "shares")

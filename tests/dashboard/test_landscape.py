@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dashboard import client_side, public_network, server_side
-from dashboard.state import Scenario
-from gradinv_core.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.datasets import load_dataset
+from gradinv_core.experiments import public_network
+from gradinv_core.experiments.client import training_step as client_side
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server import attack as server_side
+from gradinv_core.head.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.label_recovery import Status
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard import theme
+from dashboard.drawing import theme
 from dashboard.figures import StripLayer, convergence, layer_strip
 
 EXACT = StripLayer("0", "convolution 5x5, 3 to 12", 3072, 3972, "exact", 3072, 2e-7, 1e-6)

@@ -8,16 +8,17 @@ import torch
 from PIL import Image
 from streamlit.runtime.caching import cache_resource_api
 
-from dashboard import cache, client_side
-from dashboard.client_side import play_client
+from dashboard import cache
 from dashboard.controls.photo import privacy
-from dashboard.own_photo import PHOTO_LOST, read_photo
-from dashboard.public_network import build_public_network
-from dashboard.scenes import class_count, open_scene
-from dashboard.state import Scenario, from_query, to_query
-from dashboard.sweep import Sweep, play_point, repeat_scenario
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import OptionError
+from gradinv_core.experiments.client import training_step as client_side
+from gradinv_core.experiments.client.own_photo import PHOTO_LOST, read_photo
+from gradinv_core.experiments.client.training_step import play_client
+from gradinv_core.experiments.play import class_count, open_scene
+from gradinv_core.experiments.public_network import build_public_network
+from gradinv_core.experiments.scenario import Scenario, from_query, to_query
+from gradinv_core.experiments.sweep.run import Sweep, play_point, repeat_scenario
 from gradinv_core.image_files import read_image
 
 LAB, FAILURES, PROTECTION, GALLERY = (f"app_pages/{name}.py" for name in ("lab", "failures", "protection", "gallery"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dashboard.search_state import (
+from dashboard.address.search_settings import (
     DISTANCE_CHOICES,
     LABEL_CHOICES,
     MOST_ITERATIONS,
@@ -15,7 +15,7 @@ from dashboard.search_state import (
     search_from_query,
     search_to_query,
 )
-from dashboard.state import UNTRAINED, Scenario, from_query, to_query
+from gradinv_core.experiments.scenario import UNTRAINED, Scenario, from_query, to_query
 from gradinv_core.image_recovery.matching import MatchingOptions
 
 searches = some.builds(

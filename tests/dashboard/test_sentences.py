@@ -13,9 +13,9 @@ from study_sentences import DEFENCES, SHARES, false_ones, scenarios
 
 from dashboard import claims
 from dashboard.claims import Claim, Kind, cause, feature, gradient, label, picture, race, reason, windows
-from dashboard.state import Scenario
 from gradinv_core.defences import DEFENCES as CATALOGUE
 from gradinv_core.defences import read_defences
+from gradinv_core.experiments.scenario import Scenario
 
 MODULES = (cause, feature, gradient, label, picture, race, reason, windows)
 LENET = Scenario(network="lenet_sigmoid", shares=SHARES, partner=3)

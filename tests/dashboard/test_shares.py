@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dashboard.shares import DEFAULT_SHARES, LONGEST_TEXT, random_shares, read_shares, share_label
+from gradinv_core.experiments.typed_label import DEFAULT_SHARES, LONGEST_TEXT, random_shares, read_shares, share_label
 
 
 @pytest.mark.parametrize(

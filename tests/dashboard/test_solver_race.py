@@ -9,12 +9,12 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.components import RaceData, Track
 from dashboard.components.solver_race.thinning import rounded, thin_frames, thin_lambdas
-from dashboard.public_network import build_public_network
-from dashboard.sections import race as section
-from dashboard.server_side import attack_label
-from dashboard.state import Scenario
+from dashboard.sections.failures import race as section
 from gradinv_core import capture_gradients, mixup_label
 from gradinv_core.datasets import load_dataset
+from gradinv_core.experiments.public_network import build_public_network
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.attack import attack_label
 from gradinv_core.label_recovery.paper_search import Ending
 from gradinv_core.label_recovery.race import RaceVerdict, race, verdict
 
@@ -164,12 +164,12 @@ def test_who_gave_up_is_told_apart_from_who_stopped(attack):
 
 def test_the_section_draws_itself():
     def page():
-        from dashboard.public_network import build_public_network
-        from dashboard.sections import race as section
-        from dashboard.server_side import attack_label
-        from dashboard.state import Scenario
+        from dashboard.sections.failures import race as section
         from gradinv_core import capture_gradients, mixup_label
         from gradinv_core.datasets import load_dataset
+        from gradinv_core.experiments.public_network import build_public_network
+        from gradinv_core.experiments.scenario import Scenario
+        from gradinv_core.experiments.server.attack import attack_label
         from gradinv_core.label_recovery.race import race
 
         network = build_public_network(Scenario(network="lenet_sigmoid", head_bias=True), 10)

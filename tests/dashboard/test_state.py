@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dashboard.state import (
+from gradinv_core.client import BATCH_NORM_MODES
+from gradinv_core.defences import DEFENCES, write_defences
+from gradinv_core.experiments.scenario import (
     AUGMENTATION_CHOICES,
     DATASET_CHOICES,
     LARGEST_CLASS_COUNT,
@@ -16,8 +18,6 @@ from dashboard.state import (
     from_query,
     to_query,
 )
-from gradinv_core.client import BATCH_NORM_MODES
-from gradinv_core.defences import DEFENCES, write_defences
 from gradinv_core.networks import INITIALISATIONS, NETWORKS
 
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from dashboard import stored_curves
 from dashboard.figures import ServerCurve, defence_curves
-from dashboard.stored_curves import STUDY_FILE, StoredCurve, StoredPoint, read_study
-from dashboard.sweep_summary import SWEEP_METRICS, Kind
 from gradinv_core.defences import DEFENCES
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.sweep import stored_study as stored_curves
+from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredCurve, StoredPoint, read_study
+from gradinv_core.experiments.sweep.summary import SWEEP_METRICS, Kind
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from dashboard import cache
-from dashboard.jobs import Job, JobState
-from dashboard.state import OWN_CLASS, UNTRAINED, Scenario, from_query, to_query
-from dashboard.sweep import FAILED, Sweep, play_point, repeat_scenario, sweep_work
-from dashboard.sweep_parameters import SWEEP_PARAMETERS, sweep_positions
-from dashboard.sweep_summary import Kind, band, kind_of, summarise
+from dashboard.background.jobs import Job, JobState
 from gradinv_core.checkpoints import available_stages
 from gradinv_core.datasets import load_dataset
 from gradinv_core.defences import read_defences
 from gradinv_core.errors import OptionError
+from gradinv_core.experiments.scenario import OWN_CLASS, UNTRAINED, Scenario, from_query, to_query
+from gradinv_core.experiments.sweep.parameters import SWEEP_PARAMETERS, sweep_positions
+from gradinv_core.experiments.sweep.run import FAILED, Sweep, play_point, repeat_scenario, sweep_work
+from gradinv_core.experiments.sweep.summary import Kind, band, kind_of, summarise
 from gradinv_core.networks import NETWORKS
 
 SOON = 60.0

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard import theme
+from dashboard.drawing import theme
 from dashboard.figures.sweep_axis import value_axis
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
-from dashboard.sweep_summary import SWEEP_METRICS, Kind
+from gradinv_core.experiments.sweep.summary import SWEEP_METRICS, Kind
 
 NAN = float("nan")
 ERROR, COSINE, PSNR = SWEEP_METRICS["label_error"], SWEEP_METRICS["feature_cosine"], SWEEP_METRICS["psnr"]

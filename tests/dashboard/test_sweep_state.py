@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dashboard.search_state import SearchSettings, search_from_query, search_to_query
-from dashboard.state import UNTRAINED, Scenario, from_query, to_query
-from dashboard.sweep_state import (
+from dashboard.address.search_settings import SearchSettings, search_from_query, search_to_query
+from dashboard.address.sweep_settings import (
     MOST_REPEATS,
     PARAMETER_CHOICES,
     REPEAT_CHOICES,
@@ -15,6 +14,7 @@ from dashboard.sweep_state import (
     sweep_from_query,
     sweep_to_query,
 )
+from gradinv_core.experiments.scenario import UNTRAINED, Scenario, from_query, to_query
 
 sweeps = some.builds(
     SweepSettings,

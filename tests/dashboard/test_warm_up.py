@@ -8,7 +8,7 @@ from pathlib import Path
 def test_warming_up_does_not_touch_the_page_and_is_quick():
     code = (
         "import sys, time, torch, plotly.graph_objects;"
-        "from dashboard.warm_up import warm_up; started = time.perf_counter(); warm_up();"
+        "from dashboard.start.warm_up import warm_up; started = time.perf_counter(); warm_up();"
         "assert 'streamlit' not in sys.modules; print(time.perf_counter() - started)"
     )
     root = Path(__file__).resolve().parents[2]

@@ -124,7 +124,7 @@ def test_diagnose_names_the_cause(known_head, tmp_path, capsys):
 def test_dashboard_hands_the_app_to_streamlit(monkeypatch):
     seen, warmed = [], []
     monkeypatch.setattr("streamlit.web.cli.main", lambda: seen.append(list(sys.argv)))
-    monkeypatch.setattr("dashboard.launch.warm_up", lambda: warmed.append(True))
+    monkeypatch.setattr("dashboard.start.launch.warm_up", lambda: warmed.append(True))
     monkeypatch.setattr(sys, "argv", ["gradinv"])
     before = torch.get_num_threads()
     assert main(["dashboard", "--port", "8599", "--headless"]) == 0

@@ -10,8 +10,9 @@ from torch import nn
 from gradinv_core.client import capture_batch_gradients, capture_gradients, client_truth
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeError
+from gradinv_core.head import observe_head
 from gradinv_core.labels import hard_label, mixup_label, smooth_label
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
 LABEL = mixup_label(2, 5, 10, 0.65, 0.1)

@@ -30,7 +30,8 @@ from gradinv_core.defences import (
 from gradinv_core.defences.feature import feature_sensitivity
 from gradinv_core.diagnosis import Cause, diagnose
 from gradinv_core.errors import NonFiniteError, OptionError, ShapeError
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.head import observe_head
+from gradinv_core.networks import build_network
 
 MODEL = build_network("lenet_sigmoid", 10, head_bias=True)
 IMAGE = load_dataset("photographs", 32)[3][0]

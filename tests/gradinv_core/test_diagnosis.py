@@ -16,9 +16,10 @@ from gradinv_core.datasets import load_dataset
 from gradinv_core.diagnosis import Cause, Diagnosis, diagnose, diagnose_image
 from gradinv_core.diagnosis.cause import REMEDIES, TITLES
 from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count
+from gradinv_core.head import observe_head
 from gradinv_core.images import resize
 from gradinv_core.metrics import psnr
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 HELD = ("lenet_tanh", "lenet_leaky_relu", "fcn_small")  # thresholds were chosen on the sigmoid LeNet alone
 

@@ -15,9 +15,10 @@ from gradinv_core.diagnosis import Cause, diagnose, diagnose_image
 from gradinv_core.diagnosis.traces import scale_invariance
 from gradinv_core.errors import GradientInversionError, NonFiniteError, OptionError, ShapeError
 from gradinv_core.gradients import gradient_entry, read_gradients
+from gradinv_core.head import observe_head
 from gradinv_core.image_recovery.deep_evidence import layer_below
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 from gradinv_core.windows import four_windows
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)

@@ -13,9 +13,8 @@ from gradinv_core.client import client_truth
 from gradinv_core.defences import Clip, DropRows, PerturbFeature, WithholdHead, apply_defences
 from gradinv_core.diagnosis import Cause, diagnose, diagnose_image
 from gradinv_core.errors import NoExactRouteError, OptionError
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head, observe_head
 from gradinv_core.image_recovery.deep_evidence import layer_below
-from gradinv_core.networks import observe_head
 from gradinv_core.windows import four_windows
 
 LABEL = torch.as_tensor(mixup_label(3, 5, 10, 0.65, 0.1))

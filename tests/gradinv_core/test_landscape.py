@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from gradinv_core import variance_loss
 from gradinv_core.errors import OptionError
-from gradinv_core.head import observe_heads
-from gradinv_core.label_structures import LABEL_FORMATS
-from gradinv_core.landscape import LAMBDA_GRID, pseudo_labels, variance_losses
+from gradinv_core.head import factor_heads
+from gradinv_core.head.landscape import LAMBDA_GRID, pseudo_labels, variance_losses
+from gradinv_core.head.structures import LABEL_FORMATS
 
 SCALES = np.array([-50.0, -3.0, -1.0, 1.0, 1.5, 400.0])
 
 
 def test_pseudo_label_equals_the_forward_pass_of_the_scaled_row(known_head):
     known = known_head(dtype=torch.float64, head_bias=True)
-    head = observe_heads(known.weight, known.weight_grad[None], known.bias)
+    head = factor_heads(known.weight, known.weight_grad[None], known.bias)
     row = int(head.row[0])
     gradient = known.weight_grad.numpy()
     for scale, label in zip(SCALES, pseudo_labels(head, SCALES[None])[0], strict=True):
@@ -42,7 +42,7 @@ def test_pseudo_labels_sum_to_one_for_every_lambda(seed, classes, scale, bias):
     logits = weight @ feature + shift
     probabilities = np.exp(logits - logits.max())
     residual = probabilities / probabilities.sum() - rng.dirichlet(np.ones(classes))
-    head = observe_heads(weight, np.outer(residual, feature)[None], shift)
+    head = factor_heads(weight, np.outer(residual, feature)[None], shift)
     labels = pseudo_labels(head, np.array([[scale]]))
     assert labels.sum() == pytest.approx(1.0, abs=1e-9)
 
@@ -63,7 +63,7 @@ def test_loss_vanishes_at_the_truth_and_scale_free_loss_tends_to_one(known_head)
 
 def test_paper_loss_is_the_variance_of_all_but_the_top_entries(known_head):
     known = known_head()
-    head = observe_heads(known.weight, known.weight_grad[None])
+    head = factor_heads(known.weight, known.weight_grad[None])
     labels = pseudo_labels(head, SCALES[None])[0]
     for name, top in (("smoothing", 1), ("mixup", 2)):
         expected = [np.sort(label)[: len(label) - top].var() for label in labels]

@@ -9,8 +9,9 @@ from torch import nn
 
 from gradinv_core.client import capture_gradients
 from gradinv_core.errors import ClassCountError, OptionError, ShapeError
+from gradinv_core.head import find_head, observe_head
 from gradinv_core.labels import smooth_label
-from gradinv_core.networks import NETWORKS, build_network, find_head, observe_head, scale_weights
+from gradinv_core.networks import NETWORKS, build_network, scale_weights
 
 SMALL = [name for name in NETWORKS if name not in ("fcn4", "alexnet", "resnet50")]
 

@@ -17,7 +17,7 @@ import streamlit as st
 
 from dashboard.components.assets import read_parts
 
-__all__ = ["Curve", "Frame", "frame_player"]
+__all__ = ["Frame", "Trace", "frame_player"]
 
 _FOLDER = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -50,7 +50,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Trace:
     """A small line figure that follows the film.
 
     Attributes:
@@ -77,7 +77,7 @@ class Curve:
         return [_height(value, self.logarithmic) for value in self.values]
 
 
-def _curve_payloads(curves: Sequence[Curve]) -> list[dict[str, Any]]:
+def _curve_payloads(curves: Sequence[Trace]) -> list[dict[str, Any]]:
     """Plain JSON values of the curves: heights from 0 (lowest) to 1 (highest)."""
     payloads = []
     for curve in curves:
@@ -129,7 +129,7 @@ def frame_player(
     *,
     key: str,
     title: str = "",
-    curves: Sequence[Curve] = (),
+    curves: Sequence[Trace] = (),
     positions: Sequence[float] | None = None,
     axis: str = "",
     frames_per_second: float = 1.5,

@@ -10,7 +10,7 @@ from torch import nn
 
 from gradinv_core.errors import OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
-from gradinv_core.head_search import find_head
+from gradinv_core.head import find_head
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.matching.autograd_route import AutogradRoute
 from gradinv_core.image_recovery.matching.distance import DISTANCE_FUNCTIONS

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from gradinv_core.errors import LabelError, NonFiniteError, OptionError, ShapeError
+from gradinv_core.head import observe_head
 from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.label_recovery import LabelRecovery, recover_label
 from gradinv_core.label_recovery.baselines import idlg_label
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
-from gradinv_core.networks import observe_head
 
 __all__ = ["Knowledge", "gather_knowledge", "needs_head"]
 

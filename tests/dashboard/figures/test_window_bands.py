@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from dashboard import theme
+from dashboard.drawing import theme
 from dashboard.figures.lambda_scale import LambdaScale
 from dashboard.figures.window_bands import Band, window_bands
 

@@ -6,10 +6,11 @@ import time
 import pytest
 import torch
 
-from dashboard import attacks, cache
-from dashboard.client_layers import true_inputs
-from dashboard.public_network import PublicNetwork
-from dashboard.sections import image
+from dashboard import cache
+from dashboard.background import work as attacks
+from dashboard.sections.lab import image
+from gradinv_core.experiments.client.layer_inputs import true_inputs
+from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery, LayerRecovery, Step
 
 SHAPES = {"4": (12, 8, 8), "2": (12, 16, 16), "0": (3, 32, 32)}

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from dashboard.jobs import JobState
+from dashboard.background.jobs import JobState
 from gradinv_core.errors import NoExactRouteError, RankError
 
 LENET = {"network": "lenet_tanh"}

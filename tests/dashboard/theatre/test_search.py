@@ -6,8 +6,9 @@ import time
 import pytest
 import torch
 
-from dashboard import attacks, cache
-from dashboard.jobs import JobState
+from dashboard import cache
+from dashboard.background import work as attacks
+from dashboard.background.jobs import JobState
 from gradinv_core.errors import NoExactRouteError, RankError
 
 LENET = {"network": "lenet_tanh"}

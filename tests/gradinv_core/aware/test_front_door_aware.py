@@ -20,8 +20,8 @@ from gradinv_core.defences import (
     WithholdHead,
 )
 from gradinv_core.errors import ClassCountError, NonFiniteError, OptionError, RankError
+from gradinv_core.head import observe_head
 from gradinv_core.label_recovery import Doubt, Status
-from gradinv_core.networks import observe_head
 
 SURELY_WRONG = 1e-2
 RIGHT = 1e-3

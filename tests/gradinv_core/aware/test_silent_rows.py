@@ -9,9 +9,9 @@ from gradinv_core.aware import recover_defended
 from gradinv_core.aware.silent_rows import recover_with_silent_rows
 from gradinv_core.defences import DropRows
 from gradinv_core.errors import ClassCountError, OptionError
+from gradinv_core.head import HeadView
+from gradinv_core.head.structures import LABEL_FORMATS, AllBut, SharedClasses
 from gradinv_core.label_recovery import Status
-from gradinv_core.label_structures import LABEL_FORMATS, AllBut, SharedClasses
-from gradinv_core.networks import HeadView
 
 CLASSES = 12
 

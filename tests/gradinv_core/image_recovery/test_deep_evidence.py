@@ -9,9 +9,10 @@ from gradinv_core import capture_gradients, recover_from_gradients, recover_labe
 from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.client import client_truth
 from gradinv_core.datasets import load_dataset
+from gradinv_core.head import observe_head
 from gradinv_core.image_recovery.convolution_matrix import correlation_blocks, output_matrix
 from gradinv_core.label_recovery import Doubt, Status, Window
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 SMOOTH = smooth_label(3, 10, 0.1)
 

@@ -6,9 +6,9 @@ from torch import nn
 
 from gradinv_core import capture_gradients, mixup_label, reconstruct_image, recover_label
 from gradinv_core.errors import NoExactRouteError, OptionError, RankError, ShapeError
+from gradinv_core.head import observe_head
 from gradinv_core.image_recovery import METHODS, ImageRecovery
 from gradinv_core.metrics import psnr
-from gradinv_core.networks import observe_head
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)
 SHAPE = (3, 12, 12)

@@ -7,8 +7,9 @@ from torch import nn
 from gradinv_core import capture_gradients, mixup_label, reconstruct_image, recover_label
 from gradinv_core.client import client_truth
 from gradinv_core.errors import NoExactRouteError, NonFiniteError, OptionError, RankError, ShapeError
+from gradinv_core.head import observe_head
 from gradinv_core.metrics import psnr
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)
 SHAPE = (3, 8, 8)

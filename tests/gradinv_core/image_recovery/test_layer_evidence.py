@@ -10,10 +10,10 @@ from torch import nn
 from gradinv_core import capture_gradients, hard_label
 from gradinv_core.client import client_truth
 from gradinv_core.errors import NonFiniteError
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads, observe_head
 from gradinv_core.image_recovery.deep_evidence import layer_below
 from gradinv_core.image_recovery.layer_evidence import is_clean, layer_evidence
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 
 def step(network="lenet_sigmoid", seed=1, label=None):
@@ -26,7 +26,7 @@ def step(network="lenet_sigmoid", seed=1, label=None):
 
 def evidence_of(model, gradients):
     view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    head = factor_heads(view.weight, view.weight_grad[None], view.bias)
     return layer_evidence(model, gradients, head, view.weight_grad)
 
 
@@ -111,12 +111,12 @@ def test_the_activation_bounds_lambda():
 def test_clean_is_what_rounding_leaves():
     model, gradients, _ = step()
     view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    head = factor_heads(view.weight, view.weight_grad[None], view.bias)
     assert is_clean(head, view.weight_grad)
     assert is_clean(head, view.weight_grad, 0.0)
     assert not is_clean(head, view.weight_grad, 1e-9)
     rounded = view.weight_grad.bfloat16().float()
-    assert not is_clean(observe_heads(view.weight, rounded[None]), rounded)
+    assert not is_clean(factor_heads(view.weight, rounded[None]), rounded)
 
 
 def test_broken_gradients_are_refused():

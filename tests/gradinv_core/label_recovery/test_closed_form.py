@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery import closed_form
-from gradinv_core.label_structures import LABEL_FORMATS
 
 UNKNOWN = LABEL_FORMATS["unknown"]
 
@@ -31,7 +31,7 @@ def test_root_is_found_and_unique(above, below, scale, shift):
     u = np.array([shift - below, shift, shift + above])
     c = np.exp(scale * (u - shift))
     others = np.array([5.0, -7.0, 0.5])
-    head = observe_heads(np.eye(6), np.ones((1, 6, 6)))
+    head = factor_heads(np.eye(6), np.ones((1, 6, 6)))
     object.__setattr__(head, "products", np.concatenate([u, others])[None])
     object.__setattr__(head, "ratios", np.concatenate([c, others])[None])
     roots, _ = closed_form.triple_roots(head, np.array([[[0, 1, 2]]]))
@@ -42,7 +42,7 @@ def test_root_is_found_and_unique(above, below, scale, shift):
 
 def test_root_equals_bisection(known_head):
     known = known_head(dtype=torch.float64, classes=10)
-    head = observe_heads(known.weight, known.weight_grad[None])
+    head = factor_heads(known.weight, known.weight_grad[None])
     chosen = np.array(list(combinations(range(10), 3)))[None]
     roots, _ = closed_form.triple_roots(head, chosen)
     for triple, root in zip(chosen[0], roots[0], strict=True):
@@ -69,7 +69,7 @@ def test_no_two_classes_spoil_every_triple(classes):
 def test_every_format_is_found_and_proven(known_head, classes, known_scale):
     for seed, kind in enumerate(("hard", "smoothing", "mixup", "mixup+smoothing")):
         known = known_head(kind, classes, 256, seed=seed)
-        head = observe_heads(known.weight, known.weight_grad[None])
+        head = factor_heads(known.weight, known.weight_grad[None])
         (search,) = closed_form.solve(head, UNKNOWN, known_scale, 1.96)
         truth = known.scale(int(head.row[0]))
         assert len(search.modes) == 1
@@ -80,7 +80,7 @@ def test_every_format_is_found_and_proven(known_head, classes, known_scale):
 
 def test_a_rescaled_gradient_still_tells_amplitude(known_head):
     known = known_head(seed=2, factor=1e-3)
-    head = observe_heads(known.weight, known.weight_grad[None])
+    head = factor_heads(known.weight, known.weight_grad[None])
     (search,) = closed_form.solve(head, UNKNOWN, False, 1.96)
     row = int(head.row[0])
     assert search.modes[0].scale * 1e-3 == pytest.approx(known.scale(row), rel=2e-5)
@@ -89,14 +89,14 @@ def test_a_rescaled_gradient_still_tells_amplitude(known_head):
 
 def test_a_structureless_label_has_no_mode(known_head):
     known = known_head("dirichlet", seed=5)
-    (search,) = closed_form.solve(observe_heads(known.weight, known.weight_grad[None]), UNKNOWN, True, 1.96)
+    (search,) = closed_form.solve(factor_heads(known.weight, known.weight_grad[None]), UNKNOWN, True, 1.96)
     assert search.modes == ()
 
 
 def test_applicable_says_when(known_head):
     known = known_head(head_bias=True, classes=4)
-    biased = observe_heads(known.weight, known.weight_grad[None], known.bias)
-    free = observe_heads(known.weight, known.weight_grad[None])
+    biased = factor_heads(known.weight, known.weight_grad[None], known.bias)
+    free = factor_heads(known.weight, known.weight_grad[None])
     assert not closed_form.applicable(biased, LABEL_FORMATS["smoothing"])
     assert closed_form.applicable(free, LABEL_FORMATS["smoothing"])
     assert not closed_form.applicable(free, LABEL_FORMATS["mixup"])

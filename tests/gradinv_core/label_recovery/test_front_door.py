@@ -6,8 +6,8 @@ import torch
 
 from gradinv_core import recover_label, recover_labels
 from gradinv_core.errors import ClassCountError, NonFiniteError, OptionError, RankError, ShapeError
+from gradinv_core.head.structures import SharedBase, SharedClasses
 from gradinv_core.label_recovery import Status
-from gradinv_core.label_structures import SharedBase, SharedClasses
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 

@@ -8,7 +8,8 @@ from gradinv_core import capture_gradients, hard_label, mixup_label, recover_lab
 from gradinv_core.checkpoints import available_stages, load_checkpoint
 from gradinv_core.client import client_truth
 from gradinv_core.datasets import load_dataset
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.head import observe_head
+from gradinv_core.networks import build_network
 
 
 def labels(classes, rng):

@@ -10,18 +10,18 @@ from gradinv_core import capture_gradients, mixup_label, recover_label, smooth_l
 from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import ClassCountError, OptionError, ShapeError
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads, observe_head
+from gradinv_core.head.landscape import variance_losses
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery import paper_search, scan
 from gradinv_core.label_recovery.paper_search import Ending, Move
 from gradinv_core.label_recovery.race import Outcome, RaceVerdict, Solver, race, verdict
-from gradinv_core.label_structures import LABEL_FORMATS
-from gradinv_core.landscape import variance_losses
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 
 
 def head_of(model, image, label):
     view = observe_head(model, capture_gradients(model, image, label))
-    return observe_heads(view.weight, view.weight_grad[None], view.bias), view
+    return factor_heads(view.weight, view.weight_grad[None], view.bias), view
 
 
 def digit(index):
@@ -113,7 +113,7 @@ def test_within_bounds_a_trained_head_still_has_wrong_minima():
 
 def test_where_many_fit_the_verdict_is_undecided(known_head):
     known = known_head("hard", logit_scale=60.0, seed=0)
-    head = observe_heads(known.weight, known.weight_grad[None])
+    head = factor_heads(known.weight, known.weight_grad[None])
     exact = recover_label(known.weight, known.weight_grad)
     assert exact.status == "ambiguous"
     racers = by_name(race(head))
@@ -127,7 +127,7 @@ def test_where_many_fit_the_verdict_is_undecided(known_head):
 def test_a_solver_that_says_it_is_open_is_not_called_wrong(known_head):
     """The bias gradient settles a label without structure; the scan, which does not see it, keeps an interval."""
     known = known_head("dirichlet", head_bias=True, seed=1, signed=True)
-    head = observe_heads(known.weight, known.weight_grad[None], known.bias)
+    head = factor_heads(known.weight, known.weight_grad[None], known.bias)
     exact = recover_label(known.weight, known.weight_grad, known.bias, known.bias_grad)
     racers = by_name(race(head))
     assert verdict(racers[Solver.SCAN], exact) is RaceVerdict.UNDECIDED
@@ -226,16 +226,16 @@ def test_smoothed_labels_race_with_the_papers_top_one_loss():
 
 def test_what_cannot_race_is_refused_in_one_sentence(known_head, untrained):
     known = known_head("mixup", seed=0)
-    two = observe_heads(known.weight, torch.stack([known.weight_grad] * 2))
+    two = factor_heads(known.weight, torch.stack([known.weight_grad] * 2))
     with pytest.raises(ShapeError, match="head: expected a single observed head, got 2"):
         race(two)
     with pytest.raises(OptionError, match="head: expected a gradient that is not zero"):
-        race(observe_heads(known.weight, torch.zeros_like(known.weight_grad)[None]))
+        race(factor_heads(known.weight, torch.zeros_like(known.weight_grad)[None]))
     with pytest.raises(OptionError, match="structure: expected a label structure, got None"):
         race(untrained[0], structure=None)
     small = known_head("hard", classes=4, seed=0)
     with pytest.raises(ClassCountError, match="expected at least 5 classes, got 4"):
-        race(observe_heads(small.weight, small.weight_grad[None]))
+        race(factor_heads(small.weight, small.weight_grad[None]))
     with pytest.raises(OptionError, match="bound: expected a number >= 1"):
         paper_search.lbfgs(untrained[0], LABEL_FORMATS["mixup"], bound=0.5)
     with pytest.raises(OptionError, match="segments: expected at least one"):

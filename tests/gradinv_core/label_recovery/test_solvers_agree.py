@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from gradinv_core import recover_label
 from gradinv_core.errors import RankError, ShapeError
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads
+from gradinv_core.head.structures import LABEL_FORMATS
 from gradinv_core.label_recovery import paper_search
 from gradinv_core.label_recovery.baselines import bias_feature, idlg_label
-from gradinv_core.label_structures import LABEL_FORMATS
 
 
 @settings(max_examples=15, deadline=None)
@@ -99,7 +99,7 @@ def test_papers_searches_find_an_easy_lambda_without_claiming_proof(known_head):
 
 def test_papers_swarm_is_deterministic_by_seed_and_reports_its_bound(known_head):
     known = known_head("mixup", seed=0)
-    head = observe_heads(known.weight, known.weight_grad[None])
+    head = factor_heads(known.weight, known.weight_grad[None])
     loss = paper_search.objective(head, LABEL_FORMATS["mixup"])
     first, second, other = (paper_search.swarm(loss, seed, particles=40) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first.path, second.path, strict=True))

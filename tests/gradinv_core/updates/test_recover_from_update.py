@@ -7,7 +7,7 @@ from torch import nn
 
 from gradinv_core import recover_from_update
 from gradinv_core.errors import OptionError, RankError
-from gradinv_core.label_structures import SharedClasses
+from gradinv_core.head.structures import SharedClasses
 
 DECAY = {"weight_decay": 1e-2}
 

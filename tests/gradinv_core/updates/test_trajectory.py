@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads
 from gradinv_core.updates.gradient import scaled_sum
 from gradinv_core.updates.implied_label import STARTS, implied_labels
 from gradinv_core.updates.local_steps import LocalSteps
@@ -19,7 +19,7 @@ def observe(trained, steps, rate, rule):
     layer, after = trained.before[-1], trained.after[-1]
     total = scaled_sum(layer.weight.detach(), after.weight.detach(), plan)
     bias = None if layer.bias is None else layer.bias.detach()
-    head = observe_heads(layer.weight.detach(), total[None], bias)
+    head = factor_heads(layer.weight.detach(), total[None], bias)
     direction = torch.from_numpy(head.row_gradient[0])
     scale = float(trained.feature @ direction / direction.square().sum())
     return TrainedHead(head, plan, bias is not None), np.array([scale])

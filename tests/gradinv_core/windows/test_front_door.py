@@ -16,8 +16,9 @@ from gradinv_core.checkpoints import load_checkpoint
 from gradinv_core.client import capture_batch_gradients, client_truth
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import NonFiniteError, OptionError, RankError
+from gradinv_core.head import observe_head
 from gradinv_core.label_recovery import Window
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 from gradinv_core.windows import FourWindows, WindowsStatus, WindowState, four_windows
 
 NETWORKS = ("lenet_sigmoid", "lenet_tanh", "lenet_leaky_relu", "fcn_small")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from gradinv_core import capture_gradients, smooth_label
-from gradinv_core.head import observe_heads
+from gradinv_core.head import factor_heads, observe_head
 from gradinv_core.label_recovery import Window
-from gradinv_core.networks import build_network, observe_head
+from gradinv_core.networks import build_network
 from gradinv_core.windows import WindowState
 from gradinv_core.windows.look_through import look_through
 from gradinv_core.windows.views import Observation
@@ -20,7 +20,7 @@ def observe(gradient_scale="known", head_bias=False, without=(), network="lenet_
     gradients = capture_gradients(model, image, smooth_label(2, 10, 0.1))
     gradients = {name: part for name, part in gradients.items() if name not in without} | (change or {})
     view = observe_head(model, gradients)
-    head = observe_heads(view.weight, view.weight_grad[None], view.bias)
+    head = factor_heads(view.weight, view.weight_grad[None], view.bias)
     return Observation(model, gradients, view, head, "unknown", gradient_scale, None, 0.95)
 
 

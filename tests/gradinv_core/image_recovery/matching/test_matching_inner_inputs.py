@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from gradinv_core import capture_gradients, mixup_label
+from gradinv_core.head import find_head
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput, known_inputs
 from gradinv_core.image_recovery.matching.trial import trial_run
-from gradinv_core.networks import build_network, find_head
+from gradinv_core.networks import build_network
 from gradinv_core.twin import private_twin
 
 LABEL = mixup_label(3, 5, 10, 0.65, 0.1)

@@ -1,0 +1,1 @@
+"""How a page is laid out: its frame, the steps of a story, pictures side by side."""

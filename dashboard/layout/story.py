@@ -1,0 +1,95 @@
+"""How every step of the story is laid out; what it gets to see is in `dashboard.sections.lab.view`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.claims import Claim, Kind
+from dashboard.figures.base import TITLE_HEIGHT
+
+__all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "say", "step"]
+
+_GOOD = (
+    Kind.UNIQUE,
+    Kind.AVERAGE,
+    Kind.SETTLED_BELOW,
+    Kind.NOTHING_WRONG,
+    Kind.LABEL_LEAKS,
+    Kind.WINDOWS_ONE,
+)
+
+
+def step(number: int, title: str, sentence: str, explanation: str) -> None:
+    """Heading of a step, its one sentence, and the words behind it for whoever asks."""
+    st.space("small")
+    st.header(f"{number}  {title}", divider="gray")
+    st.markdown(sentence, help=explanation)
+
+
+def say(claim: Claim) -> None:
+    """A claim in a box: blue where something is settled, yellow where it is not."""
+    if claim.kind in _GOOD:
+        st.info(claim.text, icon=":material/check:")
+    else:
+        st.warning(claim.text, icon=":material/help:")
+
+
+def finding(sentence: str, explanation: str | None = None) -> None:
+    """What a figure shows, in one line above it."""
+    st.subheader(sentence, anchor=False, help=explanation)
+
+
+def chart(figure: go.Figure, key: str, explanation: str | None = None, *, clickable: bool = False) -> int | None:
+    """Draw a figure without Plotly's tool bar.
+
+    Its title moves out of the picture and above it: there it wraps on a phone, and a screen reader finds it.
+
+    Args:
+        figure: what to draw; its title states the finding.
+        key: identity of the figure on the page.
+        explanation: what the finding's words mean.
+        clickable: whether a click on a mark draws the page, or the fragment, again.
+
+    Returns:
+        ``customdata`` of the mark that was clicked, its number; None without a click.
+    """
+    sentence, layout = str(figure.layout.title.text), figure.layout
+    finding(sentence, explanation)
+    figure.update_layout(title_text="", height=layout.height - TITLE_HEIGHT, margin_t=layout.margin.t - TITLE_HEIGHT)
+    config = {"displayModeBar": False}
+    if not clickable:
+        st.plotly_chart(figure, theme=None, key=key, config=config, alt=sentence)
+        return None
+    event = st.plotly_chart(
+        figure, theme=None, key=key, config=config, alt=sentence, on_select="rerun", selection_mode="points"
+    )
+    clicked = [point["customdata"] for point in event["selection"]["points"] if "customdata" in point]
+    return int(clicked[0]) if clicked else None
+
+
+@contextmanager
+def numbers() -> Iterator[None]:
+    """A row of numbers that wraps on a narrow screen instead of becoming a column."""
+    with st.container(horizontal=True, gap="medium"):
+        yield
+
+
+def number(name: str, value: str, explanation: str | None = None) -> None:
+    """One number of such a row, with a tooltip that explains the term."""
+    st.metric(name, value, help=explanation, width="content")
+
+
+@contextmanager
+def mathematics() -> Iterator[None]:
+    """A folded place for formulas."""
+    with st.expander("Show the mathematics"):
+        yield
+
+
+def formulas(*parts: str) -> None:
+    """LaTeX formulas side by side; on a narrow screen one under the other, because a formula does not wrap."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="medium"):
+        for part in parts:
+            st.latex(part, width="content")

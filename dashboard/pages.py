@@ -1,0 +1,46 @@
+"""The pages, in the order of the menu. A new page is declared here, and drawn in a file of its name in `app_pages`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+__all__ = ["FAILURES", "GALLERY", "LAB", "PAGES", "PROTECTION", "Page"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes:
+        name: of its file.
+        title: in the menu.
+        icon: beside the title, and beside every link that leads there.
+    """
+
+    name: str
+    title: str
+    icon: str
+
+    @property
+    def path(self) -> str:
+        """Its file, as Streamlit wants it."""
+        return f"app_pages/{self.name}.py"
+
+    def link(self, label: str, query: Mapping[str, str] | None = None) -> None:
+        """Draw a link to it.
+
+        Args:
+            label: what it says.
+            query: parameters of the address it leads to.
+        """
+        st.page_link(self.path, label=label, icon=self.icon, query_params=query)
+
+
+LAB = Page("lab", "Lab", ":material/science:")
+GALLERY = Page("gallery", "Gallery", ":material/gallery_thumbnail:")
+FAILURES = Page("failures", "Failures", ":material/troubleshoot:")
+PROTECTION = Page("protection", "What protects", ":material/shield:")
+
+PAGES = (LAB, GALLERY, FAILURES, PROTECTION)
+"""The first is the one that opens without an address."""

@@ -1,0 +1,1 @@
+"""What the page of failures shows, step by step."""

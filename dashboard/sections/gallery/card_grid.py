@@ -1,0 +1,83 @@
+"""The gallery: a card for every failure, played in the background and drawn as it comes."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.address import query_of
+from dashboard.background.jobs import Job, JobState
+from dashboard.background.tab import session_jobs
+from dashboard.pages import FAILURES, LAB
+from dashboard.sections.gallery.card_play import PlayedCard, gallery_work
+from dashboard.sections.shared.cards import CARDS, Card
+
+__all__ = ["show"]
+
+_SLOT, _KEY = "gallery", "all cards"
+_COLUMNS = 3
+_NAMED = "What the computation itself says, without knowing what was done: {message} Found in {seconds:.1f} s."
+
+
+def show(*, dark: bool) -> None:
+    """Draw all cards; those that are not played yet say so."""
+    jobs = session_jobs()
+    job = jobs.get(_SLOT, _KEY)
+    if job is None:
+        job = jobs.start(_SLOT, _KEY, gallery_work(CARDS))
+    if job.state is JobState.RUNNING:
+        _watch(job, dark)
+        return
+    if job.state in (JobState.STOPPED, JobState.FAILED):
+        st.button("Play on", key="gallery again", on_click=_play_on, args=(job,))
+    _draw(job, dark)
+
+
+def _play_on(job: Job[tuple[str, PlayedCard], None]) -> None:
+    session_jobs().start(_SLOT, _KEY, gallery_work(CARDS, job.reports))
+
+
+@st.fragment(run_every=1.0)
+def _watch(job: Job[tuple[str, PlayedCard], None], dark: bool) -> None:
+    """The cards so far; draws the whole page again when all are played."""
+    if job.state is not JobState.RUNNING:
+        st.rerun()
+    done = len(job.reports)
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left.progress(done / len(CARDS), text=f"Playing the failures: {done} of {len(CARDS)}")
+    right.button("Stop", key="gallery stop", on_click=job.stop, width="stretch")
+    _draw(job, dark)
+
+
+def _draw(job: Job[Any, Any], dark: bool) -> None:
+    if job.state is JobState.FAILED:
+        st.error(job.error, icon=":material/info:")
+    played = dict(job.reports)
+    for first in range(0, len(CARDS), _COLUMNS):
+        row = CARDS[first : first + _COLUMNS]
+        for column, card in zip(st.columns(_COLUMNS), row, strict=False):
+            with column:
+                _draw_card(card, played.get(card.name), dark)
+
+
+def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
+    with st.container(border=True, height="stretch", key=f"card {card.name}"):
+        st.subheader(card.title, anchor=False)
+        st.markdown(card.sentence)
+        if played is None:
+            st.caption("Not played yet.")
+        else:
+            st.plotly_chart(
+                played.picture(dark),
+                theme=None,
+                key=f"picture {card.name}",
+                config={"displayModeBar": False},
+                alt=f"{card.title}: {card.caption}",
+            )
+            st.caption(card.caption)
+            st.markdown(
+                f"Named: **{played.cause}**", help=_NAMED.format(message=played.message, seconds=played.seconds)
+            )
+        with st.container(horizontal=True, gap="small"):
+            query = query_of(card.scenario)
+            LAB.link("Open in the Lab", query)
+            FAILURES.link("Why", query)

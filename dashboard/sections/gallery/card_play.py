@@ -1,0 +1,228 @@
+"""Play a card of the gallery: attack its scenario, let the server name the cause, and draw what it saw.
+
+The cause comes from the computation: from `gradinv_core.diagnosis`, which gets network and gradients alone, or from the
+race, which compares a search with the exact answer. The truth appears in pictures only, as an outline.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+
+from dashboard.background.jobs import Job
+from dashboard.claims.reason import SEARCH_TITLES
+from dashboard.drawing.number_text import plain
+from dashboard.figures import card_pictures
+from dashboard.sections.shared.cards import Card
+from gradinv_core.diagnosis import diagnose, diagnose_image
+from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
+from gradinv_core.diagnosis.traces import sample_count, scale_invariance
+from gradinv_core.experiments.play import Scene, play
+from gradinv_core.experiments.server.attack import attack_image, attack_label
+from gradinv_core.head import factor_heads, observe_head
+from gradinv_core.head.landscape import LAMBDA_GRID, pseudo_labels
+from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.image_recovery.chain import network_chain
+from gradinv_core.label_recovery.paper_search import LBFGS_BOUND
+from gradinv_core.label_recovery.race import Solver, race, verdict
+
+__all__ = ["LOOKS", "PlayedCard", "gallery_work", "play_card"]
+
+_BINS = 40
+_ROUNDING = 1e-6  # of the largest singular value: what rounding of float32 leaves beside it
+_FEW_FEATURES = 120
+
+
+@dataclass(frozen=True)
+class PlayedCard:
+    """What came out.
+
+    Attributes:
+        cause: the failure's name, found by computation.
+        message: one sentence with its number.
+        picture: makes the figure, for a dark page or a light one; once each.
+        seconds: from the first line of the client to the last of the server.
+    """
+
+    cause: str
+    message: str
+    picture: Callable[[bool], go.Figure]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Finding:
+    cause: str
+    message: str
+    picture: Callable[..., go.Figure]
+
+
+def gallery_work(
+    cards: tuple[Card, ...], earlier: tuple[tuple[str, PlayedCard], ...] = ()
+) -> Callable[[Job[tuple[str, PlayedCard], None]], None]:
+    """Play all cards, those first that need no picture; each is reported under its name as soon as it is done.
+
+    Args:
+        cards: of the gallery.
+        earlier: what was reported before the work was stopped; these are not played again.
+    """
+    done = {name for name, _ in earlier}
+
+    def work(job: Job[tuple[str, PlayedCard], None]) -> None:
+        torch.set_num_threads(1)
+        for news in earlier:
+            job.report(news)
+        for card in sorted(cards, key=lambda card: card.look in _WITH_IMAGE):
+            job.check()
+            if card.name not in done:
+                job.report((card.name, play_card(card, job.stopping)))
+
+    return work
+
+
+def play_card(card: Card, stop: Callable[[], bool] | None = None) -> PlayedCard:
+    """Play one card.
+
+    Args:
+        card: which.
+        stop: asked between the layers of a picture that is rebuilt.
+    """
+    started = time.perf_counter()
+    scene = play(card.scenario)
+    found = _WITH_IMAGE[card.look](scene, stop) if card.look in _WITH_IMAGE else LOOKS[card.look](scene)
+    return PlayedCard(
+        found.cause.replace("lambda", "λ"),
+        found.message.replace("lambda", "λ"),
+        cache(lambda dark: found.picture(dark=dark)),
+        time.perf_counter() - started,
+    )
+
+
+def _diagnosed(scene: Scene, picture: Callable[..., go.Figure]) -> _Finding:
+    found = diagnose(scene.network.model, scene.gradients)
+    return _Finding(found.title, found.message, picture)
+
+
+def _raced(scene: Scene, *, bounded: bool) -> _Finding:
+    """The paper's L-BFGS against the exact answer."""
+    attack = attack_label(scene.network, scene.gradients)
+    racers = race(attack.head, bounded=bounded)
+    search = next(racer for racer in racers if racer.name is Solver.PAPER_LBFGS)
+    judged = verdict(search, attack.recovery)
+    last = float(search.path[-1][0])
+    exact = f"the exact answer is {plain(attack.recovery.scale, 4)}"
+    return _Finding(
+        SEARCH_TITLES.get(judged, str(judged)),
+        f"{search.sentence} The last λ it looked at was {plain(last, 3)}; {exact}.",
+        partial(
+            card_pictures.curve,
+            attack.curve.scales,
+            attack.curve.paper_loss,
+            found=attack.recovery.intervals,
+            ended=last,
+            bound=LBFGS_BOUND if bounded else None,
+        ),
+    )
+
+
+def _curve(scene: Scene) -> _Finding:
+    attack = attack_label(scene.network, scene.gradients)
+    picture = partial(
+        card_pictures.curve, attack.curve.scales, attack.curve.paper_loss, found=attack.recovery.intervals
+    )
+    return _diagnosed(scene, picture)
+
+
+def _label(scene: Scene) -> _Finding:
+    attack, true = attack_label(scene.network, scene.gradients), scene.client.sample.label
+    picture = partial(
+        card_pictures.bars_with_range, attack.recovery.label, attack.allowed.low, attack.allowed.high, true
+    )
+    return _diagnosed(scene, picture)
+
+
+def _shares(scene: Scene) -> _Finding:
+    view = observe_head(scene.network.model, scene.gradients)
+    head = factor_heads(view.weight, view.weight_grad[None], view.bias)
+    scales = LAMBDA_GRID[np.abs(LAMBDA_GRID) <= 1e3]
+    return _diagnosed(scene, partial(card_pictures.share_lines, scales, pseudo_labels(head, scales[None])[0]))
+
+
+def _spectrum(scene: Scene) -> _Finding:
+    gradient = observe_head(scene.network.model, scene.gradients).weight_grad.double().numpy()
+    values = np.linalg.svd(gradient, compute_uv=False)
+    picture = partial(
+        card_pictures.markers,
+        values / values[0],
+        axis="singular value, largest first",
+        strong=sample_count(gradient),
+        line=_ROUNDING,
+    )
+    return _diagnosed(scene, picture)
+
+
+def _holes(scene: Scene) -> _Finding:
+    gradient = observe_head(scene.network.model, scene.gradients).weight_grad.double().numpy()
+    strongest = np.sort(np.argsort(-np.linalg.norm(gradient, axis=0))[:_FEW_FEATURES])
+    shown = gradient[:, strongest]
+    return _diagnosed(scene, partial(card_pictures.holes, shown, (shown == 0) & shown.any(0)))
+
+
+def _levels(scene: Scene) -> _Finding:
+    gradient = observe_head(scene.network.model, scene.gradients).weight_grad.double().numpy()
+    values, counts = np.unique(gradient, return_counts=True)
+    return _diagnosed(scene, partial(card_pictures.value_counts, values, counts, axis="value of an entry"))
+
+
+def _right_angles(scene: Scene) -> _Finding:
+    cosines = list(scale_invariance(scene.network.model, scene.gradients).values())
+    found = diagnose_image(scene.network.model, scene.gradients, None, _shape(scene))
+    return _Finding(found.title, found.message, partial(card_pictures.markers, cosines, axis="convolution", line=1e-4))
+
+
+def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
+    recovery = _recover(scene, stop)
+    found = diagnose_image(scene.network.model, scene.gradients, recovery, _shape(scene))
+    names = [layer.name for layer in recovery.layers]
+    known, unknowns = [layer.rank for layer in recovery.layers], [layer.unknowns for layer in recovery.layers]
+    return _Finding(found.title, found.message, partial(card_pictures.layers, names, known, unknowns))
+
+
+def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
+    recovery = _recover(scene, stop)
+    found = diagnose_image(scene.network.model, scene.gradients, recovery, _shape(scene))
+    weak = weakest_layer(recovery) or recovery.layers[-1]
+    slopes, _ = slopes_above(weak.name, network_chain(scene.network.model, _shape(scene)), recovery)
+    counts, edges = np.histogram(slopes.clamp(0, 1).numpy(), _BINS, (0.0, 1.0))
+    centres = (edges[1:] + edges[:-1]) / 2
+    picture = partial(card_pictures.value_counts, centres, counts, axis="slope, relative to the steepest")
+    return _Finding(found.title, found.message, picture)
+
+
+def _recover(scene: Scene, stop: Callable[[], bool] | None) -> ImageRecovery:
+    return attack_image(scene.network, scene.gradients, stop=stop)
+
+
+def _shape(scene: Scene) -> tuple[int, int, int]:
+    return (3, scene.network.image_size, scene.network.image_size)
+
+
+LOOKS: Mapping[str, Callable[[Scene], _Finding]] = {
+    "false minimum": partial(_raced, bounded=False),
+    "out of bound": partial(_raced, bounded=True),
+    "curve": _curve,
+    "label": _label,
+    "shares": _shares,
+    "spectrum": _spectrum,
+    "holes": _holes,
+    "levels": _levels,
+    "right angles": _right_angles,
+}
+_WITH_IMAGE: Mapping[str, Callable[[Scene, Callable[[], bool] | None], _Finding]] = {
+    "layers": _layers,
+    "slopes": _slopes,
+}

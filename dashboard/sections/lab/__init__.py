@@ -1,0 +1,1 @@
+"""The steps of the Lab, in the order of the page."""

@@ -1,0 +1,74 @@
+"""Step 1: the client's picture, the label it is trained towards, and what the network predicts."""
+
+import streamlit as st
+
+from dashboard.claims.gradient import whose
+from dashboard.drawing.number_text import percent, tex
+from dashboard.drawing.pictures import enlarge, picture_source
+from dashboard.figures import probability_bars
+from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.layout.story import chart, formulas, mathematics, step
+from dashboard.sections.lab.mixture import mixture_row
+from dashboard.sections.lab.view import ClientView
+
+__all__ = ["show"]
+
+_SENTENCES = {
+    "none": "A device trains the network on one picture and tells it exactly one class.",
+    "smoothing": "A device trains the network on one picture, and gives every class a small share of the label.",
+    "mixup": "A device blends two pictures, and blends their labels in the same proportion.",
+    "cutmix": "A device pastes a piece of one picture into another, and shares the label by area.",
+    "mixup+smoothing": "A device blends two pictures and their labels, then gives every class a small share.",
+    "custom": "A device trains the network on one picture, with a label that shares its weight as it likes.",
+}
+_EXPLANATION = (
+    "The label says what the picture shows; a soft label spreads its weight over several classes. "
+    "The network answers with a share for each class, too: its prediction."
+)
+_MOST_NAMED = 3
+
+
+def show(view: ClientView) -> None:
+    """Draw the step."""
+    step(1, "The client", _SENTENCES[view.scenario.augmentation], _EXPLANATION)
+    if view.client.partner is None:
+        left, right = st.columns([1, 2], gap="large")
+        with left:
+            st.image(enlarge(view.client.sample.image), caption=_caption(view), width="stretch")
+        with right:
+            _draw_prediction(view)
+    else:
+        st.html(mixture_row(view.client, view.class_names))
+        st.caption(_caption(view))
+        _draw_prediction(view)
+    if view.client.others:
+        _draw_others(view)
+    with mathematics():
+        client = view.client
+        loss = float(-(client.sample.label * client.truth.logits.log_softmax(0)).sum())
+        formulas(r"z = W x + b", r"p = \operatorname{softmax}(z)", r"L = -\sum_i y_i \log p_i")
+        classes, features = client.truth.label.numel(), client.truth.feature.numel()
+        formulas(rf"C = {classes:,}\ \text{{classes}}", rf"d = {features:,}\ \text{{features}}", rf"L = {tex(loss)}")
+
+
+def _draw_others(view: ClientView) -> None:
+    """The rest of a batch."""
+    st.caption(whose(view.truth.pictures))
+    pictures = [Picture(picture_source(other.image), "", truth=True) for other in view.client.others]
+    st.html(picture_row(pictures, "the rest of the batch", smallest="4rem", largest="7rem"))
+
+
+def _draw_prediction(view: ClientView) -> None:
+    label, truth = view.client.sample.label, view.client.truth
+    chart(probability_bars(truth.probabilities, label, view.class_names, dark=view.dark), "prediction")
+
+
+def _caption(view: ClientView) -> str:
+    """Size of the picture, and the classes that stand out of its label."""
+    label, side = view.client.sample.label, view.client.sample.image.shape[-1]
+    base = float(label.median())
+    shares = sorted(zip(label.tolist(), view.class_names, strict=True), reverse=True)
+    standing_out = [f"“{name}” {percent(share)}" for share, name in shares if share > base + 1e-9]
+    named = ", ".join(standing_out[:_MOST_NAMED]) + (" and more" if len(standing_out) > _MOST_NAMED else "")
+    seen = "The picture as the network sees it" if view.client.partner is None else "The network sees the mixture"
+    return f"{seen}, {side} × {side}. Label: {named or 'all classes alike'}."

@@ -1,0 +1,100 @@
+"""The curves of all defences, measured once and stored; the page never passes them off as computed now."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from dashboard.drawing.number_text import plain
+from dashboard.figures import ServerCurve, defence_curves
+from dashboard.layout.story import chart
+from gradinv_core.defences import DEFENCES
+from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.sweep.stored_study import StoredCurve, read_study
+from gradinv_core.experiments.sweep.summary import SWEEP_METRICS
+from gradinv_core.networks import NETWORKS
+
+__all__ = ["EXPLANATION", "SENTENCE", "show"]
+
+SENTENCE = "Every defence at growing strength, against a server that does not know of it, and one that does."
+EXPLANATION = (
+    "A defence that only works while nobody knows of it is none: kinds and strengths have to be announced to everybody "
+    "who takes part."
+)
+_NAMES = {"label_error": "Label", "feature_cosine": "Feature", "psnr": "Picture"}
+
+
+def show(*, dark: bool) -> None:
+    """Draw the menu and the chosen curves."""
+    try:
+        study = read_study()
+    except GradientInversionError as error:
+        st.warning(error.sentence, icon=":material/block:")
+        return
+    networks = list(dict.fromkeys(network for network, _, _ in study.curves))
+    with st.container(horizontal=True, gap="medium"):
+        defence = st.selectbox(
+            "Defence",
+            list(dict.fromkeys(name for _, name, _ in study.curves)),
+            format_func=lambda name: DEFENCES[name].title,
+            key="stored defence",
+            help="What the client does to its gradient before it is sent.",
+        )
+        network = st.selectbox(
+            "Network attacked",
+            networks,
+            format_func=lambda name: NETWORKS[name].title,
+            key="stored network",
+            help="Both are untrained; every attack has another set of weights.",
+        )
+        naive, aware = study.curves[network, defence, False], study.curves[network, defence, True]
+        known = [name for name in SWEEP_METRICS if _is_known(naive, name) or _is_known(aware, name)]
+        metric = st.segmented_control(
+            "Look at",
+            known,
+            default=known[0] if known else None,
+            required=True,
+            format_func=_NAMES.__getitem__,
+            key=f"stored metric {network} {defence}",
+            help="What the server wants: the soft label, the last layer's input, or the picture.",
+        )
+    st.markdown(DEFENCES[defence].explanation)
+    if metric is None:
+        st.info("No server recovers anything at any strength.", icon=":material/block:")
+    else:
+        chosen, spec = SWEEP_METRICS[metric], DEFENCES[defence]
+        naive, aware = (_weak_to_strong(curve) for curve in (naive, aware))
+        figure = defence_curves(
+            f"“{spec.title}”",
+            ["" if point.strength is None else plain(point.strength, 1) for point in naive.points],
+            spec.parameter or "it has no strength to choose",
+            _server(naive, metric),
+            _server(aware, metric),
+            metric=chosen.axis,
+            logarithmic=chosen.logarithmic,
+            dark=dark,
+        )
+        chart(figure, "defence curves", chosen.explanation)
+    attacks = naive.points[0].attacks
+    st.caption(
+        f"A stored measurement of {study.date}, not computed now: {attacks} attacks for every point, each on another "
+        f"network and picture, labels mixed and smoothed. Whiskers hold the middle 80 %. The lines below: how many "
+        f"labels are right, with no share off by more than one percent. Measure it again with `{study.command}`."
+    )
+
+
+def _weak_to_strong(curve: StoredCurve) -> StoredCurve:
+    falling = DEFENCES[curve.defence].stronger_below
+    return replace(curve, points=tuple(sorted(curve.points, key=lambda point: point.strength or 0.0, reverse=falling)))
+
+
+def _is_known(curve: StoredCurve, metric: str) -> bool:
+    return any(point.bands[metric][1] == point.bands[metric][1] for point in curve.points)  # NaN equals nothing
+
+
+def _server(curve: StoredCurve, metric: str) -> ServerCurve:
+    return ServerCurve(
+        bands=[point.bands[metric] for point in curve.points],
+        right=[point.right for point in curve.points],
+        right_class=[point.right_class for point in curve.points],
+        misled=[point.shares["certain, but wrong"] for point in curve.points],
+    )

@@ -1,0 +1,1 @@
+"""What several pages say in the same words."""

@@ -1,0 +1,85 @@
+"""What announced defences mean for the released gradient: which scale, which noise, which entries are missing.
+
+A server that was told of a pipeline walks it backwards, from what was sent to what was computed, and reads only public
+parameters. Every defence says what it means by `Defence.announce`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from gradinv_core.defences.defence import Defence, norm_of
+
+__all__ = ["Announced", "read_announced"]
+
+
+@dataclass
+class Announced:
+    """The defences in the terms of a recovery.
+
+    Attributes:
+        gradients: what was released.
+        head_weight: name of the last layer's weight.
+        length: of the gradient at the stage that the walk has reached, in released units: never too small.
+        lengthless: whether what went missing could have had any length.
+        scale_known: whether the gradient certainly was not shortened.
+        variance: of the noise added to each entry, in the units of the released gradient.
+        noise_after: for each kind of defence, the part of that noise's standard deviation which was added after it.
+        quantised: bits of the grid, None for none.
+        pruned: share of each tensor's entries that is missing, 0 for none.
+        dropped: share of the head's rows that is missing, 0 for none.
+        perturbed: share of the head's columns that is missing, 0 for none.
+        signs_only: whether only signs were sent.
+    """
+
+    gradients: Mapping[str, torch.Tensor]
+    head_weight: str
+    length: float
+    lengthless: bool = False
+    scale_known: bool = True
+    variance: float = 0.0
+    noise_after: dict[type[Defence], float] = field(default_factory=dict)
+    quantised: int | None = None
+    pruned: float = 0.0
+    dropped: float = 0.0
+    perturbed: float = 0.0
+    signs_only: bool = False
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise added to each entry, in the units of the released gradient."""
+        return self.variance**0.5
+
+    @property
+    def entries(self) -> int:
+        """Number of entries of all gradients together."""
+        return sum(gradient.numel() for gradient in self.gradients.values())
+
+    def add_energy(self, energy: float) -> None:
+        """Count a squared length that went missing."""
+        self.length = float((self.length**2 + energy) ** 0.5)
+
+
+def read_announced(gradients: Mapping[str, torch.Tensor], defences: Sequence[Defence], head_weight: str) -> Announced:
+    """Walk a pipeline backwards.
+
+    Args:
+        gradients: what was released.
+        defences: checked, in the order in which they were applied.
+        head_weight: name of the last layer's weight.
+
+    Returns:
+        What follows from the parameters. Where nothing was clipped, noise follows the gradient's own norm, which is
+        estimated from the released one less the noise's own contribution.
+    """
+    announced = Announced(gradients, head_weight, norm_of(gradients))
+    for index in reversed(range(len(defences))):
+        clip_norm: float | None = None
+        for earlier in defences[:index]:
+            clip_norm = earlier.clip_norm_after(clip_norm)
+        announced.noise_after[type(defences[index])] = announced.noise
+        defences[index].announce(announced, clip_norm)
+    return announced

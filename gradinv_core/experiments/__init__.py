@@ -1,0 +1,6 @@
+"""Scenarios played from end to end: a client takes a training step, a server attacks what it was sent.
+
+Three rooms with a wall between them: ``client`` alone knows the truth, ``server`` sees the network, the gradients and
+what was announced, and `play` leads one scenario through both. ``sweep`` plays many and holds the answers against the
+truth. Nothing here knows a page.
+"""

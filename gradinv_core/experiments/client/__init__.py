@@ -1,0 +1,1 @@
+"""The client of a scenario, the only room in which its secret exists."""

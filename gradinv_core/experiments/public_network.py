@@ -1,0 +1,20 @@
+"""What both sides know before the training step: the network of a scenario, and what travels between them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+__all__ = ["Gradients", "PublicNetwork"]
+
+Gradients = dict[str, torch.Tensor]
+"""``{parameter name: gradient}``, the only thing that passes the wall."""
+
+
+@dataclass(frozen=True)
+class PublicNetwork:
+    """What both sides know before the training step: architecture, weights, image size. Never modified."""
+
+    name: str
+    model: nn.Module
+    image_size: int

@@ -1,0 +1,105 @@
+"""Measure the stored curves: what each defence leaves of the attack, whether the server knows of it or not.
+
+``make curves`` writes assets/studies/defence_curves.json, which the page draws as a stored measurement. Every point is
+50 attacks: 50 networks, each with a picture and a partner of its own, the label mixed and smoothed. The fully connected
+network's pictures are rebuilt as well; those of the LeNet would take hours.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from gradinv_core.defences import DEFENCES, write_defences
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.sweep.run import Sweep, SweepPoint, run_sweep
+from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredCurve, StoredPoint
+from gradinv_core.experiments.sweep.summary import RIGHT, SWEEP_METRICS, band, summarise, value_of
+
+__all__ = ["main", "measure_curve"]
+
+_SAMPLES = 50
+_COMMAND = "make curves"
+_NETWORKS = {"lenet_sigmoid": False, "fcn_small": True}  # whether the picture is rebuilt
+_NOISES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+_STRENGTHS: Mapping[str, tuple[float | None, ...]] = {
+    "clip": (0.01, 0.1, 1.0, 10.0),
+    "gaussian": _NOISES,
+    "laplace": _NOISES,
+    "prune": (0.1, 0.3, 0.5, 0.7, 0.9, 0.99),
+    "quantise": (16, 12, 8, 6, 4, 2),
+    "sign": (None,),
+    "drop rows": (0.1, 0.3, 0.5, 0.7, 0.9),
+    "perturb feature": (0.05, 0.1, 0.3, 0.5, 0.7, 0.9),
+    "withhold head": (None,),
+}
+
+
+def measure_curve(network: str, defence: str, *, aware: bool, picture: bool, samples: int = _SAMPLES) -> StoredCurve:
+    """One defence at every strength.
+
+    Args:
+        network: attacked, a key of `NETWORKS`.
+        defence: a key of `DEFENCES`.
+        aware: whether the server knows the defence.
+        picture: whether to rebuild the picture, too.
+        samples: attacks at each strength.
+    """
+    points = []
+    for strength in _STRENGTHS[defence]:
+        text = write_defences([DEFENCES[defence].build(strength)])
+        scenario = Scenario(network=network, augmentation="mixup+smoothing", defences=text, aware=aware)
+        attacks: list[SweepPoint] = []
+        run_sweep(Sweep((scenario,), samples, picture), attacks.append, lambda: False)
+        points.append(_stored(strength, attacks))
+    return StoredCurve(network=network, defence=defence, aware=aware, points=tuple(points))
+
+
+def _stored(strength: float | None, attacks: list[SweepPoint]) -> StoredPoint:
+    (row,) = summarise(attacks, 1)
+    return StoredPoint(
+        strength=strength,
+        attacks=row.tried,
+        right=sum(value_of(attack, "label_error") <= RIGHT for attack in attacks) / len(attacks),
+        right_class=row.right_class,
+        shares={str(kind): share for kind, share in row.shares.items()},
+        bands={name: band([value_of(attack, name) for attack in attacks]) for name in SWEEP_METRICS},
+    )
+
+
+def main() -> None:
+    """Measure all curves and write them, to the path on the command line or to where the page reads them."""
+    torch.set_num_threads(1)
+    started, curves = time.perf_counter(), []
+    for network, picture in _NETWORKS.items():
+        for defence in _STRENGTHS:
+            for aware in (False, True):
+                found = measure_curve(network, defence, aware=aware, picture=picture)
+                curves.append(found)
+                shares = [f"{point.right:.2f}/{point.shares['certain, but wrong']:.2f}" for point in found.points]
+                server = "aware" if aware else "naive"
+                sys.stdout.write(f"{network:14} {defence:16} {server:6} {'  '.join(shares)}\n")
+                sys.stdout.flush()
+    study = {
+        "command": _COMMAND,
+        "date": datetime.now(UTC).date().isoformat(),
+        "attacks per point": _SAMPLES,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "curves": [found.as_json() for found in curves],
+    }
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else STUDY_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{len(curves)} curves in {time.perf_counter() - started:.0f} s, written to {target}\n")
+
+
+if __name__ == "__main__":
+    main()
