@@ -17,9 +17,9 @@ from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.diagnosis import Diagnosis, diagnose
 from gradinv_core.experiments.build import build_public_network
-from gradinv_core.experiments.play import Scene, classes_of, play
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import Scene, classes_of, play
 from gradinv_core.experiments.server.attack import LabelAttack, attack_label
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget

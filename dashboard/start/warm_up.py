@@ -5,8 +5,8 @@ The launcher calls `warm_up` before the server starts. Nothing here talks to the
 
 from dashboard.drawing.pictures import enlarge, layer_picture, picture_source
 from dashboard.figures import StripLayer, feature_plot, gradient_heatmap, label_bars, layer_strip, probability_bars
-from gradinv_core.experiments.play import play
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.server.attack import attack_image, attack_label
 from gradinv_core.experiments.server.lambda_curve import label_range
 from gradinv_core.metrics import psnr, ssim

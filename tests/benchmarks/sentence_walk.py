@@ -20,11 +20,10 @@ from gradinv_core.diagnosis import Cause, Diagnosis, diagnose, diagnose_image
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.experiments.client.training_step import ClientStep
-from gradinv_core.experiments.play import Scene, open_scene
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import Scene, play
 from gradinv_core.experiments.server.attack import (
     LabelAttack,
-    announced_defences,
     attack_image,
     attack_label,
     certain_answer,
@@ -65,20 +64,20 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
         pictures: whether to rebuild the picture.
         searches: whether the paper's searches race as well, which takes a second.
     """
-    scene = open_scene(scenario.played)
+    scene = play(scenario.played)
     client, model = scene.client, scene.network.model
     world, truth = World(scenario, client, scene), Truth(client)
     if client.head_gradient is not None:
         world.told.append(("gradient", gradient.pattern(outside_rank_one(client.head_gradient))))
     diagnosis = diagnose(model, client.gradients)
     try:
-        attack = attack_label(scene.network, client.gradients, announced_defences(scenario))
+        attack = attack_label(scene.network, client.gradients, scene.announced)
     except GradientInversionError:
         if diagnosis.cause is not Cause.NONE:  # else the page shows the attack's own sentence
             world.told.append(("refusal", of_label(diagnosis)))
         return world
     world.attack = attack
-    server = Server(attack, diagnosis, bool(announced_defences(scenario)))
+    server = Server(attack, diagnosis, bool(scene.announced))
     if attack.recovery.status is Status.VANISHED:
         world.told.append(("failures", of_label(diagnosis, server, truth)))
         return world
@@ -93,7 +92,7 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
     recovery: ImageRecovery | None = None
     if pictures:
         try:
-            recovery = attack_image(scene.network, attack.gradients, certain_answer(scenario, attack.recovery))
+            recovery = attack_image(scene.network, attack.gradients, certain_answer(attack.recovery, scene.announced))
         except GradientInversionError as error:
             world.told.append(("picture", picture.barred(str(error))))
     if recovery is not None:

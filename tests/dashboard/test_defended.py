@@ -2,13 +2,10 @@
 
 import pytest
 
-from dashboard import cache
-from gradinv_core.datasets import load_dataset
 from gradinv_core.defences import DEFENCES, read_defences, write_defences
-from gradinv_core.experiments.client.training_step import play_client
-from gradinv_core.experiments.public_network import build_public_network
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.server.attack import announced_defences, attack_image, attack_label, certain_answer
+from gradinv_core.experiments.scene import play
+from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer
 from gradinv_core.label_recovery import Doubt, Status
 from gradinv_core.metrics import psnr
 
@@ -113,10 +110,8 @@ def test_a_clipped_label_is_doubted_by_the_naive_server_and_certain_for_the_one_
 
 
 def step(scenario):
-    images = load_dataset(scenario.dataset, 32)
-    classes = cache.class_count(scenario, images)
-    network = build_public_network(scenario, classes)
-    return network, play_client(network, images, scenario, classes)
+    scene = play(scenario)
+    return scene.network, scene.client
 
 
 def test_merged_classes_are_the_remainder():
@@ -139,8 +134,8 @@ def test_a_sure_network_with_a_bias_and_a_known_clipping_is_no_crash(lab):
 @pytest.mark.parametrize("network", ["fcn_small", "lenet_sigmoid"])
 def test_the_whiskers_hold_the_truth(network, defences):
     scenario = Scenario(network=network, defences=defences, aware=True)
-    network, client = step(scenario)
-    solved = attack_label(network, client.gradients, announced_defences(scenario))
+    scene = play(scenario)
+    client, solved = scene.client, attack_label(scene.network, scene.gradients, scene.announced)
     low, high, true = solved.allowed.low, solved.allowed.high, client.sample.label.numpy()
     if solved.recovery.status is Status.UNIQUE:
         assert abs(solved.recovery.label.numpy() - true).max() < 1e-3
@@ -152,9 +147,10 @@ def test_the_whiskers_hold_the_truth(network, defences):
 @pytest.mark.parametrize("defences", ["drop rows:0.1", "prune:0.5", "clip:0.1", "drop rows:0.1~clip:0.2"])
 def test_an_informed_answer_leads_to_the_picture(defences):
     scenario = Scenario(defences=defences, aware=True)
-    network, client = step(scenario)
-    solved = attack_label(network, client.gradients, announced_defences(scenario))
-    answer = certain_answer(scenario, solved.recovery)
+    scene = play(scenario)
+    network, client, announced = scene.network, scene.client, scene.announced
+    solved = attack_label(network, client.gradients, announced)
+    answer = certain_answer(solved.recovery, announced)
     assert answer is not None
     assert psnr(attack_image(network, solved.gradients, answer).image, client.sample.image) > 70
     true_scale = client.scale_of(solved.head.row_gradient[0])

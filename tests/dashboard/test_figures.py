@@ -12,7 +12,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.number_text import percent, plain, tex
 from dashboard.figures import feature_plot, gradient_heatmap, label_bars, probability_bars
 
-CONFIG = Path(theme.__file__).parent / ".streamlit" / "config.toml"
+CONFIG = Path(theme.__file__).parents[1] / ".streamlit" / "config.toml"
 
 
 def soft_label(classes: int) -> np.ndarray:

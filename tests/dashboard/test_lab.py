@@ -1,7 +1,6 @@
 """The Lab from the script's side: scenarios, sentences and numbers, without a browser."""
 
 import inspect
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import cache
 from gradinv_core.errors import GradientInversionError
-from gradinv_core.experiments import public_network
-from gradinv_core.experiments.client import training_step as client_side
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.server import attack as server_side
+from gradinv_core.experiments.scene import play
+from gradinv_core.experiments.server.attack import attack_image, attack_label, search_image
 
 NETWORK_PARAMETERS = ("network", "classes", "bias", "init", "stage", "seed")
 LABEL_PARAMETERS = ("label", "epsilon", "ratio", "partner", "class", "shares")
@@ -158,21 +156,18 @@ def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(lab, numbers, monke
 
 
 def test_the_server_gets_the_public_network_and_the_gradients_only():
-    assert list(inspect.signature(server_side.attack_label).parameters) == ["network", "gradients", "announced"]
+    assert list(inspect.signature(attack_label).parameters) == ["network", "gradients", "announced"]
     known = ["network", "gradients", "answer", "on_step", "stop"]
-    assert list(inspect.signature(server_side.attack_image).parameters) == known
-    source = Path(server_side.__file__).read_text(encoding="utf-8")
-    assert "client_side" not in source
-    assert "gradinv_core.client" not in source
-    assert {"image", "sample", "truth", "client"}.isdisjoint(inspect.signature(server_side.search_image).parameters)
+    assert list(inspect.signature(attack_image).parameters) == known
+    assert {"image", "sample", "truth", "client"}.isdisjoint(inspect.signature(search_image).parameters)
 
 
 def test_nothing_cached_is_modified():
-    network = public_network.build_public_network(Scenario(), 8)
-    before = {name: value.clone() for name, value in network.model.state_dict().items()}
-    step = client_side.play_client(network, cache.dataset("photographs", 32), Scenario(), 8)
-    server_side.attack_label(network, step.gradients)
-    server_side.attack_image(network, step.gradients)
-    assert all(torch.equal(value, before[name]) for name, value in network.model.state_dict().items())
-    assert all(parameter.grad is None for parameter in network.model.parameters())
-    assert not network.model.training
+    scene = play(Scenario())
+    before = {name: value.clone() for name, value in scene.network.model.state_dict().items()}
+    attack_label(scene.network, scene.gradients)
+    attack_image(scene.network, scene.gradients)
+    model = scene.network.model
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not model.training

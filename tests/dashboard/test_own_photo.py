@@ -8,16 +8,15 @@ import torch
 from PIL import Image
 from streamlit.runtime.caching import cache_resource_api
 
-from dashboard import cache
 from dashboard.controls.photo import privacy
+from dashboard.sections.shared.cards import card_of
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import OptionError
-from gradinv_core.experiments.client import training_step as client_side
-from gradinv_core.experiments.client.own_photo import PHOTO_LOST, read_photo
+from gradinv_core.experiments import scene
+from gradinv_core.experiments.client.own_photo import PHOTO_LOST, own_image, read_photo
 from gradinv_core.experiments.client.training_step import play_client
-from gradinv_core.experiments.play import class_count, open_scene
-from gradinv_core.experiments.public_network import build_public_network
 from gradinv_core.experiments.scenario import Scenario, from_query, to_query
+from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.sweep.run import Sweep, play_point, repeat_scenario
 from gradinv_core.image_files import read_image
 
@@ -58,11 +57,12 @@ def played(monkeypatch) -> list[torch.Tensor | None]:
     """The visitor's picture of every step the client took, None where it was the dataset's."""
     pictures: list[torch.Tensor | None] = []
 
-    def play(network, images, scenario, classes, own_image=None):
-        pictures.append(own_image)
+    def step_of(network, images, scenario, classes, own_image=None):
+        if card_of(scenario) is None:  # the gallery plays its own scenarios beside the visitor's
+            pictures.append(own_image)
         return play_client(network, images, scenario, classes, own_image)
 
-    monkeypatch.setattr(client_side, "play_client", play)
+    monkeypatch.setattr(scene, "play_client", step_of)
     return pictures
 
 
@@ -175,7 +175,7 @@ def test_an_address_of_this_very_computer_is_recognised(url):
 
 def step(**changes):
     scenario = Scenario(own_photo=True, **changes)
-    return open_scene(scenario, PHOTO).client
+    return play(scenario, own_image(scenario, PHOTO)).client
 
 
 def test_the_neutral_class_takes_the_place_of_one_that_nothing_else_shows():
@@ -205,12 +205,12 @@ def test_a_class_that_was_named_keeps_its_name():
 
 def test_nothing_plays_another_picture_in_the_photos_place():
     with pytest.raises(OptionError, match="expected a photo of the visitor's own, as the scenario says, got none"):
-        open_scene(Scenario(own_photo=True))
-    images = load_dataset("photographs", 32)
-    network = build_public_network(Scenario(), 8)
+        play(Scenario(own_photo=True))
     with pytest.raises(OptionError, match="expected the dataset's picture alone, as the scenario says, got one"):
-        play_client(network, images, Scenario(), 8, PHOTO.images[32])
-    assert torch.equal(open_scene(Scenario(), PHOTO).client.original, images[0][0])
+        play(Scenario(), PHOTO.images[32])
+    assert torch.equal(
+        play(Scenario(), own_image(Scenario(), PHOTO)).client.original, load_dataset("photographs", 32)[0][0]
+    )
 
 
 def test_a_sweep_begins_with_the_photo():
@@ -220,17 +220,10 @@ def test_a_sweep_begins_with_the_photo():
     assert (second.own_photo, second.target, second.image) == (False, -1, 4)
     assert from_query(to_query(first), lambda _: ("untrained",)) == (first, [])  # a click opens it in the Lab
 
-    sweep = Sweep(
-        (scenario,),
-        2,
-        True,
-        cache.dataset,
-        lambda scenario: class_count(scenario, cache.dataset(scenario.dataset, 32)),
-        PHOTO,
-    )
+    sweep = Sweep((scenario,), 2, picture=True, photo=PHOTO)
     assert play_point(sweep, first, 0, 0).psnr > 80
     assert play_point(sweep, second, 0, 1).psnr > 80
-    lost = play_point(Sweep((scenario,), 2, True, cache.dataset, sweep.count_classes), first, 0, 0)
+    lost = play_point(Sweep((scenario,), 2, picture=True), first, 0, 0)
     assert lost.status == "failed"
     assert "got none" in lost.message
 

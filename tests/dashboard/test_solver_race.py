@@ -12,7 +12,7 @@ from dashboard.components.solver_race.thinning import rounded, thin_frames, thin
 from dashboard.sections.failures import race as section
 from gradinv_core import capture_gradients, mixup_label
 from gradinv_core.datasets import load_dataset
-from gradinv_core.experiments.public_network import build_public_network
+from gradinv_core.experiments.build import build_public_network
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.server.attack import attack_label
 from gradinv_core.label_recovery.paper_search import Ending
@@ -167,7 +167,7 @@ def test_the_section_draws_itself():
         from dashboard.sections.failures import race as section
         from gradinv_core import capture_gradients, mixup_label
         from gradinv_core.datasets import load_dataset
-        from gradinv_core.experiments.public_network import build_public_network
+        from gradinv_core.experiments.build import build_public_network
         from gradinv_core.experiments.scenario import Scenario
         from gradinv_core.experiments.server.attack import attack_label
         from gradinv_core.label_recovery.race import race

@@ -21,7 +21,7 @@ from dashboard.sections.shared.cards import Card
 from gradinv_core.diagnosis import diagnose, diagnose_image
 from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
 from gradinv_core.diagnosis.traces import sample_count, scale_invariance
-from gradinv_core.experiments.play import Scene, play
+from gradinv_core.experiments.scene import Scene, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label
 from gradinv_core.head import factor_heads, observe_head
 from gradinv_core.head.landscape import LAMBDA_GRID, pseudo_labels

@@ -6,8 +6,8 @@ from dashboard.claims import Server, Truth
 from dashboard.figures.base import name_classes
 from gradinv_core.diagnosis import Diagnosis
 from gradinv_core.experiments.client.training_step import ClientStep
-from gradinv_core.experiments.play import Scene
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import Scene
 from gradinv_core.experiments.server.attack import LabelAttack
 
 __all__ = ["ClientView", "LabView"]

@@ -12,8 +12,8 @@ from typing import Any
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.checkpoints import available_stages
 from gradinv_core.defences import DEFENCES, read_defences, write_defences
-from gradinv_core.experiments.play import OpenImages, classes_of, open_images
 from gradinv_core.experiments.scenario import MOST_SAMPLES, OWN_CLASS, UNTRAINED, Scenario
+from gradinv_core.experiments.scene import OpenImages, classes_of, open_images
 
 __all__ = ["SWEEP_PARAMETERS", "SweepParameter", "SweepPosition", "sweep_positions"]
 

@@ -17,8 +17,8 @@ from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.build import build_public_network
 from gradinv_core.experiments.client.own_photo import OwnPhoto, own_image
 from gradinv_core.experiments.client.training_step import ClientStep
-from gradinv_core.experiments.play import BuildNetwork, OpenImages, Scene, open_images, play
 from gradinv_core.experiments.scenario import OWN_CLASS, Scenario
+from gradinv_core.experiments.scene import BuildNetwork, OpenImages, Scene, open_images, play
 from gradinv_core.experiments.server.attack import attack_image, certain_answer
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.likeness import likeness, visible

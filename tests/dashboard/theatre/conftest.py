@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dashboard import cache
-from dashboard.background import work as attacks
+from dashboard.background import work
 from dashboard.sections.lab import image
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.experiments.public_network import PublicNetwork
@@ -125,7 +125,7 @@ def exact(monkeypatch):
             image = cache.dataset("photographs", 32)[0][0]
             return exact_recovery(network.model, image, std, share, on_step)
 
-        monkeypatch.setattr(attacks, "attack_image", attack)
+        monkeypatch.setattr(work, "attack_image", attack)
 
     return answer
 
@@ -136,7 +136,7 @@ def search(monkeypatch):
 
     def start(seconds: float = 0.0):
         fake = FakeSearch(seconds)
-        monkeypatch.setattr(attacks, "search_image", fake)
+        monkeypatch.setattr(work, "search_image", fake)
         return fake
 
     return start

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dashboard import cache
-from dashboard.background import work as attacks
+from dashboard.background import work
 from dashboard.background.jobs import JobState
 from gradinv_core.errors import NoExactRouteError, RankError
 
@@ -161,7 +161,7 @@ def test_a_search_that_fails_is_one_sentence(lab, exact, monkeypatch, finish, bu
     def broken(*_arguments, **_options):
         raise RankError("label: expected one that sums to 1.")
 
-    monkeypatch.setattr(attacks, "search_image", broken)
+    monkeypatch.setattr(work, "search_image", broken)
     page = finish(lab(**LENET, run="one"))
     assert "Label: expected one that sums to 1." in [warning.value for warning in page.warning]
     assert button(page, "Start") is not None

@@ -4,54 +4,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dashboard.address.search_settings import SearchSettings, search_from_query, search_to_query
-from dashboard.address.sweep_settings import (
-    MOST_REPEATS,
-    PARAMETER_CHOICES,
-    REPEAT_CHOICES,
-    RUN_CHOICES,
-    SweepSettings,
-    sweep_from_query,
-    sweep_to_query,
-)
+from dashboard.address.search_settings import SearchSettings
+from dashboard.address.sweep_settings import MOST_REPEATS, SweepSettings
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario, from_query, to_query
+from gradinv_core.experiments.settings import read_settings, write_settings
+from gradinv_core.experiments.sweep.parameters import SWEEP_PARAMETERS
 
 sweeps = some.builds(
     SweepSettings,
-    parameter=some.sampled_from(PARAMETER_CHOICES),
+    parameter=some.sampled_from(list(SWEEP_PARAMETERS)),
     repeats=some.integers(1, MOST_REPEATS),
     picture=some.booleans(),
-    run=some.sampled_from(RUN_CHOICES),
+    run=some.sampled_from(["no", "yes"]),
 )
 
 
 def test_the_default_leaves_the_address_empty():
-    assert sweep_to_query(SweepSettings()) == {}
-    assert sweep_from_query({}) == (SweepSettings(), [])
-    assert SweepSettings().repeats in REPEAT_CHOICES
+    assert write_settings(SweepSettings()) == {}
+    assert read_settings({}, SweepSettings) == (SweepSettings(), [])
 
 
 @given(sweeps)
 def test_every_sweep_survives_the_address_and_leaves_the_others_alone(settings):
-    query = sweep_to_query(settings)
-    assert sweep_from_query(query) == (settings, [])
+    query = write_settings(settings)
+    assert read_settings(query, SweepSettings) == (settings, [])
     assert from_query(query, lambda _: (UNTRAINED,)) == (Scenario(), [])
-    assert search_from_query(query) == (SearchSettings(), [])
+    assert read_settings(query, SearchSettings) == (SearchSettings(), [])
 
 
 def test_scenario_search_and_sweep_share_no_name():
     scenario = Scenario("digits", 1, "alexnet", 100, True, "uniform", "x", "mixup", 0.2, 0.3, 2, 3, "1", 4)
     search = SearchSettings("true", "adam", "l2", 7, 0.5, "exact", "one")
-    sweep = sweep_to_query(SweepSettings("clip", 3, True, "yes"))
+    sweep = write_settings(SweepSettings("clip", 3, True, "yes"))
     assert len(sweep) == 4
-    assert not sweep.keys() & (to_query(scenario).keys() | search_to_query(search).keys())
+    assert not sweep.keys() & (to_query(scenario).keys() | write_settings(search).keys())
 
 
 @given(some.dictionaries(some.sampled_from(["sweep", "repeats", "sweep_picture", "run_sweep", "x"]), some.text()))
 def test_anything_in_an_address_gives_a_sweep(query):
-    settings, sentences = sweep_from_query(query)
-    assert settings.parameter in PARAMETER_CHOICES
-    assert sweep_to_query(settings).keys() <= query.keys()
+    settings, sentences = read_settings(query, SweepSettings)
+    assert settings.parameter in SWEEP_PARAMETERS
+    assert write_settings(settings).keys() <= query.keys()
     assert all(sentence.endswith(".") for sentence in sentences)
 
 
@@ -66,7 +59,7 @@ def test_anything_in_an_address_gives_a_sweep(query):
     ],
 )
 def test_nonsense_becomes_the_default_and_a_sentence(name, text, sentence):
-    settings, sentences = sweep_from_query({name: text})
+    settings, sentences = read_settings({name: text}, SweepSettings)
     assert settings == SweepSettings()
     assert len(sentences) == 1
     assert sentence in sentences[0]

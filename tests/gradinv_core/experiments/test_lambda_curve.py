@@ -4,19 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from gradinv_core.datasets import load_dataset
-from gradinv_core.experiments import public_network
-from gradinv_core.experiments.client import training_step as client_side
+from gradinv_core.experiments.client.training_step import ClientStep
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.server import attack as server_side
+from gradinv_core.experiments.scene import play
+from gradinv_core.experiments.server.attack import LabelAttack, attack_label
 from gradinv_core.head.consistency import SIMPLEX_SIGMAS, fit
 from gradinv_core.label_recovery import Status
 
 
-def attack(**changes) -> tuple[client_side.ClientStep, server_side.LabelAttack]:
-    network = public_network.build_public_network(Scenario(**changes), 8)
-    client = client_side.play_client(network, load_dataset("photographs", 32), Scenario(**changes), 8)
-    return client, server_side.attack_label(network, client.gradients)
+def attack(**changes) -> tuple[ClientStep, LabelAttack]:
+    scene = play(Scenario(**changes))
+    return scene.client, attack_label(scene.network, scene.gradients)
 
 
 def test_the_far_ends_mean_no_valid_label():
