@@ -13,7 +13,6 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from dashboard.address.search_settings import SearchSettings
 from dashboard.address.sweep_settings import SweepSettings
 from dashboard.address.widgets import SCENARIO, SEARCH, SWEEP
-from dashboard.background.tab import session_photo
 from gradinv_core.experiments.client.own_photo import PHOTO_LOST
 from gradinv_core.experiments.scenario import OWN_CLASS, VERSION, Scenario, from_query, to_query
 from gradinv_core.experiments.settings import read_settings, write_settings
@@ -37,7 +36,7 @@ def query_of(scenario: Scenario) -> dict[str, str]:
     return to_query(scenario) | settings | {"v": str(VERSION)}
 
 
-def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
+def adopt(stages: Callable[[str], tuple[str, ...]], page: str, *, photo_here: bool) -> list[str]:
     """Fill the widgets from the address, when the address is news.
 
     It is news when the session starts, when the browser went back or forward, and when it changed although no widget
@@ -47,6 +46,7 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
         stages: network name -> the training stages it has.
         page: that is drawn. The menu leads to another one without an address: the scenario comes along. Where the
             browser went back to such an address, it means the default scenario.
+        photo_here: whether this tab holds a photo of the visitor's own.
 
     Returns:
         Sentences about values that made no sense, until the visitor changes something.
@@ -70,7 +70,7 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str) -> list[str]:
         search, of_search = read_settings(query, SearchSettings)
         sweep, of_sweep = read_settings(query, SweepSettings)
         st.session_state[_SENTENCES] = sentences + of_search + of_sweep
-        if scenario.own_photo and session_photo() is None:
+        if scenario.own_photo and not photo_here:
             scenario = replace(scenario, own_photo=False, target=OWN_CLASS)  # the class was the photo's
             st.session_state[_SENTENCES].append(PHOTO_LOST)
         shown = scenario, search, sweep

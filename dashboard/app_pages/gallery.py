@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.address import adopt, publish
+from dashboard.background.tab import session_photo
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import GALLERY
 from dashboard.sections.gallery import card_grid
@@ -16,6 +17,6 @@ with page_frame(
     "The server plays each scenario with nothing but network and gradient, and says what stands in its way.",
 ):
     # The scenario of the other pages rests here: it is neither shown nor lost.
-    complain(adopt(cache.network_stages, GALLERY.name))
+    complain(adopt(cache.network_stages, GALLERY.name, photo_here=session_photo() is not None))
     publish()
     card_grid.show(dark=st.context.theme.type == "dark")

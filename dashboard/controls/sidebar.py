@@ -56,7 +56,7 @@ def choose_scenario(page: Page) -> Choice:
     Raises:
         GradientInversionError: the dataset cannot be opened.
     """
-    sentences = adopt(cache.network_stages, page.name)
+    sentences = adopt(cache.network_stages, page.name, photo_here=session_photo() is not None)
     with st.sidebar:
         st.subheader("The picture")
         choose_dataset()

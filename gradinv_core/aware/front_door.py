@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import nn
 
 from gradinv_core.arrays import as_array
+from gradinv_core.aware.announced import read_announced
 from gradinv_core.aware.ask import ask_head
 from gradinv_core.aware.evidence import gather_evidence
 from gradinv_core.aware.signs import recover_from_signs
 from gradinv_core.aware.silent_rows import recover_with_silent_rows
 from gradinv_core.defences import Defence, WithholdHead, check_defences
-from gradinv_core.defences.announced import read_announced
 from gradinv_core.errors import OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import find_head, view_head

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gradinv_core.aware.announced import read_announced
 from gradinv_core.aware.evidence import gather_evidence
 from gradinv_core.aware.front_door import recover_defended
 from gradinv_core.aware.scale import in_honest_units, scale_factor
 from gradinv_core.defences import Defence, check_defences
-from gradinv_core.defences.announced import read_announced
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import HeadView, find_head, view_head
 from gradinv_core.head.factors import predicted

@@ -1,19 +1,16 @@
 """What announced defences mean for the released gradient: which scale, which noise, which entries are missing.
 
-A server that was told of a pipeline walks it backwards, from what was sent to what was computed, and reads only public
-parameters. Every defence says what it means by `Defence.announce`.
+Every defence says by `Defence.announce` what it means; a server that was told of a pipeline collects that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 
-from gradinv_core.defences.defence import Defence, norm_of
-
-__all__ = ["Announced", "read_announced"]
+__all__ = ["Announced"]
 
 
 @dataclass
@@ -41,7 +38,7 @@ class Announced:
     lengthless: bool = False
     scale_known: bool = True
     variance: float = 0.0
-    noise_after: dict[type[Defence], float] = field(default_factory=dict)
+    noise_after: dict[type, float] = field(default_factory=dict)
     quantised: int | None = None
     pruned: float = 0.0
     dropped: float = 0.0
@@ -61,25 +58,3 @@ class Announced:
     def add_energy(self, energy: float) -> None:
         """Count a squared length that went missing."""
         self.length = float((self.length**2 + energy) ** 0.5)
-
-
-def read_announced(gradients: Mapping[str, torch.Tensor], defences: Sequence[Defence], head_weight: str) -> Announced:
-    """Walk a pipeline backwards.
-
-    Args:
-        gradients: what was released.
-        defences: checked, in the order in which they were applied.
-        head_weight: name of the last layer's weight.
-
-    Returns:
-        What follows from the parameters. Where nothing was clipped, noise follows the gradient's own norm, which is
-        estimated from the released one less the noise's own contribution.
-    """
-    announced = Announced(gradients, head_weight, norm_of(gradients))
-    for index in reversed(range(len(defences))):
-        clip_norm: float | None = None
-        for earlier in defences[:index]:
-            clip_norm = earlier.clip_norm_after(clip_norm)
-        announced.noise_after[type(defences[index])] = announced.noise
-        defences[index].announce(announced, clip_norm)
-    return announced

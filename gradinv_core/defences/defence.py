@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import is_number
+from gradinv_core.defences.announced import Announced
 from gradinv_core.errors import OptionError
-
-if TYPE_CHECKING:
-    from gradinv_core.defences.announced import Announced
 
 __all__ = ["Defence", "DefenceContext", "check_share", "norm_of", "share_count"]
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
 
+from gradinv_core.defences.announced import Announced
 from gradinv_core.defences.defence import Defence, DefenceContext, check_share, share_count
 from gradinv_core.errors import OptionError
 from gradinv_core.images import check_image
 from gradinv_core.twin import private_twin
-
-if TYPE_CHECKING:
-    from gradinv_core.defences.announced import Announced
 
 __all__ = ["PerturbFeature", "feature_sensitivity"]
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 
 from gradinv_core.arrays import is_number
+from gradinv_core.defences.announced import Announced
 from gradinv_core.defences.defence import Defence, DefenceContext, norm_of
 from gradinv_core.errors import OptionError
-
-if TYPE_CHECKING:
-    from gradinv_core.defences.announced import Announced
 
 __all__ = ["AdditiveNoise", "GaussianNoise", "LaplaceNoise"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 
+from gradinv_core.defences.announced import Announced
 from gradinv_core.defences.defence import Defence, DefenceContext
 from gradinv_core.errors import OptionError
-
-if TYPE_CHECKING:
-    from gradinv_core.defences.announced import Announced
 
 __all__ = ["Quantise", "Sign", "levels_per_side"]
 

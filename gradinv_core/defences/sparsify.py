@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 
+from gradinv_core.defences.announced import Announced
 from gradinv_core.defences.defence import Defence, DefenceContext, check_share, share_count
-
-if TYPE_CHECKING:
-    from gradinv_core.defences.announced import Announced
 
 __all__ = ["DropRows", "Prune", "pruned_count"]
 

@@ -31,6 +31,7 @@ _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
+_PROBED_ENTRIES = 2**9  # label entries judged at a time for one edge: a call costs as much as some hundred of them
 _EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
 OnSurvey = Callable[[Array, int], None]
@@ -200,20 +201,13 @@ def _mode(judge: Judge, survey: Survey, good: np.ndarray, first: int, last: int,
     """
     scales = survey.scales
     best = first + int(np.argmin(judge.misfit(survey)[first : last + 1]))
-
-    def reach(sigmas: float) -> tuple[float, float]:
-        ceiling = survey.chi_square[best] + sigmas**2
+    ends: list[int] = []
+    ceilings = survey.chi_square[best] + np.repeat([sigmas, _FAR * sigmas], 2) ** 2
+    for ceiling in ceilings[::2]:
         inside = good & (survey.chi_square <= ceiling)
-        left = best - int(np.argmin(np.append(inside[first:best][::-1], False)))
-        right = best + int(np.argmin(np.append(inside[best + 1 : last + 1], False)))
-
-        def holds(scale: float) -> bool:
-            edge = judge(np.array([scale]))
-            return bool(judge.good(edge)[0] and edge.chi_square[0] <= ceiling)
-
-        return _edge(scales, left, -1, holds), _edge(scales, right, +1, holds)
-
-    (low, high), (far_low, far_high) = reach(sigmas), reach(_FAR * sigmas)
+        ends.append(best - int(np.argmin(np.append(inside[first:best][::-1], False))))
+        ends.append(best + int(np.argmin(np.append(inside[best + 1 : last + 1], False))))
+    low, high, far_low, far_high = _edges(judge, scales, np.array(ends), np.array([-1, 1, -1, 1]), ceilings).tolist()
     if far_high - far_low > 3 * _FAR * (high - low):
         low, high = far_low, far_high
     scale = float(scales[best])
@@ -221,16 +215,16 @@ def _mode(judge: Judge, survey: Survey, good: np.ndarray, first: int, last: int,
         high
     ):  # flat to infinity: the least saturated prediction is the least daring guess
         scale = low if np.isfinite(low) else high
-    ends = judge.fit(np.array([max(low, scales[0]), scale, min(high, scales[-1])]))
-    drift = np.abs(ends.labels[0] - ends.labels[0, 1]).max() + 2 * ends.std[0, 1].max()
-    freedom = int(ends.freedom[0, 1])
-    share = ends.chi_square[0, 1] / max(freedom, 1)
+    around = judge.fit(np.array([max(low, scales[0]), scale, min(high, scales[-1])]))
+    drift = np.abs(around.labels[0] - around.labels[0, 1]).max() + 2 * around.std[0, 1].max()
+    freedom = int(around.freedom[0, 1])
+    share = around.chi_square[0, 1] / max(freedom, 1)
     low, high = low - _slack(judge.head, low), high + _slack(judge.head, high)
     hidden, pull = 0.0, 0.0
     if judge.known_scale and judge.structure is not None:
-        trace = factor_trace(judge.structure, ends)
+        trace = factor_trace(judge.structure, around)
         hidden, pull = float(trace.drift[0, 1]), float(trace.pull[0, 1])
-    return Mode(scale, low, high, float(ends.amplitude[0, 1]), float(share), freedom, float(drift), hidden, pull)
+    return Mode(scale, low, high, float(around.amplitude[0, 1]), float(share), freedom, float(drift), hidden, pull)
 
 
 def _slack(head: ObservedHead, scale: float) -> float:
@@ -240,20 +234,32 @@ def _slack(head: ObservedHead, scale: float) -> float:
     return min(float(rounding_width(head, np.array([[scale]]))[0, 0]), 0.1 * abs(scale))
 
 
-def _edge(points: Array, index: int, side: int, holds: Callable[[float], bool]) -> float:
-    """Where consistency ends beside ``points[index]``: bisection to the neighbour, or the end of the line."""
+def _edges(judge: Judge, points: Array, index: np.ndarray, side: np.ndarray, ceilings: Array) -> Array:
+    """Where consistency ends beside ``points[index]``, for several edges at once: (n,).
+
+    Each gap to the neighbour is cut into many, and the search goes on in the first that consistency does not survive.
+    At the end of the line there is no neighbour, and the edge is infinite.
+
+    Args:
+        judge: of the head.
+        points: (K,) lambdas in ascending order.
+        index: (n,) the last of them that is consistent.
+        side: (n,) -1 or 1: where the neighbour lies.
+        ceilings: (n,) the largest chi-square that counts as consistent.
+    """
     neighbour = index + side
-    if not 0 <= neighbour < len(points):
-        return side * np.inf
-    if points[neighbour] * points[index] < 0:  # the gap |lambda| < 1
-        return float(points[index])
-    inside, outside = float(points[index]), float(points[neighbour])
-    while abs(outside - inside) > 1e-12 * abs(inside):
-        middle = 0.5 * (inside + outside)
-        if middle in (inside, outside):
-            break
-        if holds(middle):
-            inside = middle
-        else:
-            outside = middle
-    return inside
+    beyond = (neighbour < 0) | (neighbour >= len(points))
+    inside = points[index]
+    outside = np.where(beyond, inside, points[np.clip(neighbour, 0, len(points) - 1)])
+    outside = np.where(outside * inside < 0, inside, outside)  # the gap |lambda| < 1
+    probes = int(np.clip(_PROBED_ENTRIES // judge.head.classes, 3, 31))
+    steps = np.arange(1, probes + 1) / (probes + 1)
+    every = np.arange(len(index))
+    while np.any(np.abs(outside - inside) > 1e-12 * np.abs(inside)):
+        between = inside[:, None] + (outside - inside)[:, None] * steps
+        found = judge(between.ravel())
+        holds = (judge.good(found) & (found.chi_square <= np.repeat(ceilings, probes))).reshape(between.shape)
+        count = np.argmin(np.pad(holds, ((0, 0), (0, 1))), axis=1)  # of those that hold, before the first that does not
+        walk = np.column_stack([inside, between, outside])
+        inside, outside = walk[every, count], walk[every, count + 1]
+    return np.where(beyond, side * np.inf, inside)

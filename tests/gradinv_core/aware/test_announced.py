@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gradinv_core.aware.announced import read_announced
 from gradinv_core.defences import (
     Clip,
     DropRows,
@@ -13,7 +14,6 @@ from gradinv_core.defences import (
     Quantise,
     Sign,
 )
-from gradinv_core.defences.announced import read_announced
 from gradinv_core.defences.defence import norm_of
 
 HEAD = "7.weight"
