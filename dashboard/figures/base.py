@@ -1,5 +1,7 @@
 """What every figure shares: fonts, hair lines, a title that states the finding, no frame and no background."""
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
@@ -33,6 +35,9 @@ def whole_name(name: str, index: int) -> str:
 def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:
     """Give a figure the common look, in place.
 
+    The look is a template: Plotly checks it once for each palette, and the browser applies it. What a figure sets itself
+    goes before it.
+
     Args:
         figure: any Plotly figure.
         title: the finding, in one line.
@@ -42,6 +47,14 @@ def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300)
     Returns:
         The same figure.
     """
+    figure.layout.template = _look(colours)
+    figure.update_layout(title_text=title, height=height, margin={"l": 8, "r": 8, "t": TITLE_HEIGHT + 8, "b": 8})
+    return figure
+
+
+@cache
+def _look(colours: Palette) -> go.layout.Template:
+    """What all figures of a palette share."""
     axis = {
         "gridcolor": colours.grid,
         "linecolor": colours.muted,
@@ -51,41 +64,40 @@ def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300)
         "automargin": True,
         "fixedrange": True,
     }
-    figure.update_xaxes(**axis, showgrid=False, zeroline=False, ticklabeloverflow="allow")
-    figure.update_yaxes(**axis)
-    figure.update_layout(
-        title={
-            "text": title,
-            "font": {"size": 17, "color": colours.text},
-            "x": 0,
-            "xanchor": "left",
-            "xref": "container",
-            "y": 0.98,
-            "yanchor": "top",
-        },
-        font={"family": FONT, "color": colours.text, "size": 14},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        height=height,
-        margin={"l": 8, "r": 8, "t": TITLE_HEIGHT + 8, "b": 8},
-        # Below the figure, where it may wrap on a phone without covering the title.
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "xref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "yref": "container",
-            "font": {"color": colours.text, "size": 14},
-        },
-        hoverlabel={
-            "bgcolor": colours.background,
-            "bordercolor": colours.muted,
+    return go.layout.Template(
+        layout={
+            "xaxis": axis | {"showgrid": False, "zeroline": False, "ticklabeloverflow": "allow"},
+            "yaxis": axis,
+            "title": {
+                "font": {"size": 17, "color": colours.text},
+                "x": 0,
+                "xanchor": "left",
+                "xref": "container",
+                "y": 0.98,
+                "yanchor": "top",
+            },
             "font": {"family": FONT, "color": colours.text, "size": 14},
-        },
-        hovermode="closest",
-        dragmode=False,
-        bargap=0.3,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            # Below the figure, where it may wrap on a phone without covering the title.
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "xref": "container",
+                "y": 0,
+                "yanchor": "bottom",
+                "yref": "container",
+                "font": {"color": colours.text, "size": 14},
+            },
+            "hoverlabel": {
+                "bgcolor": colours.background,
+                "bordercolor": colours.muted,
+                "font": {"family": FONT, "color": colours.text, "size": 14},
+            },
+            "hovermode": "closest",
+            "dragmode": False,
+            "bargap": 0.3,
+            "autotypenumbers": "strict",  # a class called "3" is a name
+        }
     )
-    return figure

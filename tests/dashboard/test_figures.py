@@ -164,8 +164,10 @@ def test_every_figure_is_transparent_and_follows_the_theme(dark):
         feature_plot(truth, truth, dark=dark),
     )
     for figure in figures:
-        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
-        assert figure.layout.font.color == colours.text
+        assert (
+            figure.layout.template.layout.paper_bgcolor == figure.layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        )
+        assert figure.layout.template.layout.font.color == colours.text
         assert figure.layout.title.text
 
 

@@ -80,7 +80,7 @@ def test_a_deep_network_is_cut_in_the_middle_and_says_so():
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_follows_the_theme(dark):
     figure, colours = layer_strip([EXACT, ALMOST], dark=dark), theme.palette(dark)
-    assert figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert bars(figure, "leaks exactly").marker.color == colours.recovered
     assert bars(figure, "unknowns").marker.line.color == colours.truth
 

@@ -139,8 +139,8 @@ def test_the_axis_holds_every_value_and_the_row_without_an_answer_lies_outside(m
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_figure_follows_the_theme_and_writes_only_major_ticks(dark):
     figure = sweep_bands(NOISE, ERROR, marks(ERRORS), dark=dark)
-    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
-    assert figure.layout.font.color == theme.palette(dark).text
+    assert figure.layout.template.layout.paper_bgcolor == figure.layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.template.layout.font.color == theme.palette(dark).text
     assert figure.layout.xaxis2.ticktext == ("0.001", "0.1")
 
 

@@ -100,6 +100,6 @@ def test_the_result_stands_apart_and_every_row_has_its_words():
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_follows_the_theme(dark):
     figure, colours = window_bands([NARROW, WIDE], true_scale=2.0, dark=dark), theme.palette(dark)
-    assert figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert drawn(figure)["settled"].marker.color == colours.recovered
     assert drawn(figure)["truth"].line.color == colours.truth
