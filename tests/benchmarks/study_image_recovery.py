@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -47,6 +48,11 @@ OWN_LABEL = {
 }
 NOISE_LEVELS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 NOISE_IMAGES = 6
+PIXELS = {  # what the network is fed: the picture in [0, 1], in [-1, 1], or normalised as for ImageNet
+    "[0, 1]": {},
+    "[-1, 1]": {"pixel_range": (-1.0, 1.0)},
+    "mean and std": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+}
 RESNET_IMAGES = 5
 RESNET_ITERATIONS = 250
 
@@ -176,6 +182,39 @@ def noisy(gradients: dict[str, torch.Tensor], level: float, seed: int) -> Iterat
         yield name, gradient + level * gradient.square().mean().sqrt() * noise
 
 
+def study_pixels() -> None:
+    """Whether it matters what the network is fed; decibels are always those of the picture in [0, 1]."""
+    headings(f"pixels, {IMAGES} images")
+    for network in dict.fromkeys(network for network, _ in UNTRAINED_NETWORKS):
+        outcomes: dict[str, list[Outcome]] = {pixels: [] for pixels in PIXELS}
+        for index in range(IMAGES):
+            model, client = build_network(network, CLASSES, seed=index), sample(index)
+            for pixels, told in PIXELS.items():
+                outcomes[pixels].append(fed(model, client, told))
+        for pixels in PIXELS:
+            print_row(f"{network}: {pixels}", outcomes[pixels])
+        for pixels in PIXELS:
+            gains = [
+                other.decibels - plain.decibels
+                for other, plain in zip(outcomes[pixels], outcomes["[0, 1]"], strict=True)
+            ]
+            print(f"    {pixels}: image by image {median(gains):+.1f} dB, from {min(gains):+.1f} to {max(gains):+.1f}")
+
+
+def fed(model: nn.Module, client: AugmentedSample, told: dict[str, tuple[float, ...]]) -> Outcome:
+    """One attack on a client that feeds its network so; the server is told, as it has to be."""
+    low, high = told.get("pixel_range", (0.0, 1.0))
+    picture = low + (high - low) * client.image
+    gradients = capture_gradients(model, picture, client.label, **told)
+
+    def attack() -> ImageRecovery:
+        recovery = reconstruct_image(model, gradients, picture.shape, method="analytic", **told)
+        std = None if recovery.std is None else recovery.std / (high - low)
+        return replace(recovery, image=(recovery.image - low) / (high - low), std=std)
+
+    return attempt(attack, client.image)
+
+
 def study_resnet() -> None:
     """Whether the recovered label costs gradient matching anything against the true one."""
     print(
@@ -199,6 +238,7 @@ PARTS = {
     "untrained": study_untrained,
     "trained": study_trained,
     "noise": study_noise,
+    "pixels": study_pixels,
     "evidence": study_deep_evidence.study,
     "resnet": study_resnet,
 }
