@@ -1,3 +1,3 @@
-"""The story of the Lab, one step per file: one plain sentence, one large figure, the mathematics folded away."""
+"""What the pages are made of, by page: one plain sentence, one large figure, the mathematics folded away."""
 
 __all__: list[str] = []
