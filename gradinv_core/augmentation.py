@@ -31,7 +31,7 @@ class AugmentationSpec:
     Attributes:
         name: key in `AUGMENTATIONS`.
         title: for people.
-        sentence: what it does.
+        sentence: what the client does.
         smooths: whether it reads `Augmentation.epsilon`.
         blend: mixes two images; None where a second one takes no part.
     """
@@ -78,16 +78,41 @@ AUGMENTATIONS: Mapping[str, AugmentationSpec] = MappingProxyType(
     {
         spec.name: spec
         for spec in (
-            AugmentationSpec("none", "none: a hard label", "Without softening, one class has all of it."),
-            AugmentationSpec("smoothing", "label smoothing", "Smoothing gives every class a little.", smooths=True),
-            AugmentationSpec("mixup", "mixup", "Mixup blends two pictures and their labels.", blend=_average),
             AugmentationSpec(
-                "cutmix", "CutMix", "CutMix pastes a piece of one picture into the other.", blend=_paste_rectangle
+                "none",
+                "none: a hard label",
+                "A device trains the network on one picture and tells it exactly one class.",
             ),
             AugmentationSpec(
-                "mixup+smoothing", "mixup + smoothing", "The two can be combined.", smooths=True, blend=_average
+                "smoothing",
+                "label smoothing",
+                "A device trains the network on one picture, and gives every class a small share of the label.",
+                smooths=True,
             ),
-            AugmentationSpec("custom", "your own shares", "Shares of your own may be anything."),
+            AugmentationSpec(
+                "mixup",
+                "mixup",
+                "A device blends two pictures, and blends their labels in the same proportion.",
+                blend=_average,
+            ),
+            AugmentationSpec(
+                "cutmix",
+                "CutMix",
+                "A device pastes a piece of one picture into another, and shares the label by area.",
+                blend=_paste_rectangle,
+            ),
+            AugmentationSpec(
+                "mixup+smoothing",
+                "mixup + smoothing",
+                "A device blends two pictures and their labels, then gives every class a small share.",
+                smooths=True,
+                blend=_average,
+            ),
+            AugmentationSpec(
+                "custom",
+                "your own shares",
+                "A device trains the network on one picture, with a label that shares its weight as it likes.",
+            ),
         )
     }
 )

@@ -165,7 +165,8 @@ class Scenario:
         "label",
         one_of(tuple(AUGMENTATIONS)),
         "Softening",
-        f"A soft label spreads its weight over several classes. {' '.join(s.sentence for s in AUGMENTATIONS.values())}",
+        "A soft label spreads its weight over several classes.\n\n"
+        + "\n".join(f"- **{spec.title}**: {spec.sentence}" for spec in AUGMENTATIONS.values()),
     )
     epsilon: float = setting(
         0.1, "epsilon", share, "Smoothing ε", "Share of the label that is spread evenly over all classes."

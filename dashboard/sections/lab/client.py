@@ -10,17 +10,10 @@ from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import chart, formulas, mathematics, step
 from dashboard.sections.lab.mixture import mixture_row
 from dashboard.sections.lab.view import ClientView
+from gradinv_core.augmentation import AUGMENTATIONS
 
 __all__ = ["show"]
 
-_SENTENCES = {
-    "none": "A device trains the network on one picture and tells it exactly one class.",
-    "smoothing": "A device trains the network on one picture, and gives every class a small share of the label.",
-    "mixup": "A device blends two pictures, and blends their labels in the same proportion.",
-    "cutmix": "A device pastes a piece of one picture into another, and shares the label by area.",
-    "mixup+smoothing": "A device blends two pictures and their labels, then gives every class a small share.",
-    "custom": "A device trains the network on one picture, with a label that shares its weight as it likes.",
-}
 _EXPLANATION = (
     "The label says what the picture shows; a soft label spreads its weight over several classes. "
     "The network answers with a share for each class, too: its prediction."
@@ -30,7 +23,7 @@ _MOST_NAMED = 3
 
 def show(view: ClientView) -> None:
     """Draw the step."""
-    step(1, "The client", _SENTENCES[view.scenario.augmentation], _EXPLANATION)
+    step(1, "The client", AUGMENTATIONS[view.scenario.augmentation].sentence, _EXPLANATION)
     if view.client.partner is None:
         left, right = st.columns([1, 2], gap="large")
         with left:
