@@ -35,8 +35,8 @@ def whole_name(name: str, index: int) -> str:
 def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:
     """Give a figure the common look, in place.
 
-    The look is a template: Plotly checks it once for each palette, and the browser applies it. What a figure sets itself
-    goes before it.
+    The look is a template: Plotly checks it once for each palette, and the browser applies it. What a figure sets
+    itself goes before it.
 
     Args:
         figure: any Plotly figure.

@@ -1,4 +1,4 @@
-"""What is written for readers runs: the examples in docstrings, the scripts in assets, the library part of the README."""
+"""What is written for readers runs: examples in docstrings, scripts in assets, the library part of the README."""
 
 import doctest
 import re
