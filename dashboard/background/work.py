@@ -10,20 +10,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import nn
 
 from dashboard.address.search_settings import LABEL_CHOICES, SearchSettings
 from dashboard.background.jobs import Job
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import Gradients, PublicNetwork
 from gradinv_core.experiments.server.attack import attack_image, search_image
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint, run_sweep
 from gradinv_core.image_recovery import ImageRecovery, Step
+from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.label_recovery import LabelRecovery
 
-__all__ = ["Search", "SearchStep", "comparison_work", "exact_work", "search_work", "sweep_work"]
+__all__ = ["Search", "SearchStep", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
 _POLISH_RATE = 1e-3
 """Learning rate from a picture that is nearly right: the usual 0.1 would throw it away in the first step."""
 _RATE = 0.1
+_PATIENCE = 0.4
 _SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
 _SMALL = 64  # pixels: side of a picture of which many weigh nothing
 _LABEL_MODES = {"recovered": "recovered", "true": "given", "hard": "hard", "learned": "learned"}
@@ -76,6 +80,19 @@ class SearchStep:
 
     label: str
     step: Step
+
+
+def patience(network: PublicNetwork) -> float:
+    """Seconds that a page waits for the exact route before it shows it at work.
+
+    The picture of a fully connected network is there before anybody could look, and so is the answer that there is no
+    such route; through convolutions it takes seconds, and the page would stand still for nothing.
+    """
+    try:
+        links = network_chain(network.model, (3, network.image_size, network.image_size))
+    except GradientInversionError:
+        return _PATIENCE
+    return 0.0 if any(isinstance(link.module, nn.Conv2d) for link in links) else _PATIENCE
 
 
 def exact_work(

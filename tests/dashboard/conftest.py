@@ -1,12 +1,16 @@
 """The Lab from the script's side, without a browser."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.sections.lab import image
+from dashboard.background import work
+from gradinv_core.experiments.public_network import PublicNetwork
+from gradinv_core.image_recovery import ImageRecovery
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 
@@ -20,17 +24,36 @@ def run(page: AppTest) -> AppTest:
 @pytest.fixture(autouse=True)
 def patient_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the page wait for a small network's picture even on a machine that is cold or busy."""
-    monkeypatch.setattr(image, "_PATIENCE", 3.0)
+    monkeypatch.setattr(work, "_PATIENCE", 30.0)
+
+
+@pytest.fixture(autouse=True)
+def no_slow_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a convolutional network's picture unfinished: seconds of work beside tests that look at something else.
+
+    The core's tests rebuild such pictures, the theatre's make them up, and the browser's watch a real one.
+    """
+    rebuild = work.attack_image
+
+    def attack(network: PublicNetwork, *rest: Any) -> ImageRecovery:
+        stop = rest[-1]
+        while not work.patience(network) and not stop():
+            time.sleep(0.02)
+        return rebuild(network, *rest)
+
+    monkeypatch.setattr(work, "attack_image", attack)
 
 
 @pytest.fixture
 def lab() -> Iterator[Callable[..., AppTest]]:
-    """Open the Lab at an address; its background jobs end with the test."""
+    """Open the Lab, or another page, at an address; its background jobs end with the test."""
     pages: list[AppTest] = []
 
-    def open_lab(**query: str) -> AppTest:
+    def open_lab(place: str = "", **query: str) -> AppTest:
         page = AppTest.from_file(APP, default_timeout=60)
         pages.append(page)
+        if place:
+            page.switch_page(place)
         for name, value in query.items():
             page.query_params[name] = value
         return run(page)

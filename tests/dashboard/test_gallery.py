@@ -1,6 +1,7 @@
 """Every card of the gallery reproduces its failure by live computation, and the computation names the cause."""
 
 import threading
+from functools import cache
 
 import plotly.graph_objects as go
 import pytest
@@ -32,25 +33,27 @@ CAUSES = {
 QUICK = tuple(card for card in CARDS if card.name in ("pruned", "vanished gradient", "too few classes"))
 
 
-def card_of(name):
-    return next(card for card in CARDS if card.name == name)
+@cache
+def played(name):
+    """A card, played once for all tests of this file."""
+    return play_card(next(card for card in CARDS if card.name == name))
 
 
-def test_fourteen_failures_and_no_two_alike():
+def test_every_failure_has_a_card_and_no_two_are_alike():
     assert [card.name for card in CARDS] == list(CAUSES)
     assert len({card.scenario for card in CARDS}) == len(CARDS)
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_every_card_reproduces_its_failure(card):
-    played = play_card(card)
-    assert played.cause == CAUSES[card.name]
-    assert played.message.endswith(".")
+    found = played(card.name)
+    assert found.cause == CAUSES[card.name]
+    assert found.message.endswith(".")
     for dark in (False, True):
-        figure = played.picture(dark)
+        figure = found.picture(dark)
         assert isinstance(figure, go.Figure)
         assert figure.data
-        assert figure is played.picture(dark)  # drawn once
+        assert figure is found.picture(dark)  # drawn once
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -59,21 +62,21 @@ def test_every_card_has_an_address(card):
 
 
 def test_a_search_that_failed_is_drawn_away_from_the_answer():
-    figure = play_card(card_of("local minimum")).picture(False)
+    figure = played("local minimum").picture(False)
     lines = {shape.line.dash: shape.x0 for shape in figure.layout.shapes if shape.type == "line"}
     assert set(lines) == {None, "dot"}
     assert abs(lines["dot"] - lines[None]) > 1  # decades
 
 
 def test_the_clipped_label_is_read_all_the_same():
-    played = play_card(card_of("clipped"))
-    believed, outline = played.picture(False).data
+    found = played("clipped")
+    believed, outline = found.picture(False).data
     assert max(abs(a - b) for a, b in zip(believed.y, outline.y, strict=True)) < 1e-3
-    assert "multiplied by" in played.message
+    assert "multiplied by" in found.message
 
 
 def test_holes_are_drawn_where_zeros_are():
-    values = play_card(card_of("pruned")).picture(False).data[0].z
+    values = played("pruned").picture(False).data[0].z
     assert 0.1 < (values == -1).mean() < 0.9
 
 
@@ -101,10 +104,7 @@ def open_gallery(lab, monkeypatch):
     monkeypatch.setattr(card_grid, "CARDS", QUICK)
 
     def open_page(**query):
-        page = lab(**query)
-        page.switch_page(PAGE).run()
-        assert not page.exception
-        return page
+        return lab(PAGE, **query)
 
     return open_page
 

@@ -1,5 +1,7 @@
 """The page about protection from the script's side: a sweep starts, stops, comes back from its address."""
 
+from functools import partial
+
 import pytest
 
 PAGE = "app_pages/protection.py"
@@ -8,15 +10,8 @@ QUICK = {"sweep": "epsilon", "repeats": "2"}
 
 @pytest.fixture
 def protection(lab):
-    """Function that opens the Lab at an address and goes on to the page."""
-
-    def open_protection(**query):
-        page = lab(**query)
-        page.switch_page(PAGE).run()
-        assert not page.exception
-        return page
-
-    return open_protection
+    """Function that opens the page at an address."""
+    return partial(lab, PAGE)
 
 
 def button(page, words):

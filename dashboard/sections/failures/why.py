@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
-from dashboard.background.work import exact_work
+from dashboard.background.work import exact_work, patience
 from dashboard.claims import Claim, Kind, Server, Truth
 from dashboard.claims.reason import Level, of_label, of_picture, of_search, reasons
 from dashboard.claims.server import TAMPERED
@@ -20,7 +20,6 @@ from gradinv_core.label_recovery.race import Racer
 __all__ = ["show"]
 
 _SLOT = "exact"  # the Lab's: whoever comes from there has the picture already
-_PATIENCE = 0.4
 _WORKING = "The picture is not looked at yet: the server is walking back through the layers …"
 
 
@@ -52,7 +51,7 @@ def show(
         _draw(found, own, announced)
         return
     job = _job(task, attack)
-    job.wait(_PATIENCE)
+    job.wait(patience(task.network))
     if job.state is JobState.RUNNING:
         _draw(found, own, announced)
         _wait(job)

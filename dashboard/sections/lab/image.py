@@ -7,7 +7,7 @@ from torch import nn
 
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
-from dashboard.background.work import exact_work
+from dashboard.background.work import exact_work, patience
 from dashboard.cache import PictureTask
 from dashboard.claims.picture import barred
 from dashboard.components import frame_player
@@ -23,7 +23,6 @@ from gradinv_core.image_recovery import ImageRecovery, Step
 __all__ = ["show"]
 
 _SLOT = "exact"
-_PATIENCE = 0.4  # seconds: most pictures are there by then, and nothing has to change on the page afterwards
 _SENTENCE = "From the feature, the server tries to walk back through the layers to the pixels."
 _EXPLANATION = "Each layer's gradient is a product, too: of what went into the layer, and of what it did to the loss."
 
@@ -69,7 +68,7 @@ def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
                 certain_answer(view.attack.recovery, task.scene.announced),
             ),
         )
-    job.wait(_PATIENCE)
+    job.wait(patience(task.network))
     return job
 
 

@@ -100,8 +100,8 @@ class FakeSearch:
 
 @pytest.fixture(autouse=True)
 def patient_page(monkeypatch):
-    """As patient as it really is: these tests look at what is shown before the picture is there."""
-    monkeypatch.setattr(image, "_PATIENCE", 0.4)
+    """Patient with every network: made-up answers are there at once, or held back by the test."""
+    monkeypatch.setattr(image, "patience", lambda _network: 0.4)
 
 
 @pytest.fixture(autouse=True)
