@@ -35,8 +35,8 @@ LINKS = {
     "label=none&dataset=cifar10&v=1": Scenario(augmentation="none", dataset="cifar10"),
 }
 SEARCHES = {
-    "network=lenet_tanh&matchlabel=true&optimizer=lbfgs&distance=l2&iterations=50&smoothness=0.1&start=exact&run=one&v=1": (
-        SearchSettings("true", "lbfgs", "l2", 50, 0.1, "exact", "one")
+    "matchlabel=true&optimizer=lbfgs&distance=l2&iterations=50&smoothness=0.1&start=exact&run=one&v=1": SearchSettings(
+        "true", "lbfgs", "l2", 50, 0.1, "exact", "one"
     ),
     "run=comparison&v=1": SearchSettings(run="comparison"),
 }
