@@ -58,6 +58,7 @@ class Completion:
         decided: how many unknowns smoothness decides rather than the equations.
         objection: squared standard deviations by which the equations object to it, per direction; the truth has 1.
         convergence: the larger of primal and dual residual after every iteration, relative to the scale.
+        used: False where the equations' own solution was taken instead.
     """
 
     value: torch.Tensor
@@ -67,6 +68,7 @@ class Completion:
     decided: float
     objection: float
     convergence: tuple[float, ...]
+    used: bool = True
 
 
 def complete(directions: OpenDirections, bounds: Bounds) -> Completion:

@@ -88,7 +88,7 @@ def judge(
         parts.append(out_of_range)
     elif std is not None:
         std = std.clamp(max=space.spread / 2)  # pixels lie in their range, whatever the equations leave open
-    why_none = "" if std is None else why_no_bars(std, space.spread, peeled.smoothed, known.noise_std)
+    why_none = "" if std is None else why_no_bars(std, space.spread, peeled, known.noise_std)
     if why_none:
         parts.append(why_none)
         std = None

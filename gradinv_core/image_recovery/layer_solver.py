@@ -41,7 +41,9 @@ _WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
 _CONTRADICTION = 3.0  # misfit, times this, of a completed input is the share of it that is taken for wrong
 _UNSETTLED = 1e-2  # relative error of the gradient from which units of unknown state dominate it ...
 _HEAVY_TAILS = 1.5  # ... and error bars grow: a wrong unit is no Gaussian error
-_TORN = 4.0  # squared standard deviations per direction by which noise lets the equations object to a completion
+_TORN = 4.0  # squared standard deviations per direction by which noise lets the equations object to a completion ...
+_OBJECTED = 1.0  # ... and where equations decide nearly all of it: there the true input has about this
+_FEW = 0.3  # share of the unknowns below which smoothness has little to give
 _SMALLEST_OPEN = 1e-6  # standard deviation, likewise, of directions a completion may move along
 
 
@@ -82,6 +84,9 @@ def solve_layer(
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
     if dense and bounded and size > 0 and float(seen.std.square().mean().sqrt()) > worth * size:
         belief, completion = _complete(link, layer, solution, arriving, limits, picture, noise_std)
+    plain = completion is None or not completion.used
+    if picture is not None and noise_std > 0 and plain and _is_unsettled(arriving):
+        belief = replace(belief, std=_HEAVY_TAILS * belief.std)
     if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows.
         # Only now: smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
         belief = _with_shared_rounding(belief, SHARED_ROUNDINGS * unit_roundoff(gradient))
@@ -94,9 +99,10 @@ def solve_layer(
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
         disagreement=disagreement,
-        completed=completion is not None,
-        convergence=() if completion is None else completion.convergence,
+        completed=completion is not None and completion.used,
+        convergence=() if completion is None or not completion.used else completion.convergence,
         smoothed=0.0 if completion is None else completion.decided / len(belief.mean),
+        objection=0.0 if completion is None else completion.objection,
     )
     return _as_picture(solved, picture)
 
@@ -131,12 +137,13 @@ def _complete(
     limits: Range,
     picture: PictureMap | None,
     noise_std: float,
-) -> tuple[Belief, Completion | None]:
+) -> tuple[Belief, Completion]:
     """Close what the equations leave open, and say how sure that makes us.
 
     What is known of a picture is known of its pixels, not of what a normalisation makes of them. Where noise was added,
-    the equations' own belief stays (and no completion is handed back) if smoothness would have to say what a hidden
-    layer held, or if the equations object: bounds that noise put in the wrong place have no picture within them.
+    the equations' own belief stays, and the completion is marked as not used, if smoothness would have to say what a
+    hidden layer held, or if the equations object: smoothness then flattens more than noise explains, or noise put the
+    bounds in the wrong place.
     """
     equations, belief = solution.equations, solution.belief
     bounds = _bounds(link, layer, equations, arriving, limits, picture)
@@ -148,17 +155,23 @@ def _complete(
     settled = None if picture is not None else settle_zeros(belief, completion.allowed > 0)
     if settled is not None:
         return settled, completion
-    if noise_std > 0 and (picture is None or completion.objection > _TORN):
-        return solution.belief, None
+    settled_units = arriving.silent is None  # else the equations may be the wrong ones, and object for that
+    allowed = _OBJECTED if settled_units and completion.decided < _FEW * len(belief.mean) else _TORN
+    if noise_std > 0 and (picture is None or completion.objection > allowed):
+        return solution.belief, replace(completion, decided=0.0, used=False)
     # Where bounds and equations contradict each other, a unit was taken for active, or for silent, in error.
     spread = min(float(completion.value.std()), 0.5 * size)
     value = completion.value if picture is None else picture.to_input(completion.value)
     contradiction = min(1.0, _CONTRADICTION * equations.contradiction(value)) * spread
-    unsettled = float(arriving.delta_std.norm()) > _UNSETTLED * float(arriving.delta.norm())
-    std = ((_HEAVY_TAILS if unsettled else 1.0) * completion.std).square().add(contradiction**2).sqrt()
+    std = ((_HEAVY_TAILS if _is_unsettled(arriving) else 1.0) * completion.std).square().add(contradiction**2).sqrt()
     precision = belief.precision + torch.from_numpy(completion.smoothness.toarray())
     closed = Belief(completion.value, precision, std)
     return closed if picture is None else picture.input(closed), completion
+
+
+def _is_unsettled(arriving: Arriving) -> bool:
+    """Whether units that may be active or silent dominate the error of the gradient."""
+    return float(arriving.delta_std.norm()) > _UNSETTLED * float(arriving.delta.norm())
 
 
 def _bounds(

@@ -61,6 +61,7 @@ class Peeled:
         layers: what each solved layer gave.
         belief: about the picture, before its pixels were held in their range; about the feature until it is reached.
         smoothed: share of the picture's unknowns that smoothness decided rather than the equations.
+        objection: of the picture's equations to smoothness and bounds, see `Solved`.
         contradictions: name and relative misfit of layers whose equations contradict each other far above rounding.
         stopped: whether it was stopped on the way.
     """
@@ -69,6 +70,7 @@ class Peeled:
     layers: tuple[LayerRecovery, ...]
     belief: Belief
     smoothed: float
+    objection: float
     contradictions: tuple[tuple[str, float], ...]
     stopped: bool
 
@@ -113,13 +115,13 @@ def peel(
     steps = [_step("Last-layer feature", feature, head)]
     found: list[LayerRecovery] = []
     odd: list[tuple[str, float]] = []
-    smoothed = 0.0
+    smoothed = objection = 0.0
     smooth = not any(isinstance(link.module, _KINKED) for link in links)
     if on_step is not None:
         on_step(steps[-1])
     while bottom > first:
         if stop is not None and stop():
-            return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, tuple(odd), True)
+            return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, 0.0, tuple(odd), True)
         started = time.perf_counter()
         top = bottom
         bottom = max(index for index in range(top) if _has_weights(links[index]))
@@ -128,7 +130,7 @@ def peel(
         limits = output_range(None if is_image else links[bottom - 1].module)
         here = (picture or plain_map(prod(link.input_shape))) if is_image else None
         solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here)
-        arriving, smoothed = solved.arriving, solved.smoothed
+        arriving, smoothed, objection = solved.arriving, solved.smoothed, solved.objection
         found.append(_report(link, solved, time.perf_counter() - started))
         if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
             raise ContradictionError(
@@ -144,7 +146,7 @@ def peel(
         steps.append(step if here is None else _held_in_range(replace(step, title="Image"), here.space))
         if on_step is not None:
             on_step(steps[-1])
-    return Peeled(tuple(steps), tuple(found), arriving.belief, smoothed, tuple(odd), False)
+    return Peeled(tuple(steps), tuple(found), arriving.belief, smoothed, objection, tuple(odd), False)
 
 
 def _has_weights(link: Link) -> bool:

@@ -45,6 +45,7 @@ class Solved:
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
         smoothed: share of the unknowns that smoothness decided rather than the equations.
+        objection: squared standard deviations, per direction, by which the equations object to the completion.
     """
 
     arriving: Arriving
@@ -56,6 +57,7 @@ class Solved:
     completed: bool = False
     convergence: tuple[float, ...] = ()
     smoothed: float = 0.0
+    objection: float = 0.0
 
 
 def noise_scale(equations: ConvolutionEquations, x: torch.Tensor, rank: float) -> float:
