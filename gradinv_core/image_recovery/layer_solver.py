@@ -102,7 +102,7 @@ def solve_layer(
         completed=completion is not None and completion.used,
         convergence=() if completion is None or not completion.used else completion.convergence,
         smoothed=0.0 if completion is None else completion.decided / len(belief.mean),
-        objection=0.0 if completion is None else completion.objection,
+        objection=0.0 if completion is None or arriving.silent is None else completion.objection,
     )
     return _as_picture(solved, picture)
 

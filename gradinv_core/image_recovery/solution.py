@@ -45,7 +45,8 @@ class Solved:
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
         smoothed: share of the unknowns that smoothness decided rather than the equations.
-        objection: squared standard deviations, per direction, by which the equations object to the completion.
+        objection: squared standard deviations, per direction, by which the equations object to the completion; 0 where
+            no unit can be on the wrong side of a ReLU, so that only smoothness can be at fault.
     """
 
     arriving: Arriving
