@@ -17,7 +17,19 @@ from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import Likeness, likeness, visible
 from gradinv_core.metrics import cosine_similarity, relative_error
 
-__all__ = ["LIKENESS", "Rebuilt", "barred", "bars", "below", "finding", "layers", "outside", "route", "words"]
+__all__ = [
+    "LIKENESS",
+    "Rebuilt",
+    "barred",
+    "bars",
+    "bars_shown",
+    "below",
+    "finding",
+    "layers",
+    "outside",
+    "route",
+    "words",
+]
 
 LIKENESS = {
     Likeness.SAME: (Kind.SAME, "recovered, the eye sees no difference"),
@@ -29,7 +41,6 @@ LIKENESS = {
 """The one set of words for how alike a picture is, wherever the page judges one."""
 
 _SIGMAS = 2.0
-_HONEST = 0.9  # share of pixels within that many error bars from which the bars are worth showing
 _WIDEST = 0.5  # standard deviation of a pixel that may be anything from 0 to 1
 _BAR_WORDS = re.compile(r"[;,] (and )?(the|its) error bars[^.;]*|\s*The error bars[^.]*\.")  # where none are shown
 _OUTSIDE_WORDS = re.compile(r"\s*[\d.]+% of the pixels lie outside (?:[^.]|\.\d)*\.")
@@ -97,7 +108,7 @@ def finding(rebuilt: Rebuilt, truth: Truth) -> Claim:
         return Claim(Kind.AVERAGE_PICTURE, of_mean, note=judged.kind)
     if judged.kind is Kind.SAME:
         return Claim(judged.kind, text.replace(", ", ": ", 1))
-    told = bars(rebuilt, truth)[0].kind is Kind.BARS
+    told = bars_shown(rebuilt)
     return Claim(judged.kind, f"{text}, and the server's error bars say so" if told else text)
 
 
@@ -119,9 +130,10 @@ def route(rebuilt: Rebuilt, truth: Truth) -> Claim:
     if kept or any(layer.completed for layer in recovery.layers):
         but = kept and not rebuilt.settled
         open_factor = " All of it but for one common factor, which hangs on λ." if but else ""
-        told = bars(rebuilt, truth)[0].kind is Kind.BARS
         reason = _OUTSIDE_WORDS.sub("", recovery.reason)  # `outside` says what holds of them
-        reason = reason if told else _BAR_WORDS.sub("", reason)
+        if recovery.why_no_std:  # said beside the pictures
+            reason = reason.replace(f" {recovery.why_no_std}", "")
+        reason = reason if bars_shown(rebuilt) else _BAR_WORDS.sub("", reason)
         return Claim(Kind.ROUTE, in_words(reason) + open_factor)
     if rebuilt.server.tampered or rebuilt.server.noisy or rebuilt.server.informed:
         why = "This gradient was changed, and the equations carry the change along, down to the pixels."
@@ -153,21 +165,20 @@ def below(rebuilt: Rebuilt, truth: Truth) -> Claim | None:
     return Claim(Kind.SETTLED_BELOW, text, note=found.condition)
 
 
+def bars_shown(rebuilt: Rebuilt) -> bool:
+    """Whether error bars are shown: the server alone decides, by what it holds."""
+    return rebuilt.std is not None and not rebuilt.server.tampered
+
+
 def bars(rebuilt: Rebuilt, truth: Truth) -> list[Claim]:
-    """The caption of the error bars and the share of pixels within them; or why there are none."""
+    """The caption of the error bars and, beside the truth, the share of pixels within them; or why there are none."""
     std = rebuilt.std
     if std is None:
-        return [Claim(Kind.NO_BARS, getattr(rebuilt.recovery, "why_no_std", "") or "")]
-    if rebuilt.server.tampered:
+        return [Claim(Kind.NO_BARS, in_words(rebuilt.recovery.why_no_std))]
+    if not bars_shown(rebuilt):
         return [Claim(Kind.NO_BARS, "No error bars: they would take a gradient that was changed for a plain one.")]
     off = (rebuilt.shown - truth.image.double()).abs()
     within = float((off <= _SIGMAS * std).double().mean())
-    if within < _HONEST:
-        text = (
-            f"No error bars: the server's own are too narrow here. Within two of them lie only {percent(within)} of "
-            f"the pixels."
-        )
-        return [Claim(Kind.NO_BARS, text, {"within": within})]
     largest = float(std.max())
     most = "it cannot tell at all" if largest >= _WIDEST else f"up to {plain(largest, 2)}"
     caption = Claim(

@@ -102,11 +102,11 @@ def peel_image(
         soft_label = predicted(view.weight, view.bias, value * factor) - residual / factor
     if peeled.stopped:
         grey = space.from_unit(torch.full(shape, 0.5, dtype=torch.float64))
-        steps, image, std, reason = peeled.steps, grey, None, _STOPPED
+        steps, image, std, reason, why_no_std = peeled.steps, grey, None, _STOPPED, ""
     else:
         last = peeled.steps[-1]
         known = Known(doubt, spread, noise_std, answer is not None)
-        std, reason = judge(model, peeled, last, known, space)
+        std, reason, why_no_std = judge(model, peeled, last, known, space)
         last = replace(last, title="Image", value=last.value.reshape(shape), std=_shaped(std, shape))
         image, std, steps = last.value, last.std, (*peeled.steps[:-1], last)
     if spread is not None and on_step is not None:
@@ -123,6 +123,7 @@ def peel_image(
         std=std,
         soft_label=soft_label,
         stopped=peeled.stopped,
+        why_no_std=why_no_std,
     )
 
 

@@ -15,16 +15,14 @@ import scipy.sparse as sparse
 import torch
 
 from gradinv_core.image_recovery.open_directions import OpenDirections
+from gradinv_core.image_recovery.smoothness_bars import EDGE_SIZE, smoothness_bars
 
 __all__ = ["Bounds", "Completion", "complete"]
 
 _ITERATIONS = 2000
 _TOLERANCE = 1e-5  # of the image's scale: a step or a violation smaller than this ends the iteration
 _RELAXATION = 1.6  # over-relaxation, as Boyd et al. recommend
-_EDGE_SIZE = 0.04  # typical difference between neighbours, in units of the scale
 _THRESHOLD = 0.02  # edges that one ADMM step flattens, likewise: balances the two residuals
-_MEAN_FIELD = 1.25  # how much too narrow such bars are, measured on 20 LeNets: the fixed point leaves correlations out
-_BAR_ROUNDS = 3  # of the error bars' fixed point
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,22 @@ class Completion:
     Attributes:
         value: (n,) within the bounds to the tolerance.
         allowed: (n,) the copy that keeps the bounds exactly: its zeros are zeros.
-        std: (n,) error bars, from a Gaussian that is as wide as total variation allows.
+        std: (n,) error bars, see `smoothness_bars`.
         smoothness: (n, n) sparse precision that total variation adds to the equations'.
+        decided: how many unknowns smoothness decides rather than the equations.
+        objection: squared standard deviations by which the equations object to it, per direction; the truth has 1.
         convergence: the larger of primal and dual residual after every iteration, relative to the scale.
+        used: False where the equations' own solution was taken instead.
     """
 
     value: torch.Tensor
     allowed: torch.Tensor
     std: torch.Tensor
     smoothness: sparse.csr_array
+    decided: float
+    objection: float
     convergence: tuple[float, ...]
+    used: bool = True
 
 
 def complete(directions: OpenDirections, bounds: Bounds) -> Completion:
@@ -79,8 +83,9 @@ def complete(directions: OpenDirections, bounds: Bounds) -> Completion:
     limits.append(torch.zeros(differences.shape[0], dtype=torch.float64))
     coordinates, allowed, convergence = _admm(directions, maps, torch.cat(limits), bounds)
     value = directions.at(coordinates)
-    std, smoothness = _error_bars(directions, differences, value, bounds)
-    return Completion(value.clamp(bounds.low, bounds.high), allowed, std, smoothness, convergence)
+    bars = smoothness_bars(directions, differences, value, bounds.shape[0], bounds.scale)
+    kept = value.clamp(bounds.low, bounds.high)
+    return Completion(kept, allowed, bars.std, bars.precision, bars.decided, bars.objection, convergence)
 
 
 def _admm(
@@ -88,7 +93,7 @@ def _admm(
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[float, ...]]:
     """Coordinates (k,) of the minimiser, its allowed copy (n,), and the residuals on the way."""
     scale, size = bounds.scale, len(directions.origin)
-    weight = 2 * bounds.shape[0] / (_EDGE_SIZE * scale)  # of a Laplace prior whose edges have that mean length
+    weight = 2 * bounds.shape[0] / (EDGE_SIZE * scale)  # of a Laplace prior whose edges have that mean length
     coupling = weight / (_THRESHOLD * scale)
     stacked = sparse.csr_array(sparse.vstack(maps))
     back = sparse.csr_array(stacked.T)
@@ -139,27 +144,3 @@ def _differences(shape: tuple[int, ...]) -> sparse.csr_array:
     columns = sparse.kron(along(height), sparse.eye_array(width))
     every = sparse.eye_array(channels)
     return sparse.csr_array(sparse.vstack([sparse.kron(every, rows), sparse.kron(every, columns)]))
-
-
-def _error_bars(
-    directions: OpenDirections, differences: sparse.csr_array, value: torch.Tensor, bounds: Bounds
-) -> tuple[torch.Tensor, sparse.csr_array]:
-    """Standard deviations (n,), and the precision that smoothness adds.
-
-    A Laplace prior is a mixture of Gaussians; the one that holds at an edge is as wide as the edge, its own uncertainty
-    included (variational Bayes: Babacan, Molina and Katsaggelos 2009). A fixed point of that width is the bar.
-    """
-    channels, edge = bounds.shape[0], _EDGE_SIZE * bounds.scale
-    square = torch.from_numpy(differences @ value.numpy()).square().reshape(2, channels, -1).sum((0, 1))
-    spread = torch.full_like(square, (0.1 * edge) ** 2)
-    floor = (1e-4 * edge) ** 2  # the last corner has no neighbours and so no edge
-    basis = torch.eye(len(value), dtype=torch.float64) if directions.basis is None else directions.basis
-    for _ in range(_BAR_ROUNDS):
-        each = (2 * channels / edge / (square + spread + floor).sqrt()).expand(2, channels, -1).flatten()
-        smoothness = sparse.csr_array(differences.T @ sparse.diags_array(each.numpy()) @ differences)
-        factor = torch.linalg.cholesky(directions.precision + directions.compress(smoothness))
-        root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
-        of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
-        spread = of_edges.reshape(2, channels, -1).sum((0, 1))
-    std = (_MEAN_FIELD**2 * root.square().sum(0) + directions.closed_std**2).sqrt()
-    return std, smoothness

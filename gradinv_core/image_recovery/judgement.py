@@ -12,6 +12,7 @@ from gradinv_core.image_recovery.open_scale import Doubt, OpenScale
 from gradinv_core.image_recovery.peel import Peeled
 from gradinv_core.image_recovery.result import LayerRecovery, Leak, Step
 from gradinv_core.image_recovery.suspects import range_sentence, several_sentence
+from gradinv_core.image_recovery.vouching import why_no_bars
 from gradinv_core.pixels import PixelSpace
 
 __all__ = ["Known", "judge"]
@@ -38,7 +39,7 @@ class Known:
 
 def judge(
     model: nn.Module, peeled: Peeled, last: Step, known: Known, space: PixelSpace
-) -> tuple[torch.Tensor | None, str]:
+) -> tuple[torch.Tensor | None, str, str]:
     """Error bars of the picture and the reason of the whole recovery.
 
     Args:
@@ -49,13 +50,14 @@ def judge(
         space: which values pixels may have.
 
     Returns:
-        (n,) standard deviations, or None where none can be vouched for; and the sentences.
+        (n,) standard deviations, or None where none can be vouched for; the sentences; and that one of them which says
+        why noise leaves none, or nothing.
     """
     doubt, spread = known.doubt, known.spread
     std = last.std
     odd = list(peeled.contradictions)
     exact = not odd and known.noise_std == 0 and not doubt.wide and doubt.std <= _EXACT
-    parts = [_route(peeled.layers, exact=exact)]
+    parts = []
     out_of_range = "" if std is None else range_sentence(last.value, std, space.low, space.high, bool(space.mean))
     if odd:
         parts.append(several_sentence(odd, model))
@@ -86,12 +88,16 @@ def judge(
         parts.append(out_of_range)
     elif std is not None:
         std = std.clamp(max=space.spread / 2)  # pixels lie in their range, whatever the equations leave open
+    why_none = "" if std is None else why_no_bars(std, space.spread, peeled, known.noise_std)
+    if why_none:
+        parts.append(why_none)
+        std = None
     if std is not None and not known.recovered:
         parts.append("The error bars take the label and the feature that were handed in for exact.")
-    return std, " ".join(parts)
+    return std, " ".join([_route(peeled.layers, exact=exact, bars=std is not None), *parts]), why_none
 
 
-def _route(layers: Sequence[LayerRecovery], *, exact: bool) -> str:
+def _route(layers: Sequence[LayerRecovery], *, exact: bool, bars: bool) -> str:
     """Why this route, and how far it carried, in words."""
     if all(layer.kind.startswith("fully connected") for layer in layers):
         if not exact:
@@ -109,6 +115,5 @@ def _route(layers: Sequence[LayerRecovery], *, exact: bool) -> str:
         )
     if exact and all(layer.leak is Leak.EXACT for layer in layers):
         return "Every layer has more equations than unknowns: linear algebra gives its input, down to the pixels."
-    return (
-        "Layer by layer, linear algebra gives what the equations determine; the error bars show what they leave open."
-    )
+    shown = "; the error bars show what they leave open" if bars else ""
+    return f"Layer by layer, linear algebra gives what the equations determine{shown}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import scipy.sparse as sparse
@@ -23,15 +23,15 @@ from gradinv_core.image_recovery.convolution import (
 )
 from gradinv_core.image_recovery.convolution_matrix import output_bias
 from gradinv_core.image_recovery.dense import solve_dense
-from gradinv_core.image_recovery.fully_connected import previous_input
 from gradinv_core.image_recovery.iterative import solve_iteratively
+from gradinv_core.image_recovery.linear_layer import SHARED_ROUNDINGS, solve_linear
 from gradinv_core.image_recovery.nonnegative import settle_zeros
 from gradinv_core.image_recovery.open_directions import find_open_directions
 from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.read_back import Arriving
-from gradinv_core.image_recovery.solution import Solution
+from gradinv_core.image_recovery.solution import Solution, Solved
 
-__all__ = ["DENSE_LIMIT", "Solved", "solve_layer"]
+__all__ = ["DENSE_LIMIT", "solve_layer"]
 
 DENSE_LIMIT = 4096
 """Unknowns up to which a layer is solved by factorisation; 4,096 squared float64 entries weigh 134 MB."""
@@ -39,36 +39,12 @@ DENSE_LIMIT = 4096
 _WORTH_CLOSING = 1e-3  # error, relative to the input's size, from which bounds and smoothness close open directions ...
 _WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
 _CONTRADICTION = 3.0  # misfit, times this, of a completed input is the share of it that is taken for wrong
-_NOISE_MARGIN = 9.0  # times the expected square of a misfit: three standard deviations
 _UNSETTLED = 1e-2  # relative error of the gradient from which units of unknown state dominate it ...
-_HEAVY_TAILS = 3.0  # ... and error bars grow: a wrong unit is no Gaussian error
-_SHARED_ROUNDINGS = 8.0  # units of rounding that p - y, hence every gradient, errs by as a whole
+_HEAVY_TAILS = 1.5  # ... and error bars grow: a wrong unit is no Gaussian error
+_TORN = 4.0  # squared standard deviations per direction by which noise lets the equations object to a completion ...
+_OBJECTED = 1.0  # ... and where equations decide nearly all of it: there the true input has about this
+_FEW = 0.3  # share of the unknowns below which smoothness has little to give
 _SMALLEST_OPEN = 1e-6  # standard deviation, likewise, of directions a completion may move along
-
-
-@dataclass(frozen=True)
-class Solved:
-    """The input of a layer, and how it was found.
-
-    Attributes:
-        arriving: belief and gradient at the input.
-        output: (outputs,) what the layer makes of it, bias included.
-        equations: how many there were.
-        rank: how many unknowns they determine.
-        misfit: relative misfit of the weight gradient.
-        disagreement: the same, as far as it is beyond the noise expected, and before bounds and smoothness had a say.
-        completed: whether bounds and smoothness had to close what the equations left open.
-        convergence: of the completion.
-    """
-
-    arriving: Arriving
-    output: torch.Tensor
-    equations: int
-    rank: int
-    misfit: float
-    disagreement: float
-    completed: bool = False
-    convergence: tuple[float, ...] = ()
 
 
 def solve_layer(
@@ -91,7 +67,7 @@ def solve_layer(
     """
     layer = link.module
     if isinstance(layer, nn.Linear):
-        return _as_picture(_linear(link, layer, arriving, gradients, noise_std), picture)
+        return _as_picture(solve_linear(link, layer, arriving, gradients, noise_std), picture)
     if not isinstance(layer, nn.Conv2d):
         raise TypeError(f"expected a layer with weights, got {type(layer).__name__}")
     gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
@@ -102,14 +78,18 @@ def solve_layer(
     disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
-    bounded = picture is not None or limits.low == 0.0
+    # What a hidden layer puts out need not be smooth; its zeros alone are worth looking for where noise was added.
+    bounded = picture is not None or (limits.low == 0.0 and (noise_std == 0 or limits.spread is None))
     size = _size(seen, picture)  # 0 below a layer that is dead: nothing there to complete
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
     if dense and bounded and size > 0 and float(seen.std.square().mean().sqrt()) > worth * size:
-        belief, completion = _complete(link, layer, solution, arriving, limits, picture)
+        belief, completion = _complete(link, layer, solution, arriving, limits, picture, noise_std)
+    plain = completion is None or not completion.used
+    if picture is not None and noise_std > 0 and plain and _is_unsettled(arriving):
+        belief = replace(belief, std=_HEAVY_TAILS * belief.std)
     if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows.
         # Only now: smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
-        belief = _with_shared_rounding(belief, _SHARED_ROUNDINGS * unit_roundoff(gradient))
+        belief = _with_shared_rounding(belief, SHARED_ROUNDINGS * unit_roundoff(gradient))
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
     solved = Solved(
         arriving=below,
@@ -119,8 +99,10 @@ def solve_layer(
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
         disagreement=disagreement,
-        completed=completion is not None,
-        convergence=() if completion is None else completion.convergence,
+        completed=completion is not None and completion.used,
+        convergence=() if completion is None or not completion.used else completion.convergence,
+        smoothed=0.0 if completion is None else completion.decided / len(belief.mean),
+        objection=0.0 if completion is None or arriving.silent is None else completion.objection,
     )
     return _as_picture(solved, picture)
 
@@ -154,10 +136,14 @@ def _complete(
     arriving: Arriving,
     limits: Range,
     picture: PictureMap | None,
+    noise_std: float,
 ) -> tuple[Belief, Completion]:
     """Close what the equations leave open, and say how sure that makes us.
 
-    What is known of a picture is known of its pixels, not of what a normalisation makes of them.
+    What is known of a picture is known of its pixels, not of what a normalisation makes of them. Where noise was added,
+    the equations' own belief stays, and the completion is marked as not used, if smoothness would have to say what a
+    hidden layer held, or if the equations object: smoothness then flattens more than noise explains, or noise put the
+    bounds in the wrong place.
     """
     equations, belief = solution.equations, solution.belief
     bounds = _bounds(link, layer, equations, arriving, limits, picture)
@@ -169,15 +155,23 @@ def _complete(
     settled = None if picture is not None else settle_zeros(belief, completion.allowed > 0)
     if settled is not None:
         return settled, completion
+    settled_units = arriving.silent is None  # else the equations may be the wrong ones, and object for that
+    allowed = _OBJECTED if settled_units and completion.decided < _FEW * len(belief.mean) else _TORN
+    if noise_std > 0 and (picture is None or completion.objection > allowed):
+        return solution.belief, replace(completion, decided=0.0, used=False)
     # Where bounds and equations contradict each other, a unit was taken for active, or for silent, in error.
     spread = min(float(completion.value.std()), 0.5 * size)
     value = completion.value if picture is None else picture.to_input(completion.value)
     contradiction = min(1.0, _CONTRADICTION * equations.contradiction(value)) * spread
-    unsettled = float(arriving.delta_std.norm()) > _UNSETTLED * float(arriving.delta.norm())
-    std = ((_HEAVY_TAILS if unsettled else 1.0) * completion.std).square().add(contradiction**2).sqrt()
+    std = ((_HEAVY_TAILS if _is_unsettled(arriving) else 1.0) * completion.std).square().add(contradiction**2).sqrt()
     precision = belief.precision + torch.from_numpy(completion.smoothness.toarray())
     closed = Belief(completion.value, precision, std)
     return closed if picture is None else picture.input(closed), completion
+
+
+def _is_unsettled(arriving: Arriving) -> bool:
+    """Whether units that may be active or silent dominate the error of the gradient."""
+    return float(arriving.delta_std.norm()) > _UNSETTLED * float(arriving.delta.norm())
 
 
 def _bounds(
@@ -212,32 +206,3 @@ def _hand_down(equations: ConvolutionEquations, belief: Belief, arriving: Arrivi
     terms = equations.forward.nnz / equations.forward.shape[1]
     summed = terms * (SUM_ROUNDINGS * rounding) ** 2 * torch.from_numpy(squares @ arriving.delta.square().numpy())
     return Arriving(belief, delta, (variance + summed).sqrt(), None, arriving.factor_std)
-
-
-def _linear(
-    link: Link, layer: nn.Linear, arriving: Arriving, gradients: Mapping[str, torch.Tensor], noise_std: float
-) -> Solved:
-    gradient = gradient_entry(gradients, f"{link.name}.weight", layer.weight.shape)
-    value, std, misfit = previous_input(gradient, arriving.delta)
-    weight = layer.weight.detach().double().cpu()
-    delta = weight.T @ arriving.delta
-    blurred = float(arriving.delta_std.square().sum().sqrt()) / max(float(arriving.delta.norm()), 1e-300)
-    rounding = unit_roundoff(gradient)
-    delta_std = (blurred + rounding) * delta.abs() + rounding * delta.square().mean().sqrt()
-    typical = float(value.square().mean().sqrt())
-    entry_std = (std**2 + (rounding * (value.abs() + typical) / 2) ** 2).sqrt()
-    shared = _SHARED_ROUNDINGS * rounding * value.abs()
-    belief = Belief.independent(value, (entry_std**2 + shared**2).sqrt().clamp(min=1e-30))
-    belief = belief.sharing(arriving.factor_std)  # what delta lacks in size, the input has too much
-    bias = 0.0 if layer.bias is None else layer.bias.detach().double().cpu()
-    # |G| = |delta| |x|: the share of it that noise of this size makes up.
-    power = float(arriving.delta.square().sum() * value.square().sum())
-    expected = noise_std**2 * gradient.numel() / power if power > 0 else 0.0
-    return Solved(
-        arriving=Arriving(belief, delta, delta_std, None, arriving.factor_std),
-        output=weight @ value + bias,
-        equations=layer.in_features * int((arriving.delta != 0).sum()),
-        rank=layer.in_features,
-        misfit=misfit,
-        disagreement=max(0.0, misfit**2 - _NOISE_MARGIN * expected) ** 0.5,
-    )

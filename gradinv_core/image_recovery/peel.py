@@ -20,10 +20,11 @@ from gradinv_core.errors import MisfitError, NoExactRouteError
 from gradinv_core.image_recovery.activations import Range, output_range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
-from gradinv_core.image_recovery.layer_solver import Solved, solve_layer
+from gradinv_core.image_recovery.layer_solver import solve_layer
 from gradinv_core.image_recovery.picture_map import PictureMap, plain_map
 from gradinv_core.image_recovery.read_back import Arriving, guess_matters, read_back
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
+from gradinv_core.image_recovery.solution import Solved
 from gradinv_core.image_recovery.suspects import OUTSIDE_SHARE, outside_range
 from gradinv_core.pixels import PixelSpace
 
@@ -59,6 +60,8 @@ class Peeled:
         steps: from the feature down; the last shows the image unless the walk was stopped.
         layers: what each solved layer gave.
         belief: about the picture, before its pixels were held in their range; about the feature until it is reached.
+        smoothed: share of the picture's unknowns that smoothness decided rather than the equations.
+        objection: of the picture's equations to smoothness and bounds, see `Solved`.
         contradictions: name and relative misfit of layers whose equations contradict each other far above rounding.
         stopped: whether it was stopped on the way.
     """
@@ -66,6 +69,8 @@ class Peeled:
     steps: tuple[Step, ...]
     layers: tuple[LayerRecovery, ...]
     belief: Belief
+    smoothed: float
+    objection: float
     contradictions: tuple[tuple[str, float], ...]
     stopped: bool
 
@@ -106,16 +111,17 @@ def peel(
     bottom, first = len(links) - 1, next(index for index, link in enumerate(links) if _has_weights(link))
     if bottom == first and picture is not None:  # nothing but a head: its input is the picture, normalised or not
         feature = picture.picture(feature)
-    arriving = _leave_head(head, feature, residual, factor_std)
+    arriving = _leave_head(head, feature, residual, factor_std, noise_std)
     steps = [_step("Last-layer feature", feature, head)]
     found: list[LayerRecovery] = []
     odd: list[tuple[str, float]] = []
+    smoothed = objection = 0.0
     smooth = not any(isinstance(link.module, _KINKED) for link in links)
     if on_step is not None:
         on_step(steps[-1])
     while bottom > first:
         if stop is not None and stop():
-            return Peeled(tuple(steps), tuple(found), arriving.belief, tuple(odd), True)
+            return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, 0.0, tuple(odd), True)
         started = time.perf_counter()
         top = bottom
         bottom = max(index for index in range(top) if _has_weights(links[index]))
@@ -124,7 +130,7 @@ def peel(
         limits = output_range(None if is_image else links[bottom - 1].module)
         here = (picture or plain_map(prod(link.input_shape))) if is_image else None
         solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here)
-        arriving = solved.arriving
+        arriving, smoothed, objection = solved.arriving, solved.smoothed, solved.objection
         found.append(_report(link, solved, time.perf_counter() - started))
         if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
             raise ContradictionError(
@@ -140,18 +146,21 @@ def peel(
         steps.append(step if here is None else _held_in_range(replace(step, title="Image"), here.space))
         if on_step is not None:
             on_step(steps[-1])
-    return Peeled(tuple(steps), tuple(found), arriving.belief, tuple(odd), False)
+    return Peeled(tuple(steps), tuple(found), arriving.belief, smoothed, objection, tuple(odd), False)
 
 
 def _has_weights(link: Link) -> bool:
     return isinstance(link.module, nn.Linear | nn.Conv2d)
 
 
-def _leave_head(head: Link, feature: Belief, residual: torch.Tensor, factor_std: float) -> Arriving:
+def _leave_head(head: Link, feature: Belief, residual: torch.Tensor, factor_std: float, noise_std: float) -> Arriving:
     weight = head.module.weight.detach().double().cpu()  # type: ignore[operator]
     delta = weight.T @ residual
     rounding = unit_roundoff(head.module.weight)  # type: ignore[arg-type]
     delta_std = _ROUNDINGS * rounding * (delta.abs() + 0.1 * delta.square().mean().sqrt())
+    size = float(feature.mean.norm())
+    if noise_std > 0 and size > 0:  # the residual is G x / |x|^2, and G is noisy
+        delta_std = (delta_std**2 + (noise_std / size) ** 2 * weight.square().sum(0)).sqrt()
     return Arriving(feature, delta, delta_std, None, factor_std)
 
 

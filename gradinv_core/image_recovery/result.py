@@ -100,6 +100,7 @@ class ImageRecovery:
         image: (channels, height, width) float64, in [0, 1] where bounds had to help, not clipped elsewhere.
         std: standard deviation of every pixel, in the shape of ``image``; None where the route knows none. Where a
             completion had to choose, it trusts that pictures are smooth.
+        why_no_std: why there are none although the route works some out, in one sentence; empty elsewhere.
         method: the route taken: "analytic" or "matching".
         reason: why this route, in one sentence.
         steps: what to play back, feature first, image last.
@@ -122,3 +123,4 @@ class ImageRecovery:
     soft_label: torch.Tensor | None = None
     losses: tuple[tuple[int, float], ...] = ()
     stopped: bool = False
+    why_no_std: str = ""

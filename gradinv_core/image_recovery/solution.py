@@ -8,8 +8,9 @@ import torch
 
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.convolution import ConvolutionEquations
+from gradinv_core.image_recovery.read_back import Arriving
 
-__all__ = ["FEWEST_CHECKS", "Solution", "noise_scale"]
+__all__ = ["FEWEST_CHECKS", "Solution", "Solved", "noise_scale"]
 
 FEWEST_CHECKS = 20
 """Surplus equations below which the noise is not re-estimated from the misfit."""
@@ -28,6 +29,36 @@ class Solution:
     equations: ConvolutionEquations
     belief: Belief
     rank: int
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The input of a layer, and how it was found.
+
+    Attributes:
+        arriving: belief and gradient at the input.
+        output: (outputs,) what the layer makes of it, bias included.
+        equations: how many there were.
+        rank: how many unknowns they determine.
+        misfit: relative misfit of the weight gradient.
+        disagreement: the same, as far as it is beyond the noise expected, and before bounds and smoothness had a say.
+        completed: whether bounds and smoothness had to close what the equations left open.
+        convergence: of the completion.
+        smoothed: share of the unknowns that smoothness decided rather than the equations.
+        objection: squared standard deviations, per direction, by which the equations object to the completion; 0 where
+            no unit can be on the wrong side of a ReLU, so that only smoothness can be at fault.
+    """
+
+    arriving: Arriving
+    output: torch.Tensor
+    equations: int
+    rank: int
+    misfit: float
+    disagreement: float
+    completed: bool = False
+    convergence: tuple[float, ...] = ()
+    smoothed: float = 0.0
+    objection: float = 0.0
 
 
 def noise_scale(equations: ConvolutionEquations, x: torch.Tensor, rank: float) -> float:

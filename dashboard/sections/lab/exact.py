@@ -52,7 +52,7 @@ def show(view: LabView, task: cache.PictureTask, job: int, recovery: ImageRecove
         Picture(picture_source(image), "What the server rebuilt from the gradient."),
     ]
     bars = claims.bars(rebuilt, truth)
-    shown = bars[0].kind is Kind.BARS
+    shown = claims.bars_shown(rebuilt)
     if shown and rebuilt.std is not None:
         pictures.append(_error_bars(rebuilt.std, bars[0].text, view.dark))
     st.html(picture_row(pictures, "the client's picture and the server's"))
@@ -99,13 +99,12 @@ def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
 
 def _film(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Film:
     rebuilt = Rebuilt(view.server, recovery)
-    bars = claims.bars(rebuilt, view.truth)
     seen = true_inputs(task.network.model, view.truth.image, {step.layer or "" for step in recovery.steps})
     steps, truths = list(recovery.steps), [seen.get(step.layer or "") for step in recovery.steps]
     # The first and the last step need no name; and the film ends in the picture as it is shown.
     truths[0], truths[-1] = view.truth.feature, view.truth.image
     steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std)
-    if bars[0].kind is not Kind.BARS:  # what is not worth showing at the picture is not worth showing on the way there
+    if not claims.bars_shown(rebuilt):  # what is not worth showing at the picture is not worth showing on the way there
         steps = [replace(step, std=None) for step in steps]
     return layer_frames(steps, truths, dark=view.dark), layer_curves(steps, truths)
 

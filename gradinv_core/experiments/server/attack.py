@@ -125,7 +125,8 @@ def attack_image(
     Args:
         network: the public network.
         gradients: what left the device.
-        answer: label and feature the server is sure of, None to look for them here.
+        answer: label and feature the server is sure of, None to look for them here. It goes on as a whole: what it
+            leaves open of lambda moves every pixel.
         on_step: called with every layer's input as soon as it is known.
         stop: asked between the steps.
 
@@ -138,8 +139,7 @@ def attack_image(
         gradients,
         shape,
         method="analytic",
-        label=None if answer is None else answer.label,
-        feature=None if answer is None else answer.feature,
+        label=answer,
         on_step=on_step,
         stop=stop,
     )

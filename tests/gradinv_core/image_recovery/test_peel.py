@@ -216,8 +216,8 @@ def qualities_under_noise(model, image):
         noisy = {name: value + level * value.square().mean().sqrt() * noise[name] for name, value in clean.items()}
         recovery = reconstruct_image(model, noisy, SHAPE, method="analytic")
         assert torch.isfinite(recovery.image).all()
-        if recovery.std is None:  # lambda is too open for the picture to follow it
-            assert "no error bars are given" in recovery.reason
+        if recovery.std is None:  # lambda is too open for the picture to follow it, or the noise too large
+            assert "no error bars are given" in recovery.reason or "No error bars: " in recovery.reason
         else:
             assert torch.isfinite(recovery.std).all()
         yield psnr(recovery.image, image)
