@@ -270,8 +270,8 @@ def bars_within(claim: Claim, world: World) -> bool:
     return np.isclose(claim.details["within"], within_bars(world))
 
 
-def no_bars(claim: Claim, world: World) -> bool:
-    return "within" not in claim.details or np.isclose(claim.details["within"], within_bars(world))
+def no_bars(_: Claim, world: World) -> bool:
+    return world.rebuilt.std is None or world.rebuilt.server.tampered
 
 
 def outside(claim: Claim, world: World) -> bool:
