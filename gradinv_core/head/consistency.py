@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,17 +19,14 @@ from gradinv_core.head.structures import LabelStructure
 
 __all__ = [
     "CHANCE",
-    "FACTOR_SIGMAS",
     "GOOD_FIT",
     "SIMPLEX_SIGMAS",
-    "FactorTrace",
     "Fit",
-    "amplitude_std",
     "chance_of_agreement",
-    "factor_trace",
     "fit",
     "good_fit_limit",
     "plausible_amplitude",
+    "project_out",
     "pseudo_label_std",
     "rounding_width",
 ]
@@ -43,9 +39,6 @@ GOOD_FIT = 6.0
 
 CHANCE = 1e-3
 """Expected number of accidental agreements above which an agreement proves nothing."""
-
-FACTOR_SIGMAS = 3.0
-"""A factor on the gradient is noticed where it explains this many standard deviations of misfit."""
 
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
 _FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
@@ -137,64 +130,12 @@ def fit(
     if not known_scale:
         nuisances.append(ratios)
     target = labels if structure.offset is None else labels - structure.offset
-    misfit, direction = _project_out([target, slope], nuisances, weights)
+    misfit, direction = project_out([target, slope], nuisances, weights)
     information = (weights * direction**2).sum(-1)
     step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
     freedom = mask.sum(-1) - len(nuisances) - 1
     chi_square = (weights * misfit**2).sum(-1)
     return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude, ratios)
-
-
-class FactorTrace(NamedTuple):
-    """What a factor on the whole gradient would leave in the constrained entries; both (N, K).
-
-    Attributes:
-        drift: how far any label entry moves under the largest factor that would not be noticed.
-        pull: by how much chi-square falls if a factor is allowed for; a plain gradient leaves about 1.
-    """
-
-    drift: Array
-    pull: Array
-
-
-def factor_trace(structure: LabelStructure, result: Fit) -> FactorTrace:
-    """Whether the gradient could be a multiple of the one it is taken for (our derivation).
-
-    A factor changes the residual's size a_r, and lambda gives way; what neither lambda nor the shared value can take up
-    is the factor's own trace in the constrained entries. Where the logits are nearly equal there is next to none, and a
-    rescaled gradient passes for the plain one of another label.
-
-    Args:
-        structure: that was fitted.
-        result: its fit at known scale.
-    """
-    weights = np.where(structure.constrained(result.labels), result.std**-2.0, 0.0)
-    ratios = result.ratios
-    of_prediction = result.slope - ratios * (result.amplitude**2)[..., None]
-    nuisances = [of_prediction] if structure.value_is_zero else [np.ones(result.labels.shape), of_prediction]
-    target = result.labels if structure.offset is None else result.labels - structure.offset
-    trace, misfit = _project_out([ratios, target], nuisances, weights)
-    information = np.maximum((weights * trace**2).sum(-1), 1e-300)
-    pull = (weights * misfit * trace).sum(-1) ** 2 / information
-    return FactorTrace(FACTOR_SIGMAS * np.abs(ratios).max(-1) / np.sqrt(information), pull)
-
-
-def amplitude_std(structure: LabelStructure, found: Fit) -> float:
-    """Standard deviation of ``a_r`` at one known lambda (our derivation).
-
-    It is then a regression of the prediction on the ratios over the constrained classes. Where these lie close
-    together, as they do for a confident residual, noise moves it freely; infinite where they are equal.
-
-    Args:
-        structure: that was fitted.
-        found: its fit of a single head at one lambda.
-    """
-    ratios = found.ratios[0, 0]
-    std = np.maximum(found.std[0, 0], np.finfo(float).tiny ** 0.5)
-    weights = np.where(structure.constrained(found.labels[0, 0]), std**-2, 0.0)
-    centre = 0.0 if structure.value_is_zero else float(weights @ ratios) / max(float(weights.sum()), 1e-300)
-    spread = float(weights @ (ratios - centre) ** 2)
-    return spread**-0.5 if spread > 0 else float("inf")
 
 
 def good_fit_limit(freedom: np.ndarray | int) -> Array:
@@ -287,12 +228,12 @@ def _regress(
     weights = np.where(mask, pseudo_label_std(head, scales, probabilities, amplitude) ** -2.0, 0.0)
     nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
     target = labels if structure.offset is None else labels - structure.offset
-    misfit, direction = _project_out([target, ratios], nuisances, weights)
+    misfit, direction = project_out([target, ratios], nuisances, weights)
     power = (weights * direction**2).sum(-1)
     return (weights * misfit * direction).sum(-1) / np.maximum(power, 1e-300)
 
 
-def _project_out(vectors: list[Array], nuisances: list[Array], weights: Array) -> list[Array]:
+def project_out(vectors: list[Array], nuisances: list[Array], weights: Array) -> list[Array]:
     """Remove the span of the nuisances from each vector, in the inner product given by the weights (Gram-Schmidt)."""
     remaining = list(nuisances)
     while remaining:

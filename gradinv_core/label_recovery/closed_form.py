@@ -28,15 +28,14 @@ from gradinv_core.arrays import Array
 from gradinv_core.head import ObservedHead
 from gradinv_core.head.consistency import (
     SIMPLEX_SIGMAS,
-    FactorTrace,
     Fit,
-    factor_trace,
     fit,
     good_fit_limit,
     plausible_amplitude,
     pseudo_label_std,
     rounding_width,
 )
+from gradinv_core.head.hidden_factor import FactorTrace, factor_trace
 from gradinv_core.head.landscape import head_probabilities
 from gradinv_core.head.structures import AllBut, LabelStructure, SharedBase
 from gradinv_core.label_recovery.modes import Mode, Search

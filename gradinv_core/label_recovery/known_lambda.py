@@ -21,15 +21,14 @@ from gradinv_core.arrays import Array
 from gradinv_core.head import ObservedHead
 from gradinv_core.head.consistency import (
     CHANCE,
-    FACTOR_SIGMAS,
     SIMPLEX_SIGMAS,
     Fit,
-    amplitude_std,
     chance_of_agreement,
     fit,
     good_fit_limit,
     plausible_amplitude,
 )
+from gradinv_core.head.hidden_factor import FACTOR_SIGMAS, amplitude_std
 from gradinv_core.head.landscape import variance_of
 from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import closed_form

@@ -8,7 +8,8 @@ import numpy as np
 
 from gradinv_core.arrays import Array, to_tensor
 from gradinv_core.head import ObservedHead
-from gradinv_core.head.consistency import CHANCE, FACTOR_SIGMAS, chance_of_agreement
+from gradinv_core.head.consistency import CHANCE, chance_of_agreement
+from gradinv_core.head.hidden_factor import FACTOR_SIGMAS
 from gradinv_core.head.landscape import label_parts, variance_of
 from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import sentences

@@ -13,12 +13,8 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head import ObservedHead
-from gradinv_core.head.consistency import (
-    chance_of_agreement,
-    factor_trace,
-    plausible_amplitude,
-    rounding_width,
-)
+from gradinv_core.head.consistency import chance_of_agreement, plausible_amplitude, rounding_width
+from gradinv_core.head.hidden_factor import factor_trace
 from gradinv_core.head.landscape import LAMBDA_GRID, variance_losses
 from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import closed_form
