@@ -35,7 +35,7 @@ def whole_name(name: str, index: int) -> str:
 def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:
     """Give a figure the common look, in place.
 
-    The look is a template: Plotly checks it once for each palette, and the browser applies it. What a figure sets itself
+    The look is a template: Plotly checks it once for each palette, the browser applies it. What a figure sets itself
     goes before it.
 
     Args:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from dashboard.claims.plain_words import of_error
 from dashboard.drawing.number_text import plain
 from dashboard.figures import ServerCurve, defence_curves
 from dashboard.layout.story import chart
@@ -28,7 +29,7 @@ def show(*, dark: bool) -> None:
     try:
         study = read_study()
     except GradientInversionError as error:
-        st.warning(error.sentence, icon=":material/block:")
+        st.warning(of_error(error), icon=":material/block:")
         return
     networks = list(dict.fromkeys(network for network, _, _ in study.curves))
     with st.container(horizontal=True, gap="medium"):

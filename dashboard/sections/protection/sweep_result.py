@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.address import query_of
 from dashboard.address.sweep_settings import SweepSettings
+from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import percent, plain
 from dashboard.figures.sweep_axis import tick
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
@@ -118,7 +119,7 @@ def _hover(point: SweepPoint, place: str) -> str:
     for name, metric in SWEEP_METRICS.items():
         if getattr(point, name) is not None:
             lines.append(f"{metric.title} {_number(name, getattr(point, name))}")
-    lines += textwrap.wrap(point.message.replace("lambda", "λ"), _WIDTH)[:5]
+    lines += textwrap.wrap(in_words(point.message), _WIDTH)[:5]
     return "<br>".join(lines)
 
 
