@@ -65,7 +65,9 @@ def test_networks_that_are_only_counted_never_look_solved():
     enough = bars(figure, "enough equations")
     assert enough.marker.pattern.shape == theme.AMBIGUOUS_HATCH
     assert list(enough.x) == [1]
-    assert list(bars(figure, "too few equations").x) == [0.1]
+    assert list(bars(figure, "fewer than half").x) == [0.1]
+    half = bars(layer_strip([counted(100, 50, "almost")]), "half of them or more")
+    assert half.marker.pattern.shape != enough.marker.pattern.shape
     assert layer_strip([counted(1, 2, "exact")]).layout.title.text.startswith(
         "Only counted: every layer has at least as many"
     )
