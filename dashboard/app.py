@@ -10,7 +10,7 @@ import torch
 if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
-from dashboard.components import history_keeper
+from dashboard.components import help_namer, history_keeper
 from dashboard.pages import PAGES
 from dashboard.start.garbage import freeze_imports
 
@@ -23,8 +23,10 @@ st.set_page_config(page_title="One gradient, one picture", page_icon=icon, layou
 
 pages = [st.Page(page.path, title=page.title, icon=page.icon, default=page is PAGES[0]) for page in PAGES]
 page = st.navigation(pages, position="top")
-with st.container(gap=None):  # the keeper draws nothing, and must not leave a gap
+with st.container(gap=None):  # these draw nothing, and must not leave a gap
+    st.html(Path(__file__).with_name("page.css"))
     history_keeper()
+    help_namer()
     page.run()
 
 freeze_imports()

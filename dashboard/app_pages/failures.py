@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.address import SCENARIO
 from dashboard.claims import Truth
+from dashboard.claims.plain_words import in_words
 from dashboard.controls import Choice, choose_scenario
 from dashboard.layout.page import complain, page_frame
 from dashboard.layout.story import step
@@ -43,7 +44,7 @@ def show_failures(choice: Choice) -> None:
     if attack is None and error is not None:
         refusal.say("No window opens on this gradient.", error)
     elif attack is not None and found is None:
-        st.info(f"No window can be asked. {attack.recovery.message}".replace("lambda", "λ"), icon=":material/block:")
+        st.info(f"No window can be asked. {in_words(attack.recovery.message)}", icon=":material/block:")
     elif attack is not None and found is not None:
         true_scale = client.scale_of(attack.head.row_gradient[0])
         same_row = found.row == int(attack.head.row[0])

@@ -1,6 +1,6 @@
 """A named cause in the page's words. Where the server cannot tell two reasons apart, both are said."""
 
-from dashboard.claims.server import in_words
+from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import percent, plain
 from gradinv_core.diagnosis import Cause, Diagnosis
 

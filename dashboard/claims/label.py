@@ -4,7 +4,8 @@ import numpy as np
 
 from dashboard.claims.cause import NO_FORMAT, named
 from dashboard.claims.claim import Claim, Kind
-from dashboard.claims.server import Server, in_words
+from dashboard.claims.plain_words import in_words
+from dashboard.claims.server import Server
 from dashboard.claims.truth import RIGHT_FEATURE, RIGHT_LABEL, Truth
 from dashboard.drawing.number_text import percent, plain
 from gradinv_core.diagnosis import Cause

@@ -9,9 +9,11 @@ import torch
 from dashboard.claims.cause import named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
-from dashboard.claims.server import Server, in_words
+from dashboard.claims.plain_words import CONTRADICTION, in_words, of_error
+from dashboard.claims.server import Server
 from dashboard.claims.truth import EXACT_PATTERN, RIGHT_FEATURE, Truth
 from dashboard.drawing.number_text import percent, plain
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.image_recovery import ImageRecovery, Leak
 from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import Likeness, likeness, visible
@@ -112,15 +114,10 @@ def finding(rebuilt: Rebuilt, truth: Truth) -> Claim:
     return Claim(judged.kind, f"{text}, and the server's error bars say so" if told else text)
 
 
-def barred(error: str) -> Claim:
+def barred(error: GradientInversionError) -> Claim:
     """Why there is no way back through the layers, by what the attack said."""
-    if not error.lower().startswith(("gradient ", "label and feature")):
-        return Claim(Kind.BARRED, in_words(error))
-    text = (
-        "The layers' equations contradict each other: this is not the untouched gradient of one picture, or the label "
-        "read off it is not the right one. Only a search is left."
-    )
-    return Claim(Kind.BARRED, text, note="contradiction")
+    text = of_error(error)
+    return Claim(Kind.BARRED, text, note="contradiction" if text == CONTRADICTION else "")
 
 
 def route(rebuilt: Rebuilt, truth: Truth) -> Claim:

@@ -7,7 +7,8 @@ from enum import StrEnum
 from dashboard.claims.cause import named
 from dashboard.claims.claim import Claim, Kind
 from dashboard.claims.label import verdict
-from dashboard.claims.server import Server, in_words
+from dashboard.claims.plain_words import in_words
+from dashboard.claims.server import Server
 from dashboard.claims.truth import Truth
 from dashboard.drawing.number_text import plain
 from gradinv_core.diagnosis import Cause, Diagnosis

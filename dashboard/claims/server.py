@@ -1,6 +1,5 @@
 """What the server can say of its own answer: read off its own results, never off the truth."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from gradinv_core.experiments.server.attack import LabelAttack
 from gradinv_core.head.landscape import head_probabilities
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Status
 
-__all__ = ["TAMPERED", "Server", "in_words"]
+__all__ = ["TAMPERED", "Server"]
 
 TAMPERED = (
     Cause.BATCH,
@@ -23,7 +22,6 @@ TAMPERED = (
 )
 """Causes that say: this is not what one plain training step on one sample gives."""
 
-_OPTION = re.compile(r"(;[^;.]*|\b)[a-z_]+=['\"]?[\w.]+['\"]?")  # such as gradient_scale='unknown'
 _HUGE = 1e30
 _ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding, as in the diagnosis
 _SURE = 0.99  # share that a network gives its favourite class, from which it is called sure
@@ -78,15 +76,3 @@ class Server:
             return False
         predicted = head_probabilities(self.attack.head, finite[None])[0]
         return bool((predicted.max(-1) >= _SURE).all())
-
-
-def in_words(text: str) -> str:
-    """Sentences of the core in the page's words: its letter for lambda, and no options that only a program has."""
-    parts = re.split(r"(?<=[.!?])\s+", text)
-    kept = [part for part in parts if not _OPTION.search(part)]
-    return (
-        " ".join(kept or [_OPTION.sub("", part) for part in parts])
-        .replace("lambda", "λ")
-        .replace("Lambda", "λ")
-        .replace("-inf to inf", "−∞ to ∞")
-    )

@@ -3,7 +3,7 @@
 import math
 
 from dashboard.claims.claim import Claim, Kind
-from dashboard.claims.server import in_words
+from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import plain
 from gradinv_core.windows import FourWindows, WindowsStatus
 

@@ -4,6 +4,7 @@ import math
 
 __all__ = ["percent", "plain", "power_of_ten", "tex"]
 
+_TIMES = "\u00a0×\u00a0"  # no-break spaces: a number that breaks over two lines is two numbers
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -19,7 +20,7 @@ def plain(value: float, digits: int = 3) -> str:
         whole = math.floor(math.log10(abs(value))) + 1
         return f"{value:.{max(digits - whole, 0)}f}".replace("-", "−")
     mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
-    return f"{mantissa} × {power_of_ten(int(exponent))}".replace("-", "−")
+    return f"{mantissa}{_TIMES}{power_of_ten(int(exponent))}".replace("-", "−")
 
 
 def power_of_ten(exponent: int) -> str:

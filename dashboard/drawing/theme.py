@@ -70,12 +70,12 @@ def _blend(start: str, end: str, share: float) -> str:
 LIGHT = Palette(
     background="#fdfcf9",
     text="#1d2129",
-    muted="#6b7079",
+    muted="#5f646d",
     grid="rgba(29, 33, 41, 0.12)",
     truth="#1d2129",
     recovered="#1f5fbf",
     recovered_pale="rgba(31, 95, 191, 0.32)",
-    baseline="#c2620a",
+    baseline="#ad5507",
     infeasible="rgba(29, 33, 41, 0.07)",
     negative="#6e4a2c",
 )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import Array, as_vector, style
 from dashboard.figures.lambda_scale import LambdaScale
@@ -94,12 +95,12 @@ def bars_with_range(
             "color": colours.recovered,
             "thickness": 2,
         },
-        hovertemplate="class %{x}<br>%{y:.4g}<extra></extra>",
+        hovertemplate="class %{x}<br>%{y:.4f}<extra></extra>",
     )
     figure.add_bar(
         y=as_vector(true),
         marker={"color": "rgba(0,0,0,0)", "line": {"color": colours.truth, "width": 2}},
-        hovertemplate="class %{x}<br>truth %{y:.4g}<extra></extra>",
+        hovertemplate="class %{x}<br>truth %{y:.4f}<extra></extra>",
     )
     _finish(figure, colours)
     figure.update_layout(barmode="overlay")
@@ -121,7 +122,7 @@ def share_lines(scales: npt.ArrayLike, shares: npt.ArrayLike, *, dark: bool = Fa
                 y=heights[side, index],
                 mode="lines",
                 line={"color": colours.recovered, "width": 2, "dash": dash},
-                hovertemplate=f"class {index}<br>%{{y:.3g}}<extra></extra>",
+                hovertemplate=f"class {index}<br>%{{y:.3f}}<extra></extra>",
             )
     _finish(figure, colours)
     figure.update_xaxes(
@@ -166,13 +167,14 @@ def markers(
     figure.add_scatter(
         x=np.arange(1, heights.size + 1),
         y=np.maximum(heights, 1e-12),
+        customdata=[plain(height, 2) for height in heights],
         mode="markers",
         marker={
             "size": 11,
             "color": [colours.recovered if place < strong else "rgba(0,0,0,0)" for place in range(heights.size)],
             "line": {"color": colours.recovered, "width": 2},
         },
-        hovertemplate="number %{x}<br>%{y:.2e}<extra></extra>",
+        hovertemplate="number %{x}<br>%{customdata}<extra></extra>",
     )
     if line is not None:
         figure.add_hline(line, line={"color": colours.baseline, "width": 2, "dash": "dot"})
@@ -191,8 +193,9 @@ def value_counts(places: npt.ArrayLike, counts: npt.ArrayLike, *, axis: str, dar
     figure.add_bar(
         x=as_vector(places),
         y=as_vector(counts),
+        customdata=[plain(place) for place in as_vector(places)],
         marker={"color": colours.recovered, "line": {"width": 0}},
-        hovertemplate="%{x:.3g}<br>%{y:,} times<extra></extra>",
+        hovertemplate="%{customdata}<br>%{y:,} times<extra></extra>",
     )
     _finish(figure, colours)
     figure.update_xaxes(title_text=axis, nticks=5)

@@ -29,10 +29,11 @@ def convergence(residuals: Mapping[str, Sequence[float]], *, dark: bool = False)
         figure.add_scatter(
             x=kept + 1,
             y=np.asarray(values, dtype=np.float64)[kept],
+            customdata=[plain(values[place], 2) for place in kept],
             name=f"layer {name}",
             mode="lines",
             line={"color": colours.recovered, "width": 2.5, "dash": _DASHES[place % len(_DASHES)]},
-            hovertemplate=f"layer {name}, round %{{x}}<br>still to settle %{{y:.2e}}<extra></extra>",
+            hovertemplate=f"layer {name}, round %{{x}}<br>still to settle %{{customdata}}<extra></extra>",
         )
     last = max(values[-1] for values in residuals.values())
     rounds = max(len(values) for values in residuals.values())

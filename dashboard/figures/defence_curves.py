@@ -8,7 +8,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.drawing.number_text import percent
+from dashboard.drawing.number_text import percent, plain
 from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
 
@@ -113,6 +113,7 @@ def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: st
     figure.add_scatter(
         x=places,
         y=bands[:, 1],
+        customdata=[plain(value) for value in bands[:, 1]],
         mode="lines+markers",
         line={"color": colour, "width": 2.5, "dash": dash},
         marker={"symbol": symbol, "size": 8},
@@ -125,7 +126,7 @@ def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: st
         },
         name=f"server that {words}",
         legendgroup=words,
-        hovertemplate=f"server that {words}<br>median %{{y:.3g}}<extra></extra>",
+        hovertemplate=f"server that {words}<br>median %{{customdata}}<extra></extra>",
         row=1,
         col=1,
     )

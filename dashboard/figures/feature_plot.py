@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, palette
 from dashboard.figures.base import as_vector, style
 
@@ -45,20 +46,23 @@ def feature_plot(
     figure.add_bar(
         x=positions,
         y=found[shown],
+        text=[plain(value, 9) for value in found[shown]],
+        textposition="none",
         name="best guess" if ambiguous else "recovered",
         customdata=shown,
         marker={"color": colours.recovered, "line": {"width": 0}, "pattern": pattern},
-        hovertemplate="feature %{customdata}<br>recovered %{y:.9g}<extra></extra>",
+        hovertemplate="feature %{customdata}<br>recovered %{text}<extra></extra>",
     )
     if truth is not None:
         figure.add_scatter(
             x=positions,
             y=truth[shown],
+            text=[plain(value, 9) for value in truth[shown]],
             name="truth",
             mode="lines",
             customdata=shown,
             line={"color": colours.truth, "width": 2 if shown.size <= _FEW else 1, "shape": "hvh"},
-            hovertemplate="feature %{customdata}<br>truth %{y:.9g}<extra></extra>",
+            hovertemplate="feature %{customdata}<br>truth %{text}<extra></extra>",
         )
     style(figure, title, colours)
     figure.update_layout(bargap=0)

@@ -46,8 +46,10 @@ def gradient_heatmap(
         subplot_titles=("what was sent", "outer product"),
     )
     for place, values in enumerate((sent, product), start=1):
+        shown = values[np.ix_(rows, columns)]
         figure.add_heatmap(
-            z=values[np.ix_(rows, columns)],
+            z=shown,
+            customdata=[[plain(value, 9) for value in row] for row in shown],
             x=[str(index) for index in columns],
             y=[names[index] for index in rows],
             zmin=-limit,
@@ -55,7 +57,7 @@ def gradient_heatmap(
             colorscale=colours.signed_scale,
             showscale=place == 2,
             colorbar={"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 12}, "exponentformat": "power"},
-            hovertemplate="%{y}, feature %{x}<br>gradient %{z:.9g}<extra></extra>",
+            hovertemplate="%{y}, feature %{x}<br>gradient %{customdata}<extra></extra>",
             row=1,
             col=place,
         )
@@ -116,6 +118,8 @@ def _cut(gradient: Array, rows: int, columns: int) -> str:
 def _finding(residual: float, size: float) -> str:
     if size == 0:
         return "The gradient is zero: nothing was sent"
+    if residual == 0:
+        return "One outer product is the whole gradient"
     if residual < 1e-3:
-        return f"One outer product explains the gradient to {plain(residual, 2)}"
+        return f"One outer product is the gradient, but for {plain(residual, 2)} of its size"
     return f"One outer product misses {plain(100 * residual, 2)} % of the gradient"

@@ -64,7 +64,7 @@ def label_bars(
         customdata=hover,
         marker={"color": colours.recovered, "line": {"width": 0}, "pattern": _pattern(settled, colours)},
         error_y={"visible": False} if allowed is None else _whiskers(found, low, high, shown, rest, colours),
-        hovertemplate="%{customdata}<br>recovered %{y:.9g}<extra></extra>",
+        hovertemplate="%{customdata}<br>recovered %{y:.9f}<extra></extra>",
     )
     if truth is not None:
         figure.add_bar(
@@ -73,7 +73,7 @@ def label_bars(
             name="truth",
             customdata=hover,
             marker={"color": "rgba(0,0,0,0)", "line": {"color": colours.truth, "width": 2}},
-            hovertemplate="%{customdata}<br>truth %{y:.9g}<extra></extra>",
+            hovertemplate="%{customdata}<br>truth %{y:.9f}<extra></extra>",
         )
     if naive is not None:
         # A zero says nothing that the axis does not: only the classes the baseline names get a mark.
@@ -90,7 +90,7 @@ def label_bars(
                 "size": 11,
                 "line": {"color": colours.background, "width": 1},
             },
-            hovertemplate="%{customdata}<br>iDLG %{y:.9g}<extra></extra>",
+            hovertemplate="%{customdata}<br>iDLG %{y:.9f}<extra></extra>",
         )
     style(figure, title, colours, height=340)
     figure.update_layout(barmode="overlay")

@@ -13,7 +13,8 @@ __all__ = ["StripLayer", "layer_strip"]
 
 _WORDS = {"exact": "leaks exactly", "almost": "leaks almost", "not": "does not leak"}
 _SOLVED = {"exact": "determined", "almost": "mostly determined", "not": "left open"}
-_COUNTS = {"exact": "enough equations", "almost": "nearly enough", "not": "too few equations"}
+_COUNTS = {"exact": "enough equations", "almost": "half of them or more", "not": "fewer than half"}
+_COUNTED = {"exact": AMBIGUOUS_HATCH, "almost": ".", "not": AMBIGUOUS_HATCH}  # patterns, where nothing was solved
 _LONGEST = 2.0  # equations per unknown at the right edge; more are cut
 _MOST_ROWS = 14
 _FEW = 6  # rows up to which the numbers get a line of their own
@@ -67,7 +68,8 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
     for leak, words in _words(layers, exact).items():
         if alike := [(layer, height) for layer, height in drawn if layer.leak == leak]:
             colour = colours.muted if leak == "not" else colours.recovered
-            hatched = {"shape": AMBIGUOUS_HATCH, "fgcolor": colour, "fillmode": "replace", "size": 6}
+            shape = AMBIGUOUS_HATCH if _solved(layers) else _COUNTED[leak]
+            hatched = {"shape": shape, "fgcolor": colour, "fillmode": "replace", "size": 6}
             sure = leak == "exact" and _solved(layers)
             look = {"color": colour, "line": {"width": 0}, "pattern": {} if sure else hatched}
             _add_bars(figure, alike, [_determined(layer) for layer, _ in alike], words, look, _BAR / pitch)

@@ -48,7 +48,7 @@ def probability_bars(
         name="prediction",
         customdata=hover,
         marker={"color": colours.muted, "line": {"width": 0}},
-        hovertemplate="%{customdata}<br>prediction %{y:.9g}<extra></extra>",
+        hovertemplate="%{customdata}<br>prediction %{y:.9f}<extra></extra>",
     )
     if label is not None:
         figure.add_bar(
@@ -57,7 +57,7 @@ def probability_bars(
             name="soft label",
             customdata=hover,
             marker={"color": "rgba(0,0,0,0)", "line": {"color": colours.truth, "width": 2}},
-            hovertemplate="%{customdata}<br>soft label %{y:.9g}<extra></extra>",
+            hovertemplate="%{customdata}<br>soft label %{y:.9f}<extra></extra>",
         )
     best = int(np.argmax(predicted))
     title = f"The network says “{names[best]}” with {percent(float(predicted[best]))}"

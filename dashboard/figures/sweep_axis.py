@@ -1,17 +1,20 @@
 """The axes of a sweep: how values are written, and a range for all results with a row for attacks without any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
 import numpy as np
 
-from dashboard.drawing.number_text import plain, power_of_ten
+from dashboard.drawing.number_text import power_of_ten
 from dashboard.figures.base import Array
 from gradinv_core.experiments.sweep.summary import SweepMetric
 
-__all__ = ["ValueAxis", "tick", "value_axis"]
+__all__ = ["ValueAxis", "ticks", "value_axis"]
 
 _LEAST = 1e-9  # an error below this is rounding, and zero has no place on an axis that counts in factors
+_SMALL = 1e-3  # below it a number needs a power of ten
+_ROUNDING = 1e-9
 _MOST_TICKS = 6
 _STEPS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _MARGIN, _ROW = 0.05, 0.12  # of the range: around the values, and for the row without an answer
@@ -81,11 +84,18 @@ def _steps(values: Array, metric: SweepMetric, silent: bool) -> ValueAxis:
     return ValueAxis((bottom, high + _MARGIN * span), tick_values, tick_texts, -np.inf, place)
 
 
-def tick(value: float | str) -> str:
-    """What varies, as people read it: few digits, and a bare power of ten where it is one."""
-    if isinstance(value, str):
-        return value
-    exponent = log10(value) if value > 0 else 0.5
-    if value < 1e-3 and exponent.is_integer():
-        return power_of_ten(int(exponent))
-    return plain(value, 1) if 0 < value < 1e-3 else f"{value:,g}"
+def ticks(values: Sequence[float | str]) -> list[str]:
+    """What varies, as people read it: few digits; where one needs a power of ten, all below one are written that way.
+
+    An axis that says 10⁻⁴ in one place and 0.001 in the next makes its reader count zeros.
+    """
+    powers = any(0 < value < _SMALL for value in values if not isinstance(value, str))
+    return [value if isinstance(value, str) else _tick(value, powers) for value in values]
+
+
+def _tick(value: float, powers: bool) -> str:
+    if not powers or not 0 < value < 1:
+        return f"{value:,g}"
+    exponent = floor(log10(value) + _ROUNDING)
+    mantissa = f"{value / 10.0**exponent:.3g}"
+    return power_of_ten(exponent) if mantissa == "1" else f"{mantissa}\u00a0×\u00a0{power_of_ten(exponent)}"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from dashboard.claims.plain_words import of_error
 from gradinv_core.errors import GradientInversionError
 
 __all__ = ["complain", "page_frame"]
@@ -28,8 +29,7 @@ def page_frame(title: str, sentence: str, explanation: str) -> Iterator[None]:
         try:
             yield
         except GradientInversionError as error:
-            # Every error of the core is one sentence: what was expected, what came, what to do.
-            st.error(str(error), icon=":material/info:")
+            st.error(of_error(error), icon=":material/info:")
 
 
 def complain(sentences: list[str]) -> None:

@@ -94,7 +94,7 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
         try:
             recovery = attack_image(scene.network, attack.gradients, certain_answer(attack.recovery, scene.announced))
         except GradientInversionError as error:
-            world.told.append(("picture", picture.barred(str(error))))
+            world.told.append(("picture", picture.barred(error)))
     if recovery is not None:
         world.recovery, world.rebuilt = recovery, Rebuilt(server, recovery)
         world.told += _of_picture(world.rebuilt, truth, scene)

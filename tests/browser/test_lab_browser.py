@@ -110,7 +110,7 @@ def test_the_keyboard_moves_the_bars_and_crosses_the_gap(open_page):
     assert candidate(page) == pytest.approx(-1e6)
     # Out there every share lies within 1e-6 of [0, 1], yet further outside than the gradient's rounding explains.
     assert page.get_by_test_id("readout-feasible").inner_text() == "no"
-    assert "lambda −1.0 × 10⁶" in slider.get_attribute("aria-valuetext")
+    assert "lambda −1.0\u00a0×\u00a010⁶" in slider.get_attribute("aria-valuetext")
     # No label has |lambda| < 1: the slider steps from -1 to 1.
     slider.evaluate("range => { range.value = -0.2; range.dispatchEvent(new Event('input')); }")
     redrawn(page)

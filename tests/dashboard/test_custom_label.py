@@ -8,7 +8,7 @@ def test_shares_of_ones_own_through_a_bias_are_recovered(lab, numbers):
     (box,) = page.warning  # nothing tells a label without a form from another loss
     assert box.value.startswith("**The feature is known, the label is not.** Either this label follows no pattern")
     assert numbers(page)["Format"] == "not settled"
-    assert "× 10⁻" in numbers(page)["Largest error"]
+    assert "×\u00a010⁻" in numbers(page)["Largest error"]
 
 
 def test_shares_without_structure_are_ambiguous_and_the_page_says_what_is_open(lab, numbers, rebuilt):

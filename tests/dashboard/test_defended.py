@@ -56,7 +56,7 @@ def test_nonsense_is_one_sentence_and_no_defence(lab):
 
 
 def test_a_budget_needs_noise_after_a_clip(lab, numbers):
-    name = "Privacy budget ε at δ = 1.0 × 10⁻⁵"
+    name = "Privacy budget ε at δ = 1.0\u00a0×\u00a010⁻⁵"
     assert name not in numbers(lab())
     assert numbers(lab(defences="gaussian:1~clip:1"))[name] == "none"
     assert float(numbers(lab(defences="clip:1~gaussian:1"))[name]) > 1
@@ -171,7 +171,7 @@ def test_a_server_that_knows_is_not_told_what_it_knows(lab):
 
 
 def test_a_clipped_mean_of_several_pictures_has_no_budget(lab, numbers):
-    name = "Privacy budget ε at δ = 1.0 × 10⁻⁵"
+    name = "Privacy budget ε at δ = 1.0\u00a0×\u00a010⁻⁵"
     assert numbers(lab(**LENET, defences="clip:1~gaussian:5", samples="4"))[name] == "none"
 
 

@@ -34,7 +34,7 @@ def test_the_first_view_ends_in_a_perfect_picture(lab, rebuilt, numbers):
     ]
     shown = numbers(page)
     assert shown["Format"] == "smoothing"
-    assert "× 10⁻" in shown["Largest error"]
+    assert "×\u00a010⁻" in shown["Largest error"]
     assert float(shown["PSNR"].split()[0]) > 100
     assert shown["SSIM"] == "1.0000"
     assert not page.error

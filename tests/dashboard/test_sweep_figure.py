@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.drawing import theme
-from dashboard.figures.sweep_axis import value_axis
+from dashboard.figures.sweep_axis import ticks, value_axis
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
 from gradinv_core.experiments.sweep.summary import SWEEP_METRICS, Kind
 
@@ -152,3 +152,15 @@ def test_the_caption_says_what_the_shade_is():
 def test_the_figure_knows_nothing_of_the_page():
     code = "import sys, dashboard.figures.sweep_bands; sys.exit('streamlit' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(theme.__file__).parents[2])
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.0, 1e-4, 3e-4, 1e-3, 0.1, 1.0], ["0", "10⁻⁴", "3\u00a0×\u00a010⁻⁴", "10⁻³", "10⁻¹", "1"]),
+        ([0.001, 0.5, 2000.0], ["0.001", "0.5", "2,000"]),
+        (["hard", "mixup"], ["hard", "mixup"]),
+    ],
+)
+def test_the_ticks_of_one_axis_are_written_one_way(values, texts):
+    assert ticks(values) == texts

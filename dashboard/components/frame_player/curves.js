@@ -44,7 +44,7 @@ function drawCurves(holder, data, choose) {
     svg.append(line);
     const marker = Object.assign(document.createElement("i"), { className: "marker" });
     plot.append(svg, marker);
-    plot.addEventListener("pointerdown", (event) => {
+    plot.addEventListener("click", (event) => { // not when a finger comes down: it may be about to scroll the page
       const box = plot.getBoundingClientRect();
       const share = (event.clientX - box.left) / box.width;
       choose(xs.reduce((best, x, i) => (Math.abs(x - share) < Math.abs(xs[best] - share) ? i : best), 0));

@@ -1,6 +1,7 @@
 // Ties the figure together: one state (the candidate lambda), one redraw per animation frame.
 
 const figures = new WeakMap();
+const SIDEWAYS = 8; // pixels that a finger has to go to mean the curve, not the page
 
 function createFigure(root) {
   const part = (name) => root.querySelector(name);
@@ -17,6 +18,9 @@ function createFigure(root) {
   figure.range.addEventListener("input", () => moveTo(figure, sliderScale(figure), false));
   figure.range.addEventListener("pointerdown", () => { figure.dragging = true; });
   for (const end of ["pointerup", "pointercancel"]) figure.range.addEventListener(end, () => { figure.dragging = false; });
+  // A swipe that began on the slider and turned out to scroll the page must leave lambda as it was.
+  figure.range.addEventListener("pointerdown", () => { figure.before = figure.scale; }, { capture: true });
+  figure.range.addEventListener("pointercancel", () => moveTo(figure, figure.before, true));
   figure.jump.addEventListener("click", () => moveTo(figure, figure.data.found_scale, true));
   listenToCurve(figure);
   listenToBars(figure);
@@ -100,13 +104,22 @@ function listenToCurve(figure) {
     const { size } = figure.curveView;
     moveTo(figure, toScale(((pixelOf(event) - size.left) / size.inner) * 2 * HALF - HALF), true);
   };
+  // A finger on the curve may be about to scroll the page: it moves lambda once it goes sideways, or on a tap.
+  const touch = { start: 0, scrubbing: false };
   svg.addEventListener("pointerdown", (event) => {
     svg.setPointerCapture(event.pointerId);
-    scrub(event);
+    figure.before = figure.scale;
+    Object.assign(touch, { start: event.clientX, scrubbing: event.pointerType !== "touch" });
+    if (touch.scrubbing) scrub(event);
   });
+  svg.addEventListener("pointerup", (event) => {
+    if (svg.hasPointerCapture(event.pointerId) && !touch.scrubbing) scrub(event);
+  });
+  svg.addEventListener("pointercancel", () => moveTo(figure, figure.before, true));
   svg.addEventListener("pointermove", (event) => {
     if (!figure.curveView) return;
-    if (svg.hasPointerCapture(event.pointerId)) scrub(event);
+    touch.scrubbing ||= Math.abs(event.clientX - touch.start) > SIDEWAYS;
+    if (svg.hasPointerCapture(event.pointerId) && touch.scrubbing) scrub(event);
     const { data, curveView } = figure;
     const i = nearestPoint(data, curveView.x, pixelOf(event));
     const pixel = curveView.x(data.scales[i]);

@@ -7,7 +7,7 @@ function readable(value, digits = 4) {
   if (size === 0) return "0";
   if (size >= 1e-3 && size < 1e5) return value.toPrecision(digits).replace("-", "−");
   const [mantissa, exponent] = value.toExponential(1).split("e");
-  return `${mantissa.replace("-", "−")} × 10${superscript(Number(exponent))}`;
+  return `${mantissa.replace("-", "−")}\u00a0×\u00a010${superscript(Number(exponent))}`;
 }
 
 function superscript(exponent) {

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.claims import Kind
 from dashboard.claims.cause import VANISHED
+from dashboard.claims.plain_words import in_words
 from dashboard.claims.race import finding, race_finding
 from dashboard.components import RaceData, Track, solver_race
 from dashboard.drawing.number_text import plain
@@ -120,7 +121,7 @@ def _track(racer: Racer, judged: RaceVerdict, found: LabelRecovery, *, misled: b
         time=f"{plain(1000 * racer.seconds, 2)} ms" if racer.path else "–",
         ended_at="nowhere" if racer.end is None else plain(racer.end, 6),
         verdict=words,
-        reason=racer.sentence.replace("lambda", "λ"),
+        reason=in_words(racer.sentence),
         knew=_knew(racer),
         tone=tone,
     )

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.claims.plain_words import in_words
 from dashboard.claims.windows import windows_verdict
 from dashboard.figures.window_bands import Band, window_bands
 from dashboard.layout.story import chart, formulas, mathematics, say
@@ -52,7 +53,7 @@ def show(found: FourWindows, *, true_scale: float | None, condition: str = "", d
     st.caption(_CAPTION.format(gap=_GAP if found.known_scale else _OPEN_GAP))
     st.markdown(
         "\n".join(
-            f"- **{view.window.value.capitalize()}**, {view.state.value}: {view.sentence.replace('lambda', 'λ')}"
+            f"- **{view.window.value.capitalize()}**, {view.state.value}: {in_words(view.sentence)}"
             for view in found.windows
         )
     )

@@ -10,6 +10,7 @@ from dashboard.background.tab import session_jobs
 from dashboard.pages import FAILURES, LAB
 from dashboard.sections.gallery.card_play import PlayedCard, gallery_work
 from dashboard.sections.shared.cards import CARDS, Card
+from dashboard.sections.shared.refusal import what_went_wrong
 
 __all__ = ["show"]
 
@@ -50,7 +51,7 @@ def _watch(job: Job[tuple[str, PlayedCard], None], dark: bool) -> None:
 
 def _draw(job: Job[Any, Any], dark: bool) -> None:
     if job.state is JobState.FAILED:
-        st.error(job.error, icon=":material/info:")
+        st.error(what_went_wrong(job), icon=":material/info:")
     played = dict(job.reports)
     for first in range(0, len(CARDS), _COLUMNS):
         row = CARDS[first : first + _COLUMNS]

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import torch
 
 from dashboard.background.jobs import Job
+from dashboard.claims.plain_words import in_words
 from dashboard.claims.reason import SEARCH_TITLES
 from dashboard.drawing.number_text import plain
 from dashboard.figures import card_pictures
@@ -95,8 +96,8 @@ def play_card(card: Card, stop: Callable[[], bool] | None = None) -> PlayedCard:
     scene = play(card.scenario)
     found = _WITH_IMAGE[card.look](scene, stop) if card.look in _WITH_IMAGE else LOOKS[card.look](scene)
     return PlayedCard(
-        found.cause.replace("lambda", "λ"),
-        found.message.replace("lambda", "λ"),
+        in_words(found.cause),
+        in_words(found.message),
         cache(lambda dark: found.picture(dark=dark)),
         time.perf_counter() - started,
     )

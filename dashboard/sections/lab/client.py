@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.claims.gradient import whose
 from dashboard.drawing.number_text import percent, tex
-from dashboard.drawing.pictures import enlarge, picture_source
+from dashboard.drawing.pictures import picture_source
 from dashboard.figures import probability_bars
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import chart, formulas, mathematics, step
@@ -27,7 +27,7 @@ def show(view: ClientView) -> None:
     if view.client.partner is None:
         left, right = st.columns([1, 2], gap="large")
         with left:
-            st.image(enlarge(view.client.sample.image), caption=_caption(view), width="stretch")
+            st.html(picture_row([_seen(view)], "the client's picture"))
         with right:
             _draw_prediction(view)
     else:
@@ -49,6 +49,11 @@ def _draw_others(view: ClientView) -> None:
     st.caption(whose(view.truth.pictures))
     pictures = [Picture(picture_source(other.image), "", truth=True) for other in view.client.others]
     st.html(picture_row(pictures, "the rest of the batch", smallest="4rem", largest="7rem"))
+
+
+def _seen(view: ClientView) -> Picture:
+    """The picture, under words that a screen reader has for it, too."""
+    return Picture(picture_source(view.client.sample.image), _caption(view), truth=True)
 
 
 def _draw_prediction(view: ClientView) -> None:

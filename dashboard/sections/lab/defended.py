@@ -4,6 +4,7 @@ import math
 
 import streamlit as st
 
+from dashboard.claims.plain_words import of_error
 from dashboard.drawing.number_text import percent, plain
 from dashboard.layout.story import number, numbers
 from dashboard.sections.lab.view import ClientView
@@ -63,7 +64,7 @@ def _budget(chosen: tuple[Defence, ...], samples: int) -> tuple[str, str]:
     try:
         epsilon = _epsilon(multiplier)
     except OptionError as error:
-        return "not counted", error.sentence
+        return "not counted", of_error(error)
     return ("no bound", _BUDGET) if math.isinf(epsilon) else (plain(epsilon, 3), _BUDGET)
 
 

@@ -16,6 +16,7 @@ from dashboard.sections.lab import exact, search
 from dashboard.sections.lab import layers as strip
 from dashboard.sections.lab.film import layer_frames
 from dashboard.sections.lab.view import LabView
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.server.attack import certain_answer
 from gradinv_core.image_recovery import ImageRecovery, Step
@@ -35,7 +36,9 @@ def show(view: LabView, task: PictureTask) -> None:
     if job.state is JobState.RUNNING:
         _watch(job, _weighted_layers(task.network), view.dark)
     elif job.state is JobState.FAILED:
-        st.info(barred(job.error or "").text, icon=":material/block:")
+        failure = job.failure
+        why = barred(failure).text if isinstance(failure, GradientInversionError) else job.error
+        st.info(why, icon=":material/block:")
         strip.show_budget(task.budget(), view.dark)
     else:
         recovery = job.result

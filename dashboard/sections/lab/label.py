@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.claims import label as claims
-from dashboard.claims.server import in_words
+from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import plain, tex
 from dashboard.figures import label_bars
 from dashboard.layout.story import chart, formulas, mathematics, number, numbers, say, step

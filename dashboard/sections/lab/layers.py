@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.claims.picture import Rebuilt
+from dashboard.drawing.number_text import plain
 from dashboard.figures import StripLayer, convergence, layer_strip
 from dashboard.layout.story import chart
 from dashboard.sections.lab.view import LabView
@@ -110,23 +111,28 @@ def _table(rows: list[StripLayer], seconds: list[float]) -> None:
             "unknowns": row.unknowns,
             "equations": row.equations,
             "rank": row.rank,
-            "residual": row.residual,
-            "error bar": row.error,
+            "residual": _short(row.residual),
+            "error bar": _short(row.error),
             "seconds": time,
         }
         for row, time in zip(rows, seconds, strict=True)
     ]
-    number = st.column_config.NumberColumn
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
         columns,
         hide_index=True,
         column_config={
-            "layer": st.column_config.TextColumn(width="large"),
+            "layer": text(width="large"),
             "unknowns": number(format="localized", help="Numbers that went into the layer."),
             "equations": number(format="localized", help="What the gradient and the layer's output say about them."),
             "rank": number(format="localized", help="How many of the unknowns the equations determine."),
-            "residual": number(format="%.1e", help="What of the layer's gradient the answer does not explain."),
-            "error bar": number(format="%.1e", help="The server's own standard deviation, over the input's size."),
+            "residual": text(help="What of the layer's gradient the answer does not explain."),
+            "error bar": text(help="The server's own standard deviation, over the input's size."),
             "seconds": number(format="%.2f"),
         },
     )
+
+
+def _short(value: float | None) -> str:
+    """Few digits, and a power of ten as people write it, which no format of a number column does."""
+    return "" if value is None else plain(value, 2)

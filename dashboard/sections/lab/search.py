@@ -15,6 +15,7 @@ from dashboard.layout.story import formulas
 from dashboard.sections.lab import comparison, search_film
 from dashboard.sections.lab.search_controls import choose_search
 from dashboard.sections.lab.view import LabView
+from dashboard.sections.shared.refusal import what_went_wrong
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show", "show_formulas"]
@@ -104,7 +105,7 @@ def _panel(view: LabView, task: PictureTask, recovery: ImageRecovery | None, *, 
     if job.state is JobState.STOPPED:
         job.wait(_PATIENCE)
     if job.error:
-        st.warning(job.error, icon=":material/block:")
+        st.warning(what_went_wrong(job), icon=":material/block:")
     elif job.about.kind == "one":
         search_film.show(view, job, job.about.search)
     else:

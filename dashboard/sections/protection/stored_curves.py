@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard.drawing.number_text import plain
+from dashboard.claims.plain_words import of_error
 from dashboard.figures import ServerCurve, defence_curves
+from dashboard.figures.sweep_axis import ticks
 from dashboard.layout.story import chart
 from gradinv_core.defences import DEFENCES
 from gradinv_core.errors import GradientInversionError
@@ -28,7 +29,7 @@ def show(*, dark: bool) -> None:
     try:
         study = read_study()
     except GradientInversionError as error:
-        st.warning(error.sentence, icon=":material/block:")
+        st.warning(of_error(error), icon=":material/block:")
         return
     networks = list(dict.fromkeys(network for network, _, _ in study.curves))
     with st.container(horizontal=True, gap="medium"):
@@ -65,7 +66,7 @@ def show(*, dark: bool) -> None:
         naive, aware = (_weak_to_strong(curve) for curve in (naive, aware))
         figure = defence_curves(
             f"“{spec.title}”",
-            ["" if point.strength is None else plain(point.strength, 1) for point in naive.points],
+            ticks(["" if point.strength is None else point.strength for point in naive.points]),
             spec.parameter or "it has no strength to choose",
             _server(naive, metric),
             _server(aware, metric),

@@ -13,9 +13,11 @@ from dashboard.address.sweep_settings import SweepSettings
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
 from dashboard.background.work import sweep_work
+from dashboard.claims.plain_words import of_error
 from dashboard.controls import Choice
 from dashboard.sections.protection import sweep_result
 from dashboard.sections.protection.sweep_controls import choose_metric, choose_sweep
+from dashboard.sections.shared.refusal import what_went_wrong
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.sweep.parameters import SweepPosition, sweep_positions
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
@@ -69,7 +71,7 @@ def show(choice: Choice) -> None:
     except GradientInversionError as error:  # no room for one more defence
         with place:
             choose_sweep(disabled=False)
-        st.info(error.sentence, icon=":material/block:")
+        st.info(of_error(error), icon=":material/block:")
         return
     running = job is not None and job.state is JobState.RUNNING
     with place:
@@ -85,7 +87,7 @@ def show(choice: Choice) -> None:
     if job.state is JobState.STOPPED:
         job.wait(_PATIENCE)
     if job.error:
-        st.warning(job.error, icon=":material/block:")
+        st.warning(what_went_wrong(job), icon=":material/block:")
     _show_points(job, job.reports, over=True)
 
 

@@ -8,8 +8,9 @@ import streamlit as st
 
 from dashboard.address import query_of
 from dashboard.address.sweep_settings import SweepSettings
+from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import percent, plain
-from dashboard.figures.sweep_axis import tick
+from dashboard.figures.sweep_axis import ticks
 from dashboard.figures.sweep_bands import SweepAxis, SweepMarks, band_words, sweep_bands
 from dashboard.layout.story import chart
 from dashboard.pages import LAB
@@ -89,7 +90,7 @@ def _axis(positions: Sequence[SweepPosition], settings: SweepSettings) -> SweepA
         name=parameter.title,
         title=parameter.axis,
         places=[position.place for position in positions],
-        ticks=[tick(position.value) for position in positions],
+        ticks=ticks([position.value for position in positions]),
         major=[position.major for position in positions],
         ordered=parameter.ordered,
     )
@@ -98,7 +99,7 @@ def _axis(positions: Sequence[SweepPosition], settings: SweepSettings) -> SweepA
 def _marks(
     points: Sequence[SweepPoint], positions: Sequence[SweepPosition], settings: SweepSettings, metric: SweepMetric
 ) -> SweepMarks:
-    title = SWEEP_PARAMETERS[settings.parameter].title
+    title, texts = SWEEP_PARAMETERS[settings.parameter].title, ticks([position.value for position in positions])
     return SweepMarks(
         positions=[point.position for point in points],
         repeats=[point.repeat for point in points],
@@ -107,7 +108,7 @@ def _marks(
         right_class=[point.top_1 for point in points],
         planned=settings.repeats,
         succeeded=[succeeded(point, metric.name) for point in points],
-        hovers=[_hover(point, f"{title}: {tick(positions[point.position].value)}") for point in points],
+        hovers=[_hover(point, f"{title}: {texts[point.position]}") for point in points],
     )
 
 
@@ -118,7 +119,7 @@ def _hover(point: SweepPoint, place: str) -> str:
     for name, metric in SWEEP_METRICS.items():
         if getattr(point, name) is not None:
             lines.append(f"{metric.title} {_number(name, getattr(point, name))}")
-    lines += textwrap.wrap(point.message.replace("lambda", "λ"), _WIDTH)[:5]
+    lines += textwrap.wrap(in_words(point.message), _WIDTH)[:5]
     return "<br>".join(lines)
 
 
@@ -134,9 +135,9 @@ def _table(points: Sequence[SweepPoint], positions: Sequence[SweepPosition], set
     columns: dict[str, list[str]] = {SWEEP_PARAMETERS[settings.parameter].title: [], "attacks": []}
     columns |= {metric.title: [] for metric in metrics}
     columns |= {**{str(kind): [] for kind in Kind}, "right class": []}
-    for position, row in zip(positions, rows, strict=True):
+    for value, row in zip(ticks([position.value for position in positions]), rows, strict=True):
         if row.tried:
-            texts = [tick(position.value), f"{row.tried}"]
+            texts = [value, f"{row.tried}"]
             texts += [
                 plain(row.medians[metric.name], 4 if metric.name == "feature_cosine" else 3) for metric in metrics
             ]

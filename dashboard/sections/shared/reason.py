@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.claims import Claim, Kind
-from dashboard.claims.server import in_words
+from dashboard.claims.plain_words import in_words
 from dashboard.layout.story import say
 from gradinv_core.diagnosis import Cause
 from gradinv_core.diagnosis.cause import REMEDIES

@@ -1,0 +1,62 @@
+"""All pages, light and dark, held against the rules of axe: nothing serious or critical may be left."""
+
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python")
+
+RULES = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+WRONG = ("serious", "critical")
+ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
+PAGES = {
+    "Lab": "6 The picture",
+    "Gallery": "A gallery of failures",
+    "Failures": "3 The race",
+    "What protects": "3 What this proves, and what not",
+}
+
+
+def findings(page) -> list[str]:
+    """What axe finds, one line for each place."""
+    page.evaluate(RULES)
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in WRONG or rule["id"] in ALSO
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(open_page, settle, name, scheme):
+    page = open_page(scheme=scheme)
+    if name != "Lab":
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.get_by_role("heading", name=PAGES[name]).wait_for()
+    if name == "Gallery":
+        page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Play on").wait_for()
+    settle(page)
+    assert not findings(page)
+
+
+@pytest.mark.parametrize("name", ["Lab", "Failures", "What protects"])
+def test_every_help_says_what_it_explains(open_page, settle, name):
+    page = open_page()
+    if name != "Lab":
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.get_by_role("heading", name=PAGES[name]).wait_for()
+        settle(page)
+    names = (
+        page.get_by_test_id("stTooltipIcon")
+        .get_by_role("button")
+        .evaluate_all("buttons => buttons.map(button => button.getAttribute('aria-label') ?? button.innerText)")
+    )
+    assert names
+    assert "Help" not in names
+    assert "" not in names
