@@ -39,9 +39,18 @@ def test_axe_finds_nothing_serious(open_page, settle, name, scheme):
         page.get_by_role("heading", name=PAGES[name]).wait_for()
     if name == "Gallery":
         page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop", exact=True).click()
         page.get_by_role("button", name="Play on").wait_for()
     settle(page)
+    assert not findings(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_much_is_open(open_page, scheme):
+    page = open_page("?defences=clip:1~gaussian:0.001&label=mixup&v=1", scheme=scheme)
+    page.get_by_text("Show the mathematics").first.click()
+    page.get_by_text("Gradient matching, the usual attack").click()
+    page.get_by_role("button", name="Compare four labels", exact=True).wait_for()
     assert not findings(page)
 
 

@@ -19,7 +19,7 @@ def test_pictures_come_and_a_card_opens_in_the_lab(open_page, settle):
     card = page.locator(".st-key-card-clipped")
     expect(card.get_by_text("Named: The gradient was rescaled")).to_be_visible()
     assert card.locator(".js-plotly-plot .bars path").count() >= 16  # eight classes, believed and true
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play on")).to_be_visible()
     card.get_by_role("link", name="Open in the Lab").click()
     page.get_by_role("heading", name="4 The label").wait_for()
@@ -36,5 +36,5 @@ def test_a_phone_shows_the_cards_one_under_the_other(open_page):
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
     assert second.bounding_box()["y"] >= first.bounding_box()["y"] + first.bounding_box()["height"]
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play on")).to_be_visible()
