@@ -109,11 +109,11 @@ def test_a_bias_is_another_window(lab, numbers):
 
 def test_a_mixture_shows_both_pictures_and_their_shares(lab):
     page = lab(label="mixup", ratio="0.7", partner="3")
-    row = page.get("html")[0]
+    row = page.main.get("html")[0]
     assert row.proto.body.count("<img") == 3
     assert "70 % “astronaut”" in row.proto.body
     assert "30 % “rocket”" in row.proto.body
-    assert not [row for row in lab().get("html") if "mixture" in row.proto.body]
+    assert not [row for row in lab().main.get("html") if "mixture" in row.proto.body]
 
 
 def test_a_trained_network_knows_ten_digits(lab, numbers):
