@@ -10,7 +10,7 @@ import torch
 if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
-from dashboard.components import help_namer, history_keeper
+from dashboard.components import access_keeper, history_keeper
 from dashboard.pages import PAGES
 from dashboard.start.garbage import freeze_imports
 
@@ -26,7 +26,7 @@ page = st.navigation(pages, position="top")
 with st.container(gap=None):  # these draw nothing, and must not leave a gap
     st.html(Path(__file__).with_name("page.css"))
     history_keeper()
-    help_namer()
+    access_keeper()
     page.run()
 
 freeze_imports()

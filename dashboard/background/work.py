@@ -46,6 +46,7 @@ class Search:
         found_label: (C,) the label the server has recovered already, None to leave that to the search.
         start: (3, h, w) picture to start from, None for noise.
         earlier: steps of the search that this one goes on from.
+        spent: seconds that the search before took.
     """
 
     network: PublicNetwork
@@ -56,6 +57,7 @@ class Search:
     found_label: torch.Tensor | None = None
     start: torch.Tensor | None = None
     earlier: tuple[Step, ...] = ()
+    spent: float = 0.0
 
     @property
     def done(self) -> int:
@@ -135,7 +137,8 @@ def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRec
         for step in search.earlier:
             job.report(step)
         result = _run(search, lambda step: job.report(_later(step, search.done)), job.stopping)
-        return replace(result, steps=(*search.earlier, *(_later(step, search.done) for step in result.steps)))
+        steps = (*search.earlier, *(_later(step, search.done) for step in result.steps))
+        return replace(result, steps=steps, seconds=search.spent + result.seconds)
 
     return work
 

@@ -1,7 +1,7 @@
 """Interactive figures that run wholly in the browser, without a round trip to the server."""
 
+from dashboard.components.access_keeper import access_keeper
 from dashboard.components.frame_player import Frame, Trace, frame_player
-from dashboard.components.help_namer import help_namer
 from dashboard.components.history_keeper import history_keeper
 from dashboard.components.image_strip import image_strip
 from dashboard.components.lambda_scrubber import ScrubberData, lambda_scrubber
@@ -13,8 +13,8 @@ __all__ = [
     "ScrubberData",
     "Trace",
     "Track",
+    "access_keeper",
     "frame_player",
-    "help_namer",
     "history_keeper",
     "image_strip",
     "lambda_scrubber",

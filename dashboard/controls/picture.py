@@ -4,14 +4,18 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.address import SCENARIO
+from dashboard.claims.plain_words import of_error
 from dashboard.components import image_strip
 from dashboard.controls.photo import choose_photo, choose_source
 from gradinv_core.datasets import DATASETS, ImageDataset
-from gradinv_core.experiments.scenario import DATASET_CHOICES
+from gradinv_core.errors import DatasetUnavailableError, GradientInversionError
+from gradinv_core.experiments.scenario import DATASET_CHOICES, Scenario
+from gradinv_core.networks import NETWORKS
 
-__all__ = ["choose_dataset", "choose_picture", "open_dataset"]
+__all__ = ["choose_dataset", "choose_picture", "download_refusal", "open_dataset", "stay_where_a_download_fails"]
 
 _STRIP = 10
+_OPENED, _REFUSAL = "dataset that opened", "download refused"
 
 
 def choose_dataset() -> None:
@@ -22,6 +26,30 @@ def choose_dataset() -> None:
 def _title(name: str) -> str:
     spec = DATASETS[name]
     return spec.title if spec.offline else f"{spec.title} (download)"
+
+
+def stay_where_a_download_fails() -> None:
+    """Go back to the dataset before where the chosen one cannot be downloaded; call it before the menu is drawn.
+
+    A class whose teacher is offline keeps its lesson: one sentence instead of a page that is empty.
+    """
+    try:
+        open_dataset(NETWORKS[SCENARIO.get("network")].image_size)
+    except DatasetUnavailableError as error:
+        kept = st.session_state.get(_OPENED, Scenario.dataset)
+        SCENARIO.set("dataset", kept)
+        sentence = f"{of_error(error)} Until then the page stays with “{DATASETS[kept].title}”."
+        st.session_state[_REFUSAL] = SCENARIO.current(), sentence
+    except GradientInversionError:
+        return  # raised again where the picture is chosen, below a menu that leads elsewhere
+    else:
+        st.session_state[_OPENED] = SCENARIO.get("dataset")
+
+
+def download_refusal() -> list[str]:
+    """What to say of the last download that failed, until the visitor changes something."""
+    scenario, sentence = st.session_state.get(_REFUSAL, (None, ""))
+    return [sentence] if scenario == SCENARIO.current() else []
 
 
 def open_dataset(size: int) -> ImageDataset:

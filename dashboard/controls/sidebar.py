@@ -11,7 +11,13 @@ from dashboard.background.tab import session_photo
 from dashboard.controls.label import choose_label
 from dashboard.controls.network import choose_network
 from dashboard.controls.photo import photo_refusal
-from dashboard.controls.picture import choose_dataset, choose_picture, open_dataset
+from dashboard.controls.picture import (
+    choose_dataset,
+    choose_picture,
+    download_refusal,
+    open_dataset,
+    stay_where_a_download_fails,
+)
 from dashboard.controls.training_step import choose_defences, choose_step
 from dashboard.pages import Page
 from gradinv_core.datasets import ImageDataset
@@ -54,14 +60,18 @@ def choose_scenario(page: Page) -> Choice:
         page: that is drawn; all of them share one scenario.
 
     Raises:
-        GradientInversionError: the dataset cannot be opened.
+        GradientInversionError: the dataset cannot be opened, for another reason than a download that does not work.
     """
     sentences = adopt(cache.network_stages, page.name, photo_here=session_photo() is not None)
     with st.sidebar:
         st.subheader("The picture")
-        choose_dataset()
+        menu_place = st.container()
         # The network decides how large a picture is: its controls come first in time, the picture's first on the page.
         picture_place = st.container()
+        with picture_place:
+            stay_where_a_download_fails()
+        with menu_place:
+            choose_dataset()
         st.subheader("The network")
         choose_network()
         size = NETWORKS[SCENARIO.get("network")].image_size
@@ -80,7 +90,7 @@ def choose_scenario(page: Page) -> Choice:
             raise
     scenario, complaints = _with_a_label(publish())
     photo = session_photo() if scenario.own_photo else None
-    return Choice(scenario, images, photo, sentences + complaints + photo_refusal())
+    return Choice(scenario, images, photo, sentences + complaints + photo_refusal() + download_refusal())
 
 
 def _with_a_label(scenario: Scenario) -> tuple[Scenario, list[str]]:

@@ -31,6 +31,21 @@ START_SECONDS = 60
 WAIT_MILLISECONDS = 120_000
 
 
+PLACES = {
+    "Lab": ("/", "6 The picture"),
+    "Gallery": ("/gallery", "A gallery of failures"),
+    "Failures": ("/failures", "3 The race"),
+    "What protects": ("/protection", "3 What this proves, and what not"),
+}
+"""Title in the menu -> path, and the heading that is there when the page is."""
+
+
+def is_trouble(line: Any, path: str) -> bool:
+    """Whether a line of the console is an error, and not Streamlit's own search for where its server lies."""
+    beside = line.location["url"].endswith((f"{path}/_stcore/health", f"{path}/_stcore/host-config"))
+    return line.type == "error" and not (path != "/" and beside)
+
+
 def missing(reason: str) -> None:
     """Skip; or fail, where somebody promised that there is a browser."""
     if os.environ.get("GRADINV_REQUIRE_BROWSER"):
@@ -106,23 +121,34 @@ def window(browser) -> Iterator:
 def open_page(window, server) -> Iterator:
     """Open the page at an address; afterwards nothing may have gone wrong or gone out.
 
-    `page.sent` lists what the browser told the server.
+    `page.sent` lists what the browser told the server. A place is opened at its own address, as from a link that was
+    sent around; Streamlit then asks for two files beside it that it finds at the root a moment later.
     """
     troubles: list[str] = []
     pages = []
 
-    def open_(query: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
+    def open_(
+        query: str = "",
+        *,
+        place: str = "Lab",
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        touch: bool = False,
+    ):
+        path, heading = PLACES[place]
         page = window(width, height, scheme, touch).new_page()
         pages.append(page)
         page.set_default_timeout(WAIT_MILLISECONDS)
-        page.on("console", lambda line: line.type == "error" and troubles.append(f"console: {line.text}"))
+        page.on("console", lambda line: is_trouble(line, path) and troubles.append(f"console: {line.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on("request", lambda request: request.url.startswith(HERE) or troubles.append(f"went to {request.url}"))
         page.sent = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-        page.goto(server + query)
-        page.get_by_role("heading", name="6 The picture").wait_for()
-        page.get_by_test_id("pseudo-label").locator("rect[data-class]").first.wait_for(state="attached")
+        page.goto(server + path + query)
+        page.get_by_role("heading", name=heading).wait_for()
+        if place == "Lab":
+            page.get_by_test_id("pseudo-label").locator("rect[data-class]").first.wait_for(state="attached")
         wait_until_settled(page)
         return page
 

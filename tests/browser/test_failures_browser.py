@@ -42,9 +42,9 @@ def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open
 
 
 def test_a_phone_shows_the_race_without_scrolling_sideways(open_page, settle):
-    page = open_page(OUT_OF_BOUND, scheme="dark")
-    go_to(page, "Failures", settle)
+    page = open_page(OUT_OF_BOUND, place="Failures", scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
+    settle(page)
     race = page.get_by_test_id("solver-race")
     race.wait_for()
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -6,20 +6,13 @@ sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 
-def open_gallery(open_page, **options):
-    page = open_page("", **options)
-    page.get_by_role("link", name="Gallery", exact=True).first.click()
-    page.get_by_role("heading", name="A gallery of failures").wait_for()
-    return page
-
-
 def test_pictures_come_and_a_card_opens_in_the_lab(open_page, settle):
-    page = open_gallery(open_page)
+    page = open_page(place="Gallery")
     expect(page.get_by_role("heading", level=3)).to_have_count(14)
     card = page.locator(".st-key-card-clipped")
     expect(card.get_by_text("Named: The gradient was rescaled")).to_be_visible()
     assert card.locator(".js-plotly-plot .bars path").count() >= 16  # eight classes, believed and true
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play on")).to_be_visible()
     card.get_by_role("link", name="Open in the Lab").click()
     page.get_by_role("heading", name="4 The label").wait_for()
@@ -29,12 +22,12 @@ def test_pictures_come_and_a_card_opens_in_the_lab(open_page, settle):
 
 
 def test_a_phone_shows_the_cards_one_under_the_other(open_page):
-    page = open_gallery(open_page, scheme="dark")
+    page = open_page(place="Gallery", scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
     first, second = (page.locator(f".st-key-card-{name}") for name in ("local-minimum", "out-of-bound"))
     first.get_by_text("Named:").wait_for()
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
     assert second.bounding_box()["y"] >= first.bounding_box()["y"] + first.bounding_box()["height"]
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play on")).to_be_visible()

@@ -11,12 +11,6 @@ SLOW = "?repeats=100"
 QUICK = "?sweep=ratio&repeats=1&run_sweep=yes"
 
 
-def go_to_protection(page, settle) -> None:
-    page.get_by_role("link", name="What protects", exact=True).first.click()
-    page.get_by_role("heading", name="1 The sweep").wait_for()
-    settle(page)
-
-
 def points(page):
     return page.get_by_test_id("stPlotlyChart").first.locator(".scatterlayer .trace .point")
 
@@ -33,8 +27,7 @@ def question(page) -> dict[str, str]:
 
 
 def test_a_sweep_is_started_watched_and_stopped(open_page, settle):
-    page = open_page(SLOW)
-    go_to_protection(page, settle)
+    page = open_page(SLOW, place="What protects")
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url("**run_sweep=yes**")
     progress = page.get_by_test_id("stProgress")
@@ -55,8 +48,7 @@ def test_a_sweep_is_started_watched_and_stopped(open_page, settle):
 
 
 def test_a_click_on_a_point_opens_that_attack_in_the_lab_and_back_leads_back(open_page, settle):
-    page = open_page(QUICK)
-    go_to_protection(page, settle)
+    page = open_page(QUICK, place="What protects")
     page.get_by_role("button", name="Start again").wait_for()
     settle(page)
     click_point(page, 4)

@@ -7,7 +7,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard import cache
-from gradinv_core.errors import GradientInversionError
+from gradinv_core.errors import DatasetUnavailableError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.server.attack import attack_image, attack_label, search_image
@@ -109,11 +109,11 @@ def test_a_bias_is_another_window(lab, numbers):
 
 def test_a_mixture_shows_both_pictures_and_their_shares(lab):
     page = lab(label="mixup", ratio="0.7", partner="3")
-    row = page.get("html")[0]
+    row = page.main.get("html")[0]
     assert row.proto.body.count("<img") == 3
     assert "70 % “astronaut”" in row.proto.body
     assert "30 % “rocket”" in row.proto.body
-    assert len(lab().get("html")) == len(page.get("html")) - 1
+    assert not [row for row in lab().main.get("html") if "mixture" in row.proto.body]
 
 
 def test_a_trained_network_knows_ten_digits(lab, numbers):
@@ -140,19 +140,55 @@ def test_a_class_the_head_does_not_have_is_one_sentence(lab):
     assert page.warning[0].value.startswith("There is no class 8 in this dataset")
 
 
-def test_a_dataset_that_cannot_be_downloaded_is_one_sentence(lab, numbers, monkeypatch):
-    def unavailable(*_arguments, **_options):
-        raise GradientInversionError("MNIST has to be downloaded once, and that failed.")
+def test_a_dataset_that_cannot_be_downloaded_is_one_sentence_and_the_lesson_stays(lab, numbers, monkeypatch):
+    page = lab(dataset="digits", image="7")
+    opened = cache.load_dataset
 
-    monkeypatch.setattr(cache, "load_dataset", unavailable)
-    page = lab(dataset="mnist")
-    assert [error.value for error in page.error] == ["MNIST has to be downloaded once, and that failed."]
-    # The page goes on: another dataset is one click away.
-    widget(page, "selectbox", "dataset").set_value("digits")
-    monkeypatch.undo()
+    def offline(name, *arguments, **options):
+        if name == "mnist":
+            raise DatasetUnavailableError("MNIST has to be downloaded once, and that failed (<urlopen error>).")
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr(cache, "load_dataset", offline)
+    for _ in range(2):  # asked for again, it is said again
+        widget(page, "selectbox", "dataset").set_value("mnist").run()
+        assert not page.exception
+        assert not page.error
+        assert [box.value for box in page.warning if box.value.startswith("MNIST has to be downloaded once, and that")]
+        assert "“Handwritten digits”" in page.warning[0].value
+        assert "urlopen" not in page.warning[0].value
+        assert widget(page, "selectbox", "dataset").value == "digits"
+        assert page.session_state["scenario_image"] == 7
+        assert "PSNR" in numbers(page)
     page.run()
-    assert not page.error
+    assert "MNIST" in page.warning[0].value
+    widget(page, "number_input", "image").set_value(8).run()
+    assert not page.warning
+
+
+def test_an_address_that_asks_for_a_download_offline_opens_the_default_dataset(lab, numbers, monkeypatch):
+    opened = cache.load_dataset
+
+    def offline(name, *arguments, **options):
+        if name == "mnist":
+            raise DatasetUnavailableError("MNIST has to be downloaded once, and that failed.")
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr(cache, "load_dataset", offline)
+    page = lab(dataset="mnist")
+    assert "“Photographs”" in page.warning[0].value
     assert "PSNR" in numbers(page)
+
+
+def test_datasets_that_need_a_download_are_marked_in_the_menu(lab):
+    menu = widget(lab(), "selectbox", "dataset")
+    assert [title for title in menu.options if title.endswith("(download)")] == [
+        "MNIST (download)",
+        "Fashion-MNIST (download)",
+        "CIFAR-10 (download)",
+        "CIFAR-100 (download)",
+        "Flowers-102 (download)",
+    ]
 
 
 def test_the_server_gets_the_public_network_and_the_gradients_only():

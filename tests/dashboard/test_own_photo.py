@@ -48,7 +48,7 @@ def select(page, label: str):
 
 
 def captions(page) -> str:
-    under_pictures = [part.caption for element in page.get("image") for part in element.proto.imgs]
+    under_pictures = [element.proto.body for element in page.main.get("html")]
     return " ".join([caption.value for caption in page.caption] + under_pictures)
 
 

@@ -16,11 +16,14 @@ __all__ = ["show"]
 
 _SLOT, _KEY = "gallery", "all cards"
 _COLUMNS = 3
+# For screen readers, which go from heading to heading: a card's title stands one level below the page's parts.
+_HEADING = '<h2 style="position: absolute; width: 1px; height: 1px; overflow: hidden">All failures, card by card</h2>'
 _NAMED = "What the computation itself says, without knowing what was done: {message} Found in {seconds:.1f} s."
 
 
 def show(*, dark: bool) -> None:
     """Draw all cards; those that are not played yet say so."""
+    st.html(_HEADING)
     jobs = session_jobs()
     job = jobs.get(_SLOT, _KEY)
     if job is None:

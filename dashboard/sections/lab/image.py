@@ -23,7 +23,8 @@ from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
 
-_SLOT = "exact"
+_SLOT, _STOPPED = "exact", "exact route stopped"
+_TYPICAL = 4.0  # seconds for one layer, by which its part of the bar is half full
 _SENTENCE = "From the feature, the server tries to walk back through the layers to the pixels."
 _EXPLANATION = "Each layer's gradient is a product, too: of what went into the layer, and of what it did to the loss."
 
@@ -35,6 +36,8 @@ def show(view: LabView, task: PictureTask) -> None:
     recovery: ImageRecovery | None = None
     if job.state is JobState.RUNNING:
         _watch(job, _weighted_layers(task.network), view.dark)
+    elif job.state is JobState.STOPPED:
+        _stopped(job, view.dark)
     elif job.state is JobState.FAILED:
         failure = job.failure
         why = barred(failure).text if isinstance(failure, GradientInversionError) else job.error
@@ -44,7 +47,7 @@ def show(view: LabView, task: PictureTask) -> None:
         recovery = job.result
     if recovery is not None:
         exact.show(view, task, job.number, recovery)
-    search.show(view, task, recovery, impossible=job.state is JobState.FAILED)
+    search.show(view, task, recovery, impossible=job.state in (JobState.FAILED, JobState.STOPPED))
     with mathematics():
         formulas(
             r"\frac{\partial L}{\partial W_\ell} = \delta_\ell\, h_{\ell-1}^{\top}",
@@ -57,9 +60,14 @@ def show(view: LabView, task: PictureTask) -> None:
 
 
 def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
-    """The job of this scenario, started if need be, and given a moment to finish."""
+    """The job of this scenario, started if need be, and given a moment to finish.
+
+    One that was stopped because its scenario was left begins anew; one that the visitor stopped stays as it is.
+    """
     jobs = session_jobs()
     job = jobs.get(_SLOT, task.key)
+    if job is not None and job.number == st.session_state.get(_STOPPED):
+        return job
     if job is None or job.state is JobState.STOPPED:
         job = jobs.start(
             _SLOT,
@@ -82,10 +90,44 @@ def _watch(job: Job[Step, ImageRecovery], layers: int, dark: bool) -> None:
         st.rerun()
     reports, seconds = job.reports, time.monotonic() - job.began
     finding("The server is at work")
-    st.progress(min(len(reports) / (layers + 1), 1.0), text=f"{_so_far(reports)}, {seconds:.0f} s")
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    share = _share(len(reports), layers + 1, seconds)
+    left.progress(share, text=f"{_so_far(reports)}, {seconds:.0f} s")
+    right.button("Stop", key="exact stop", icon=":material/stop:", on_click=_stop, args=(job,), width="stretch")
+    _draw_newest(reports, dark)
+
+
+def _stopped(job: Job[Step, ImageRecovery], dark: bool) -> None:
+    """What the server had found when the visitor stopped it."""
+    finding("Stopped on the way to the picture")
+    st.button("Rebuild the picture", key="exact again", icon=":material/play_arrow:", on_click=_forget_the_stop)
+    _draw_newest(job.reports, dark)
+
+
+def _draw_newest(reports: tuple[Step, ...], dark: bool) -> None:
+    """The last layer that was found, without the truth: this is what the server itself gets to see."""
     if reports:
-        # Without the truth: this is what the server itself gets to see.
         frame_player(layer_frames(reports[-1:], [None], dark=dark), key="exact live", live=True)
+
+
+def _stop(job: Job[Step, ImageRecovery]) -> None:
+    job.stop()
+    st.session_state[_STOPPED] = job.number
+
+
+def _forget_the_stop() -> None:
+    st.session_state[_STOPPED] = None
+
+
+def _share(found: int, steps: int, seconds: float) -> float:
+    """How far the bar is: by what was found, and within a step by the time so far.
+
+    Nobody knows how long a layer takes. The bar goes on all the same, ever more slowly and never to the next step, so
+    that a class sees that the server is alive.
+    """
+    pace = seconds / max(found, 1)
+    within = pace / (pace + _TYPICAL)
+    return min((found + within) / (steps + 1), 1.0)
 
 
 def _weighted_layers(network: PublicNetwork) -> int:

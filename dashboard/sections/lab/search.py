@@ -192,7 +192,9 @@ def _go_on(task: PictureTask, job: Job) -> None:
         return
     best = search_film.best_of(steps)
     earlier = _in_order(steps)
-    _start(task, _About("one", replace(job.about.search, start=best.value, earlier=earlier)))
+    before = job.about.search
+    spent = before.spent if job.result is None else job.result.seconds
+    _start(task, _About("one", replace(before, start=best.value, earlier=earlier, spent=spent)))
 
 
 def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:

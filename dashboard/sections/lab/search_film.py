@@ -87,7 +87,9 @@ def show(view: LabView, job: Job, search: Search) -> None:
                 "Lowest loss", plain(best.loss, 2), "How badly the picture's own gradient fits the one that was sent."
             )
         if job.result is not None:
-            number("Time", f"{job.result.seconds:.1f} s", "Of the last run, on one processor core.")
+            number(
+                "Time", f"{job.result.seconds:.1f} s", "From the first iteration to the last, on one processor core."
+            )
     st.caption(_settings(search))
 
 

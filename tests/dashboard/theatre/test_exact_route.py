@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from dashboard.background.jobs import JobState
+from dashboard.sections.lab.image import _share
 from gradinv_core.errors import NoExactRouteError, RankError
 
 LENET = {"network": "lenet_tanh"}
@@ -20,7 +21,7 @@ def test_an_exact_answer_comes_with_error_bars_layers_and_a_reason(lab, numbers,
     assert shown["Time"] == "1.5 s"
     assert findings(page)[-2:] == ["Recovered: the eye sees no difference", "All 4 layers leak exactly"]
     assert REASON in [text.value for text in page.main.markdown]
-    row = page.get("html")[-1].proto.body
+    row = page.main.get("html")[-1].proto.body
     assert row.count("<img") == 3
     assert "How unsure the server is" in row
     table = page.dataframe[0].value
@@ -56,6 +57,30 @@ def test_while_the_server_works_the_rest_of_the_page_is_there(lab, numbers, exac
     assert "PSNR" not in numbers(page)
     gate.set()
     assert "PSNR" in numbers(finish(page, "exact"))
+
+
+def test_a_visitor_can_stop_the_server_and_let_it_begin_again(lab, numbers, exact, findings, button, job_of, finish):
+    gate = threading.Event()
+    exact(gate=gate)
+    page = lab(**LENET)
+    first = job_of(page, "exact")
+    button(page, "Stop").click().run()
+    assert first.state is JobState.STOPPED
+    page.run()  # the page that draws itself again leaves it stopped
+    assert not page.exception
+    assert "Stopped on the way to the picture" in findings(page)
+    assert job_of(page, "exact") is first
+    assert button(page, "Start") is not None  # gradient matching is open
+    gate.set()
+    button(page, "Rebuild the picture").click().run()
+    assert "PSNR" in numbers(finish(page, "exact"))
+
+
+def test_the_bar_moves_within_a_layer_and_never_reaches_the_next():
+    shares = [_share(1, 4, seconds) for seconds in (0.0, 1.0, 10.0, 1000.0)]
+    assert shares == sorted(set(shares))
+    assert 1 / 5 == shares[0] < shares[-1] < 2 / 5
+    assert _share(5, 4, 9.0) == 1.0
 
 
 def test_leaving_a_scenario_ends_its_attack_and_coming_back_begins_anew(lab, numbers, exact, job_of):

@@ -54,6 +54,7 @@ def test_stop_keeps_the_best_so_far_and_go_on_goes_on_from_it(lab, numbers, exac
     first, second = fake.calls
     assert torch.equal(second["start"], reached.value)
     assert second["options"]["iterations"] == 1000 - reached.iteration
+    assert numbers(page)["Time"] == "1.0 s"  # of both parts, half a second each
     steps = job_of(page, "search").result.steps
     assert [step.iteration for step in steps] == sorted(step.iteration for step in steps)
     assert steps[-1].iteration == 1000
@@ -137,7 +138,7 @@ def test_four_labels_are_compared_from_the_same_noise(lab, exact, search, findin
     assert [call["label"] is None for call in fake.calls] == [True, False, True, True]
     assert len({call["seed"] for call in fake.calls}) == 1
     assert findings(page)[-1] == "The recovered label is as good as the true one; a single class does no worse here"
-    row = page.get("html")[-1].proto.body
+    row = page.main.get("html")[-1].proto.body
     assert row.count("<img") == 5
     assert "one class (iDLG): " in row
 
@@ -150,7 +151,7 @@ def test_a_comparison_that_is_stopped_shows_what_there_is(lab, exact, search, fi
     while len(job.reports) < 3:
         time.sleep(0.01)
     button(page, "Stop").click().run()
-    row = page.get("html")[-1].proto.body
+    row = page.main.get("html")[-1].proto.body
     assert row.count("<img") == 2
     assert findings(page)[-1] == "Four labels, one search"
 
@@ -163,7 +164,9 @@ def test_a_search_that_fails_is_one_sentence(lab, exact, monkeypatch, finish, bu
 
     monkeypatch.setattr(work, "search_image", broken)
     page = finish(lab(**LENET, run="one"))
-    assert "Label: expected one that sums to 1." in [warning.value for warning in page.warning]
+    assert "This is not the untouched gradient of one picture, so the attack has nothing to hold on to." in [
+        warning.value for warning in page.warning
+    ]
     assert button(page, "Start") is not None
 
 

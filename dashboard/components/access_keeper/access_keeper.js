@@ -1,6 +1,7 @@
-// A name for every button that explains something.
+// What Streamlit leaves out for those who do not use a mouse, put right as it is drawn.
 //
-// Streamlit calls those beside a text "Help" and nothing else: with a screen reader a page has then ten of one name.
+// A button that explains a text is called "Help" and nothing else: with a screen reader a page has ten of one name.
+// A formula that is wider than its place can be scrolled, but not by the keyboard.
 
 const BUTTONS = "[data-testid=stTooltipIcon] button, [data-testid=stTooltipHoverTarget] button";
 const TEXTS = "[data-testid=stHeading], [data-testid=stMarkdown]";
@@ -22,16 +23,28 @@ function nameAll() {
   }
 }
 
+function reachFormulas() {
+  for (const formula of document.querySelectorAll(".katex-display")) {
+    const scrolls = formula.scrollWidth > formula.clientWidth || formula.scrollHeight > formula.clientHeight;
+    if (scrolls) formula.tabIndex = 0;
+    else formula.removeAttribute("tabindex");
+  }
+}
+
 export default function () {
-  if (window.gradinvNamesHelp) return;
-  window.gradinvNamesHelp = true;
+  if (window.gradinvKeepsAccess) return;
+  window.gradinvKeepsAccess = true;
   let asked = 0;
   const ask = () => {
     asked ||= requestAnimationFrame(() => {
       asked = 0;
       nameAll();
+      reachFormulas();
     });
   };
   new MutationObserver(ask).observe(document.body, { childList: true, characterData: true, subtree: true });
+  window.addEventListener("resize", ask);
+  document.addEventListener("toggle", ask, true); // a fold that opens gives its formulas their size
+  document.addEventListener("transitionend", ask, true);
   ask();
 }
