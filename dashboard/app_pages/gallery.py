@@ -5,7 +5,6 @@ import streamlit as st
 from dashboard import cache
 from dashboard.address import adopt, publish
 from dashboard.background.tab import session_photo
-from dashboard.layout.glossary import GLOSSARY
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import GALLERY
 from dashboard.sections.gallery import card_grid
