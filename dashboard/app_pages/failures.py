@@ -80,6 +80,18 @@ with page_frame(
     "The same client and the same server as in the Lab. Here the question is when the server fails, and whether it "
     "would notice.",
     "An answer that is wrong without a warning is worse than none: both attacker and defender would trust it.",
+    (
+        "Gradient",
+        "Soft label",
+        "Share",
+        "Feature",
+        "Head",
+        "Outer product",
+        "λ (lambda)",
+        "Pseudo-label",
+        "The paper",
+        "The paper's loss",
+    ),
 ):
     GALLERY.link("Examples are in the gallery")
     chosen = choose_scenario(FAILURES)

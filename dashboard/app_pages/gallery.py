@@ -15,6 +15,17 @@ with page_frame(
     f"{len(CARDS)} ways in which the attack breaks. Every picture is computed in this session, and every cause is "
     "named by the computation.",
     "The server plays each scenario with nothing but network and gradient, and says what stands in its way.",
+    (
+        "Gradient",
+        "Soft label",
+        "Share",
+        "Feature",
+        "Head",
+        "Outer product",
+        "λ (lambda)",
+        "The paper",
+        "The paper's loss",
+    ),
 ):
     # The scenario of the other pages rests here: it is neither shown nor lost.
     complain(adopt(cache.network_stages, GALLERY.name, photo_here=session_photo() is not None))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.controls import Choice, choose_scenario
+from dashboard.layout.glossary import GLOSSARY
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
 from dashboard.sections.lab import client, curve, feature, gradient, image, label
@@ -40,6 +41,7 @@ with page_frame(
     "Here a curious server opens one of them, step by step.",
     "Federated learning: many devices train one network together, and none shows its data. "
     "A gradient tells, for every weight of the network, which way to change it.",
+    tuple(GLOSSARY),
 ):
     chosen = choose_scenario(LAB)
     complain(chosen.sentences)

@@ -15,6 +15,7 @@ with page_frame(
     "label and the picture secret, and from which strength on.",
     "One attack may be lucky, and one picture easy. A measure protects if attacks fail again and again, with other "
     "pictures and other networks.",
+    ("Gradient", "Soft label", "Share", "Feature", "Head", "Outer product", "λ (lambda)", "PSNR"),
 ):
     chosen = choose_scenario(PROTECTION)
     complain(chosen.sentences)

@@ -22,14 +22,14 @@ def as_vector(values: npt.ArrayLike) -> Array:
 
 
 def name_classes(class_names: list[str] | tuple[str, ...] | None, classes: int) -> list[str]:
-    """Names for the axis; class numbers where none are given or some are missing."""
+    """Names for the axis; where none are given, or some are missing, a number that says that it is one."""
     given = list(class_names or ())[:classes]
-    return given + [str(index) for index in range(len(given), classes)]
+    return given + [f"class {index}" for index in range(len(given), classes)]
 
 
 def whole_name(name: str, index: int) -> str:
     """A class in a hover text: its number, and its name where that says more."""
-    return f"class {index}" if name == str(index) else f"{name} (class {index})"
+    return f"class {index}" if name in (str(index), f"class {index}") else f"{name} (class {index})"
 
 
 def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:

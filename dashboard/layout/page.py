@@ -1,11 +1,12 @@
 """What every page of the app has around its content: a width, a title, and one box for an error of the core."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
 
 from dashboard.claims.plain_words import of_error
+from dashboard.layout.glossary import show_words
 from gradinv_core.errors import GradientInversionError
 
 __all__ = ["complain", "page_frame"]
@@ -15,17 +16,19 @@ _MOST_BOXES = 4
 
 
 @contextmanager
-def page_frame(title: str, sentence: str, explanation: str) -> Iterator[None]:
+def page_frame(title: str, sentence: str, explanation: str, words: Sequence[str] = ()) -> Iterator[None]:
     """Draw the page's head; an error of the core inside becomes a sentence on the page.
 
     Args:
         title: of the page.
         sentence: what it is about.
         explanation: what the sentence's words mean.
+        words: that the page uses, of `dashboard.layout.glossary.GLOSSARY`.
     """
     with st.container(horizontal_alignment="center"), st.container(width=_WIDTH):
         st.title(title)
         st.markdown(sentence, help=explanation)
+        show_words(words)
         try:
             yield
         except GradientInversionError as error:

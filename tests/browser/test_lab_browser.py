@@ -197,6 +197,21 @@ def test_an_ambiguous_gradient_is_a_picture_of_everything_that_fits(open_page):
     expect(page.get_by_role("heading", name="The picture leaks; only its brightness is open")).to_be_visible()
 
 
+def test_of_a_thousand_classes_those_with_the_mass_have_bars_and_the_rest_say_what_they_share(open_page):
+    page = open_page("?classes=1000&v=1")
+    slider, total = page.get_by_test_id("lambda-slider"), page.get_by_test_id("other-classes-total")
+    expect(total).to_have_text(re.compile("^together "))
+    for key in ("Home", "End"):
+        slider.focus()
+        page.keyboard.press(key)
+        redrawn(page)
+        assert sum(bars(page).values()) > 0.9
+    slider.evaluate("range => { range.value = 0; range.dispatchEvent(new Event('input')); }")
+    redrawn(page)
+    together = float(total.text_content().split()[1].replace("−", "-"))
+    assert together + sum(bars(page).values()) == pytest.approx(1, abs=0.02)
+
+
 def test_the_keyboard_shows_where_it_is(open_page):
     page = open_page(scheme="dark")
     ring = (

@@ -83,7 +83,7 @@ def test_label_bars_of_many_classes_show_those_that_matter_and_the_shared_level(
     figure = label_bars(truth, truth)
     bars = trace(figure, "recovered")
     assert len(bars.y) <= 20
-    assert {"3", "7", f"{classes - len(bars.y) + 1} others, each"} <= set(figure.layout.xaxis.ticktext)
+    assert {"class 3", "class 7", f"{classes - len(bars.y) + 1} others, each"} <= set(figure.layout.xaxis.ticktext)
     assert bars.y[-1] == pytest.approx(0.1 / classes)
 
 

@@ -120,7 +120,10 @@ def wait(page):
 def test_the_page_names_every_cause(open_gallery):
     page = wait(open_gallery())
     named = [part.value for part in page.main.markdown if part.value.startswith("Named: ")]
-    assert named == [f"Named: **{CAUSES[card.name]}**" for card in QUICK]
+    for text, card in zip(named, QUICK, strict=True):
+        lead = f"Named: **{CAUSES[card.name]}.** "
+        assert text.startswith(lead)
+        assert len(text) > len(lead) + 20  # more than a name that repeats the card's title
     assert not page.error
     assert not page.warning
 
@@ -147,3 +150,10 @@ def test_the_scenario_of_the_lab_rests_in_the_gallery(open_gallery):
     assert not page.exception
     assert page.session_state["scenario_image"] == 4
     assert page.session_state["scenario_network"] == "lenet_sigmoid"
+
+
+def test_the_range_that_fits_a_noisy_gradient_can_be_seen():
+    figure = play_card(next(card for card in CARDS if card.name == "noisy")).picture(False)
+    (hatched,) = [trace for trace in figure.data if trace.fillpattern.shape]
+    left, right = figure.layout.xaxis.range
+    assert (max(hatched.x) - min(hatched.x)) / (right - left) > 0.03

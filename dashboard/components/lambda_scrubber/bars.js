@@ -57,15 +57,18 @@ function drawClassNames(svg, data, size, shown, middle, pitch, bottom) {
     const text = longest <= room ? data.class_names[index] : String(index);
     draw(svg, "text", { x: middle(slot), y: bottom + 20, "text-anchor": "middle", "font-size": size.font }, text);
   });
-  const centre = size.left + size.inner / 2;
+  const centre = size.left + (pitch * shown.length) / 2;
   const name = longest <= room ? "pseudo-label of this λ, class by class" : "pseudo-label of this λ, class number";
   draw(svg, "text", { x: centre, y: bottom + 38, "text-anchor": "middle", "font-size": size.font, class: "muted" }, name);
 }
 
 function drawOthers(svg, data, size, { middle, thick, bottom, hidden }) {
   const rect = draw(svg, "rect", { class: "others", "data-testid": "other-classes", x: middle - thick, width: thick * 2 });
-  draw(svg, "text", { x: middle, y: bottom + 20, "text-anchor": "middle", "font-size": size.font }, `${hidden} others`);
-  return rect;
+  const words = { x: middle, "text-anchor": "middle", "font-size": size.font };
+  draw(svg, "text", { ...words, y: bottom + 20 }, `${hidden} others`);
+  // What so many classes share may be nearly all of the label, though none of them has a bar worth seeing.
+  const total = draw(svg, "text", { ...words, y: bottom + 38, "data-testid": "other-classes-total" });
+  return { rect, total, count: hidden };
 }
 
 /** Move every bar to the entries of a candidate; touches attributes only, so a frame costs well under a millisecond. */
@@ -82,10 +85,13 @@ function updateBars(view, entries) {
     if (beyond) mark.setAttribute("y", value > 0 ? view.y(CEILING) - 1 : view.y(FLOOR) - 4);
   }
   if (!view.others) return;
+  const { rect, total, count } = view.others;
   const rest = entries.filter((_, i) => !view.shown.has(i));
   const highest = view.y(rest.reduce((a, b) => Math.max(a, b)));
   const lowest = view.y(rest.reduce((a, b) => Math.min(a, b)));
-  view.others.setAttribute("y", highest);
-  view.others.setAttribute("height", Math.max(lowest - highest, 2));
-  view.others.setAttribute("data-value", rest.reduce((a, b) => a + b, 0) / rest.length);
+  const sum = rest.reduce((a, b) => a + b, 0);
+  rect.setAttribute("y", highest);
+  rect.setAttribute("height", Math.max(lowest - highest, 2));
+  rect.setAttribute("data-value", sum / count);
+  total.textContent = `together ${readable(sum, 2)}`;
 }

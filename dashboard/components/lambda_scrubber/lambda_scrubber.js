@@ -154,7 +154,7 @@ function listenToBars(figure) {
       return;
     }
     if (!bar) {
-      showTooltip(tooltip, svg, pixel, `all other classes\nmean entry ${readable(Number(others.dataset.value), 7)}`);
+      showTooltip(tooltip, svg, pixel, `all other classes\nmean entry ${readable(Number(others.rect.dataset.value), 7)}`);
       return;
     }
     const lines = [figure.data.class_names[bar.index], `entry ${readable(Number(bar.rect.dataset.value), 7)}`];

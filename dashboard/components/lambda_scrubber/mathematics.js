@@ -23,12 +23,25 @@ function pseudoLabel(scale, { u, b, c, excluded }) {
   return { entries, paperLoss, scaleFreeLoss: paperLoss / size, smallest };
 }
 
-/** Up to `most` classes worth a bar of their own, in class order: those with a large true, recovered or saturated entry. */
+const LOOKS = 48; // candidates at which it is looked which classes get a large entry
+
+/** The largest entry that each class gets along the curve: wherever the slider goes, the mass should have a bar. */
+function largestEntries(data) {
+  const largest = data.u.map(() => 0);
+  const step = Math.max(Math.floor(data.scales.length / LOOKS), 1);
+  for (let at = 0; at < data.scales.length; at += step) {
+    pseudoLabel(data.scales[at], data).entries.forEach((entry, i) => { largest[i] = Math.max(largest[i], Math.min(entry, 1)); });
+  }
+  return largest;
+}
+
+/** Up to `most` classes worth a bar of their own, in class order: those with a large true or recovered entry first. */
 function relevantClasses(data, most) {
   const classes = data.u.map((_, i) => i);
   if (classes.length <= most) return classes;
   const label = data.true_label ?? [];
   const found = data.found_label ?? [];
-  const weight = (i) => Math.max(label[i] ?? 0, found[i] ?? 0, Math.abs(data.c[i]) * 0.1);
+  const reached = largestEntries(data);
+  const weight = (i) => Math.max(label[i] ?? 0, found[i] ?? 0, reached[i] * 0.5, Math.abs(data.c[i]) * 0.1);
   return classes.sort((i, j) => weight(j) - weight(i)).slice(0, most).sort((i, j) => i - j);
 }

@@ -18,7 +18,7 @@ _SLOT, _KEY = "gallery", "all cards"
 _COLUMNS = 3
 # For screen readers, which go from heading to heading: a card's title stands one level below the page's parts.
 _HEADING = '<h2 style="position: absolute; width: 1px; height: 1px; overflow: hidden">All failures, card by card</h2>'
-_NAMED = "What the computation itself says, without knowing what was done: {message} Found in {seconds:.1f} s."
+_NAMED = "What the computation itself says, without knowing what was done. Found in {seconds:.1f} s."
 
 
 def show(*, dark: bool) -> None:
@@ -78,9 +78,7 @@ def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
                 alt=f"{card.title}: {card.caption}",
             )
             st.caption(card.caption)
-            st.markdown(
-                f"Named: **{played.cause}**", help=_NAMED.format(message=played.message, seconds=played.seconds)
-            )
+            st.markdown(f"Named: **{played.cause}.** {played.message}", help=_NAMED.format(seconds=played.seconds))
         with st.container(horizontal=True, gap="small"):
             query = query_of(card.scenario)
             LAB.link("Open in the Lab", query)

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import torch
 
 from dashboard.background.jobs import Job
+from dashboard.claims.cause import named
 from dashboard.claims.plain_words import in_words
 from dashboard.claims.reason import SEARCH_TITLES
 from dashboard.drawing.number_text import plain
@@ -105,7 +106,7 @@ def play_card(card: Card, stop: Callable[[], bool] | None = None) -> PlayedCard:
 
 def _diagnosed(scene: Scene, picture: Callable[..., go.Figure]) -> _Finding:
     found = diagnose(scene.network.model, scene.gradients)
-    return _Finding(found.title, found.message, picture)
+    return _Finding(found.title, named(found)[1], picture)
 
 
 def _raced(scene: Scene, *, bounded: bool) -> _Finding:
@@ -182,7 +183,9 @@ def _levels(scene: Scene) -> _Finding:
 def _right_angles(scene: Scene) -> _Finding:
     cosines = list(scale_invariance(scene.network.model, scene.gradients).values())
     found = diagnose_image(scene.network.model, scene.gradients, None, _shape(scene))
-    return _Finding(found.title, found.message, partial(card_pictures.markers, cosines, axis="convolution", line=1e-4))
+    return _Finding(
+        found.title, named(found)[1], partial(card_pictures.markers, cosines, axis="convolution", line=1e-4)
+    )
 
 
 def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
@@ -190,7 +193,7 @@ def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     found = diagnose_image(scene.network.model, scene.gradients, recovery, _shape(scene))
     names = [layer.name for layer in recovery.layers]
     known, unknowns = [layer.rank for layer in recovery.layers], [layer.unknowns for layer in recovery.layers]
-    return _Finding(found.title, found.message, partial(card_pictures.layers, names, known, unknowns))
+    return _Finding(found.title, named(found)[1], partial(card_pictures.layers, names, known, unknowns))
 
 
 def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
@@ -201,7 +204,7 @@ def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     counts, edges = np.histogram(slopes.clamp(0, 1).numpy(), _BINS, (0.0, 1.0))
     centres = (edges[1:] + edges[:-1]) / 2
     picture = partial(card_pictures.value_counts, centres, counts, axis="slope, relative to the steepest")
-    return _Finding(found.title, found.message, picture)
+    return _Finding(found.title, named(found)[1], picture)
 
 
 def _recover(scene: Scene, stop: Callable[[], bool] | None) -> ImageRecovery:

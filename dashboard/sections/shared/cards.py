@@ -74,7 +74,7 @@ CARDS = (
         "The network is so sure that its prediction is 1 and zeros. Then every larger λ fits as well.",
         _SURE,
         "curve",
-        "The paper's loss over λ. Hatched: every λ that fits.",
+        "The paper's loss over λ. Hatched, between blue lines: every λ that fits.",
     ),
     Card(
         "vanished gradient",
@@ -146,7 +146,7 @@ CARDS = (
         "Noise on every entry leaves a whole range of λ that fits, and a label for each.",
         replace(_LENET, defences="gaussian:0.003"),
         "curve",
-        "The paper's loss over λ. Hatched: every λ that fits.",
+        "The paper's loss over λ. Hatched, between blue lines: every λ that fits.",
     ),
     Card(
         "pruned",

@@ -1,0 +1,43 @@
+"""Words that everyday language does not have are explained on every page that uses them."""
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from dashboard.layout.glossary import GLOSSARY
+
+SAID = {
+    "Gradient": "gradient",
+    "Soft label": "soft label",
+    "Share": "share",
+    "Head": "the head",
+    "Tensor": "tensor",
+    "Outer product": "outer product",
+    "λ (lambda)": "λ",
+    "Pseudo-label": "pseudo-label",
+    "The paper": "the paper",
+    "The paper's loss": "the paper's loss",
+    "PSNR": "psnr",
+}
+"""What to look for on a page, by the word that explains it."""
+
+
+def test_every_word_is_looked_for():
+    assert set(SAID) | {"Feature"} == set(GLOSSARY)  # a feature is one in everyday language, too
+
+
+def fold(page):
+    return next(part for part in page.main.expander if part.label == "Words used here")
+
+
+@pytest.mark.parametrize("name", ["lab", "gallery", "failures", "protection"])
+def test_every_page_explains_the_words_it_uses(lab, name):
+    page = lab()
+    if name != "lab":
+        page.switch_page(f"app_pages/{name}.py").run()
+    assert not page.exception
+    explained = fold(page).markdown[0].value
+    elements = [element for element in page.main if element.proto is not None and element not in list(fold(page))]
+    said = " ".join(str(MessageToDict(element.proto)) for element in elements).lower()
+    for word, looked_for in SAID.items():
+        if looked_for in said:
+            assert f"**{word}**" in explained, word
