@@ -25,6 +25,9 @@ def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open
     expect(rows.filter(has_text="gave up: out of bound")).to_have_count(2)
     expect(race.get_by_test_id("race-clock")).to_contain_text("160,000")
 
+    # The page asks again and again until the picture behind it is looked at, too.
+    expect(page.get_by_text("The picture is not looked at yet", exact=False)).to_have_count(0)
+    settle(page)
     sent = len(page.sent)
     race.get_by_test_id("race-slider").focus()
     page.keyboard.press("Home")
