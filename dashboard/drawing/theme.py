@@ -4,10 +4,12 @@ Truth is a dark outline, recovered is strong blue, a baseline is orange, ambiguo
 Blue against orange stays apart for every common kind of colour blindness. In the dark theme "dark outline" turns into a
 light one: what matters is that the truth is drawn as an outline and nothing else is.
 
-The hues repeat `.streamlit/config.toml`, where the components read them as CSS variables.
+The hues stand in `.streamlit/config.toml`, where Streamlit and, as CSS variables, the components read them, too.
 """
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["AMBIGUOUS_HATCH", "DARK", "FONT", "LIGHT", "Palette", "palette"]
 
@@ -59,6 +61,7 @@ class Palette:
 
 
 _SCALE_STEPS = 12
+_SETTINGS = Path(__file__).resolve().parents[1] / ".streamlit" / "config.toml"
 
 
 def _blend(start: str, end: str, share: float) -> str:
@@ -67,31 +70,31 @@ def _blend(start: str, end: str, share: float) -> str:
     return "#" + "".join(f"{round(first + share * (last - first)):02x}" for first, last in channels)
 
 
-LIGHT = Palette(
-    background="#fdfcf9",
-    text="#1d2129",
-    muted="#5f646d",
-    grid="rgba(29, 33, 41, 0.12)",
-    truth="#1d2129",
-    recovered="#1f5fbf",
-    recovered_pale="rgba(31, 95, 191, 0.32)",
-    baseline="#ad5507",
-    infeasible="rgba(29, 33, 41, 0.07)",
-    negative="#6e4a2c",
-)
+def _translucent(colour: str, opacity: float) -> str:
+    """A `#rrggbb` that lets the page through."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return f"rgba({red}, {green}, {blue}, {opacity})"
 
-DARK = Palette(
-    background="#15171b",
-    text="#e9e6df",
-    muted="#9aa0aa",
-    grid="rgba(233, 230, 223, 0.16)",
-    truth="#e9e6df",
-    recovered="#78adff",
-    recovered_pale="rgba(120, 173, 255, 0.36)",
-    baseline="#f0a04b",
-    infeasible="rgba(233, 230, 223, 0.08)",
-    negative="#d3ad8c",
-)
+
+def _palette(name: str, *, grid: float, pale: float, infeasible: float, negative: str) -> Palette:
+    """The hues of a theme, how much of the page shines through those that let it, and the one hue of our own."""
+    hues = tomllib.loads(_SETTINGS.read_text(encoding="utf-8"))["theme"][name]
+    return Palette(
+        background=hues["backgroundColor"],
+        text=hues["textColor"],
+        muted=hues["grayColor"],
+        grid=_translucent(hues["textColor"], grid),
+        truth=hues["textColor"],
+        recovered=hues["blueColor"],
+        recovered_pale=_translucent(hues["blueColor"], pale),
+        baseline=hues["orangeColor"],
+        infeasible=_translucent(hues["textColor"], infeasible),
+        negative=negative,
+    )
+
+
+LIGHT = _palette("light", grid=0.12, pale=0.32, infeasible=0.07, negative="#6e4a2c")
+DARK = _palette("dark", grid=0.16, pale=0.36, infeasible=0.08, negative="#d3ad8c")
 
 
 def palette(dark: bool) -> Palette:
