@@ -31,3 +31,23 @@ def test_a_phone_shows_the_cards_one_under_the_other(open_page):
     assert second.bounding_box()["y"] >= first.bounding_box()["y"] + first.bounding_box()["height"]
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play on")).to_be_visible()
+
+
+def test_back_from_a_card_returns_to_where_one_was(open_page, settle):
+    page = open_gallery(open_page)
+    card = page.locator(".st-key-card-clipped")
+    card.get_by_text("Named:").wait_for()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("button", name="Play on")).to_be_visible()
+    settle(page)
+    card.get_by_role("link", name="Open in the Lab").scroll_into_view_if_needed()
+    top = page.get_by_test_id("stMain").evaluate("main => main.scrollTop")
+    assert top > 300
+    card.get_by_role("link", name="Open in the Lab").click()
+    page.get_by_role("heading", name="4 The label").wait_for()
+    settle(page)
+    page.go_back()
+    page.get_by_role("heading", name="A gallery of failures").wait_for()
+    page.wait_for_function(
+        "top => Math.abs(document.querySelector('[data-testid=stMain]').scrollTop - top) < 40", arg=top
+    )
