@@ -34,7 +34,7 @@ def test_a_phone_shows_the_cards_one_under_the_other(open_page):
 
 
 def test_back_from_a_card_returns_to_where_one_was(open_page, settle):
-    page = open_gallery(open_page)
+    page = open_page(place="Gallery")
     card = page.locator(".st-key-card-clipped")
     card.get_by_text("Named:").wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()
