@@ -15,8 +15,8 @@ from dashboard.drawing.pictures import deviation_picture, picture_source
 from dashboard.drawing.theme import palette
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding, formulas, number, numbers, say
-from dashboard.sections.lab import layers as strip
 from dashboard.sections.lab.film import REAL_ERROR, Film, layer_curves, layer_frames
+from dashboard.sections.lab.layers import show_layers
 from dashboard.sections.lab.view import LabView
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import ImageRecovery
@@ -68,7 +68,7 @@ def show(view: LabView, task: cache.PictureTask, job: int, recovery: ImageRecove
             number("Within the error bars", within.text, _WITHIN)
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
     seen = true_inputs(task.network.model, true, {step.layer or "" for step in recovery.steps})
-    strip.show_layers(view, task.network, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
+    show_layers(view, task.network, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
     frames, curves = cache.film(job, view.dark, lambda: _film(view, task, recovery), private=view.scenario.own_photo)
     if len(frames) > 1:
         frame_player(

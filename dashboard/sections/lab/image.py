@@ -13,8 +13,8 @@ from dashboard.claims.picture import barred
 from dashboard.components import frame_player
 from dashboard.layout.story import finding, formulas, mathematics, step
 from dashboard.sections.lab import exact, search
-from dashboard.sections.lab import layers as strip
 from dashboard.sections.lab.film import layer_frames
+from dashboard.sections.lab.layers import show_budget
 from dashboard.sections.lab.view import LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
@@ -42,7 +42,7 @@ def show(view: LabView, task: PictureTask) -> None:
         failure = job.failure
         why = barred(failure).text if isinstance(failure, GradientInversionError) else job.error
         st.info(why, icon=":material/block:")
-        strip.show_budget(task.budget(), view.dark)
+        show_budget(task.budget(), view.dark)
     else:
         recovery = job.result
     if recovery is not None:
