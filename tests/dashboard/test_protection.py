@@ -100,7 +100,7 @@ def test_another_scenario_or_setting_forgets_the_run_but_not_the_result(protecti
 def test_no_room_for_another_defence_is_a_sentence(protection):
     six = "clip:1~laplace:0.001~prune:0.5~quantise:8~sign~drop rows:0.2"
     page = protection(network="lenet_sigmoid", defences=six, run_sweep="yes")
-    assert page.main.info[0].value == "Defences: expected at most 6, got 7; leave some out."
+    assert page.main.info[0].value == "There is room for 6 defences at a time: leave one out."
     assert not page.error
 
 
