@@ -46,6 +46,8 @@ _SIGMAS = 2.0
 _WIDEST = 0.5  # standard deviation of a pixel that may be anything from 0 to 1
 _BAR_WORDS = re.compile(r"[;,] (and )?(the|its) error bars[^.;]*|\s*The error bars[^.]*\.")  # where none are shown
 _OUTSIDE_WORDS = re.compile(r"\s*[\d.]+% of the pixels lie outside (?:[^.]|\.\d)*\.")
+_CHANGED = "they would take a gradient that was changed for a plain one."
+_MENDED = "the server knows what was done to the gradient and mended it as far as it could. What that leaves open, no bar counts."
 _DUST = 1e-3  # how far outside of 0 to 1 a pixel may lie without a word
 
 
@@ -164,7 +166,7 @@ def below(rebuilt: Rebuilt, truth: Truth) -> Claim | None:
 
 def bars_shown(rebuilt: Rebuilt) -> bool:
     """Whether error bars are shown: the server alone decides, by what it holds."""
-    return rebuilt.std is not None and not rebuilt.server.tampered
+    return rebuilt.std is not None and not rebuilt.server.tampered and not rebuilt.server.mended
 
 
 def bars(rebuilt: Rebuilt, truth: Truth) -> list[Claim]:
@@ -173,7 +175,8 @@ def bars(rebuilt: Rebuilt, truth: Truth) -> list[Claim]:
     if std is None:
         return [Claim(Kind.NO_BARS, in_words(rebuilt.recovery.why_no_std))]
     if not bars_shown(rebuilt):
-        return [Claim(Kind.NO_BARS, "No error bars: they would take a gradient that was changed for a plain one.")]
+        why = _MENDED if rebuilt.server.mended else _CHANGED
+        return [Claim(Kind.NO_BARS, f"No error bars: {why}")]
     off = (rebuilt.shown - truth.image.double()).abs()
     within = float((off <= _SIGMAS * std).double().mean())
     largest = float(std.max())

@@ -63,6 +63,11 @@ class Server:
         return not self.informed and (doubted or (not self.label_settled and self.diagnosis.cause in TAMPERED))
 
     @property
+    def mended(self) -> bool:
+        """Whether it was told of the defences and had to guess: error bars reckon with a gradient that was sent whole."""
+        return self.informed and (not self.label_settled or self.attack.completed)
+
+    @property
     def noisy(self) -> bool:
         """Whether more than rounding lies beside the one direction of the gradient."""
         return self.diagnosis.cause is Cause.NOISY or (self.attack.noise_std or 0.0) > 0 or self.answer.noise > _ADDED

@@ -271,7 +271,8 @@ def bars_within(claim: Claim, world: World) -> bool:
 
 
 def no_bars(_: Claim, world: World) -> bool:
-    return world.rebuilt.std is None or world.rebuilt.server.tampered
+    server = world.rebuilt.server
+    return world.rebuilt.std is None or server.tampered or server.mended
 
 
 def outside(claim: Claim, world: World) -> bool:

@@ -16,7 +16,8 @@ def panel(page):
 
 
 def open_panel(page):
-    """The search's part of the page, whether or not it was open."""
+    """The search's part of the page, whether or not it was open, once the exact route has drawn the page again."""
+    expect(page.get_by_role("heading", name="The server is at work")).to_have_count(0)
     box = panel(page)
     if not box.get_by_test_id("stExpanderDetails").is_visible():
         box.locator("summary").click()

@@ -44,6 +44,7 @@ class LabelAttack:
         gradients: of all layers, as they would have been without a clipping that the server knows of.
         plain: those of them that can be read like a plain gradient's; of other layers it is known that they cannot.
         options: with which the last layer was asked, for whoever asks it again.
+        completed: whether entries were missing or coarse, as far as it was told, and had to be worked out.
         windows: what each window on lambda admits when asked so; None where rows or sizes are missing, or the gradient
             is no single sample's.
     """
@@ -56,6 +57,7 @@ class LabelAttack:
     gradients: Gradients
     plain: Gradients
     options: HeadOptions
+    completed: bool
     windows: FourWindows | None
 
     @property
@@ -86,8 +88,8 @@ def attack_label(network: PublicNetwork, gradients: Gradients, announced: Sequen
     options = HeadOptions("unknown" if shortened else "known", answer.noise_std, answer.hidden)
     plain = _plain(network, answer, announced)
     signs = any(isinstance(part, Sign) for part in announced)
-    rows_missing = answer.hidden and any(isinstance(part, DropRows | Prune | Quantise) for part in announced)
-    windows = None if rows_missing or signs else look(network, plain, options)
+    completed = any(isinstance(part, DropRows | Prune | Quantise) for part in announced)
+    windows = None if (answer.hidden and completed) or signs else look(network, plain, options)
     recovery = with_windows(answer.recovery, windows)
     head = factor_heads(view.weight, view.weight_grad[None], view.bias, answer.noise_std)
     curve = loss_curve(head, recovery)
@@ -100,6 +102,7 @@ def attack_label(network: PublicNetwork, gradients: Gradients, announced: Sequen
         gradients=answer.gradients,
         plain=plain,
         options=options,
+        completed=completed,
         windows=windows,
     )
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboard.figures.sweep_axis import tick
+from dashboard.figures.sweep_axis import ticks
 from gradinv_core.checkpoints import available_stages
 from gradinv_core.datasets import load_dataset
 from gradinv_core.defences import read_defences
@@ -46,7 +46,7 @@ def test_every_place_and_repeat_survives_the_address(name, start):
             assert from_query(to_query(scenario), available_stages) == (scenario, [])
     places = [position.place for position in positions]
     assert places in (sorted(places), sorted(places, reverse=True))
-    assert len(set(places)) == len(places) == len({tick(position.value) for position in positions})
+    assert len(set(places)) == len(places) == len(set(ticks([position.value for position in positions])))
 
 
 @pytest.mark.parametrize("parameter", SWEEP_PARAMETERS.values(), ids=SWEEP_PARAMETERS.keys())
