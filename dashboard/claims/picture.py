@@ -47,7 +47,7 @@ _WIDEST = 0.5  # standard deviation of a pixel that may be anything from 0 to 1
 _BAR_WORDS = re.compile(r"[;,] (and )?(the|its) error bars[^.;]*|\s*The error bars[^.]*\.")  # where none are shown
 _OUTSIDE_WORDS = re.compile(r"\s*[\d.]+% of the pixels lie outside (?:[^.]|\.\d)*\.")
 _CHANGED = "they would take a gradient that was changed for a plain one."
-_MENDED = "the server knows what was done to the gradient and mended it as far as it could. What that leaves open, no bar counts."
+_MENDED = "the server knows what was done to the gradient and mended it. What that leaves open, no bar counts."
 _DUST = 1e-3  # how far outside of 0 to 1 a pixel may lie without a word
 
 

@@ -64,7 +64,7 @@ class Server:
 
     @property
     def mended(self) -> bool:
-        """Whether it was told of the defences and had to guess: error bars reckon with a gradient that was sent whole."""
+        """Whether it was told of the defences and had to guess: error bars reckon with a gradient sent whole."""
         return self.informed and (not self.label_settled or self.attack.completed)
 
     @property
