@@ -25,6 +25,15 @@ def open_panel(page):
     return box
 
 
+def start(box) -> None:
+    """Start the search once the page has come to rest: a click into the moment of a redraw would be lost."""
+    box.page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+        " && !document.querySelector('[data-stale=true]')"
+    )
+    box.get_by_role("button", name="Start", exact=True).click()
+
+
 def seen(box) -> tuple[str, str]:
     """The picture a search shows now, and its progress in words."""
     return (
@@ -50,7 +59,7 @@ def curve(box, name: str) -> str:
 def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_page, settle):
     page = open_page(ENDLESS)
     box = open_panel(page)
-    box.get_by_role("button", name="Start", exact=True).click()
+    start(box)
     expect(box.get_by_role("button", name="Stop")).to_be_visible()
     box.get_by_test_id("frame-image").wait_for()
     first = seen(box)
@@ -89,7 +98,7 @@ def test_stop_answers_again_and_again(open_page, benchmark):
     box = open_panel(page)
 
     def begin():
-        box.get_by_role("button", name="Start", exact=True).click()
+        start(box)
         expect(box.get_by_test_id("stProgress")).to_contain_text("of 20,000, loss")
         page.wait_for_timeout(1500)
 
