@@ -28,7 +28,7 @@ def findings(page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious(open_page, settle, name, scheme):
+def test_axe_finds_nothing_serious_and_helps_are_named(open_page, settle, name, scheme):
     page = open_page(place=name, scheme=scheme)
     if name == "Gallery":
         page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
@@ -36,6 +36,18 @@ def test_axe_finds_nothing_serious(open_page, settle, name, scheme):
         page.get_by_role("button", name="Play on").wait_for()
     settle(page)
     assert not findings(page)
+    assert_helps_are_named(page)
+
+
+def assert_helps_are_named(page) -> None:
+    """Every help says what it explains; it is named after it is drawn."""
+    helps = page.get_by_test_id("stTooltipIcon").get_by_role("button")
+    expect(helps.and_(page.get_by_role("button", name="Help", exact=True))).to_have_count(0)
+    names = helps.evaluate_all(
+        "buttons => buttons.map(button => button.getAttribute('aria-label') ?? button.innerText)"
+    )
+    assert names
+    assert "" not in names
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -45,17 +57,3 @@ def test_axe_finds_nothing_serious_where_much_is_open(open_page, scheme):
     page.get_by_text("Gradient matching, the usual attack").click()
     page.get_by_role("button", name="Compare four labels", exact=True).wait_for()
     assert not findings(page)
-
-
-@pytest.mark.parametrize("name", ["Lab", "Failures", "What protects"])
-def test_every_help_says_what_it_explains(open_page, name):
-    page = open_page(place=name)
-    helps = page.get_by_test_id("stTooltipIcon").get_by_role("button")
-    expect(helps.and_(page.get_by_role("button", name="Help", exact=True))).to_have_count(
-        0
-    )  # named after they are drawn
-    names = helps.evaluate_all(
-        "buttons => buttons.map(button => button.getAttribute('aria-label') ?? button.innerText)"
-    )
-    assert names
-    assert "" not in names
