@@ -170,13 +170,15 @@ def test_a_click_on_a_curve_goes_to_that_moment(open_page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_four_labels_stand_side_by_side(open_page, width, scheme):
+def test_four_labels_stand_side_by_side(open_page, settle, width, scheme):
     page = open_page("?network=lenet_tanh&label=mixup&iterations=100&run=comparison", width=width, scheme=scheme)
     row = page.get_by_role("group", name="the same search with four labels")
     heading = page.get_by_role("heading", name=re.compile("^The recovered label"))
     heading.wait_for()
+    settle(page)
     expect(row.locator("img")).to_have_count(5)
-    assert all(picture.bounding_box()["width"] > 80 for picture in row.locator("img").all())
+    widths = row.locator("img").evaluate_all("images => images.map(image => image.getBoundingClientRect().width)")
+    assert min(widths) > 80
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
     page.wait_for_url("**run=comparison**")
