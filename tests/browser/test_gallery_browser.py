@@ -21,16 +21,17 @@ def test_pictures_come_and_a_card_opens_in_the_lab(open_page, settle):
     expect(page.get_by_text("Defended:")).to_be_visible()
 
 
-def test_a_phone_shows_the_cards_one_under_the_other(open_page):
+def test_a_phone_shows_the_cards_one_under_the_other(open_page, settle):
     page = open_page(place="Gallery", scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
     first, second = (page.locator(f".st-key-card-{name}") for name in ("local-minimum", "out-of-bound"))
     first.get_by_text("Named:").wait_for()
+    page.get_by_role("button", name="Stop", exact=True).click()  # while cards are played, the page is drawn again
+    expect(page.get_by_role("button", name="Play on")).to_be_visible()
+    settle(page)
     overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
     assert second.bounding_box()["y"] >= first.bounding_box()["y"] + first.bounding_box()["height"]
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_role("button", name="Play on")).to_be_visible()
 
 
 def test_back_from_a_card_returns_to_where_one_was(open_page, settle):
