@@ -154,7 +154,7 @@ def _layer_budget(
     head_bias: bool,  # noqa: ARG001
     _network: PublicNetwork,
 ) -> tuple[LayerBudget, ...]:
-    return layer_budget(_network.model, (3, _network.image_size, _network.image_size))
+    return layer_budget(_network.model, _network.image_shape)
 
 
 # Filled by a background job, whose visitors watch it work: no spinner. Two visitors of one scenario share the work.

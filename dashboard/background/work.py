@@ -91,7 +91,7 @@ def patience(network: PublicNetwork) -> float:
     such route; through convolutions it takes seconds, and the page would stand still for nothing.
     """
     try:
-        links = network_chain(network.model, (3, network.image_size, network.image_size))
+        links = network_chain(network.model, network.image_shape)
     except GradientInversionError:
         return _PATIENCE
     return 0.0 if any(isinstance(link.module, nn.Conv2d) for link in links) else _PATIENCE

@@ -18,3 +18,8 @@ class PublicNetwork:
     name: str
     model: nn.Module
     image_size: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of what it is fed."""
+        return (3, self.image_size, self.image_size)

@@ -134,7 +134,6 @@ def _of_picture(rebuilt: Rebuilt, truth: Truth, scene: Scene) -> Iterator[tuple[
 
 
 def _why_no_picture(scene: Scene, attack: LabelAttack, recovery: ImageRecovery | None) -> Claim | None:
-    shape = (3, scene.network.image_size, scene.network.image_size)
-    found: Diagnosis = diagnose_image(scene.network.model, attack.gradients, recovery, shape)
+    found: Diagnosis = diagnose_image(scene.network.model, attack.gradients, recovery, scene.network.image_shape)
     of_the_label = recovery is None and found.cause not in (Cause.TRAINING_BATCH_NORM, Cause.NO_CHAIN)
     return None if of_the_label else of_picture(found)

@@ -51,7 +51,8 @@ def show(
         _draw(found, own, announced)
         return
     job = _job(task, attack)
-    job.wait(patience(task.network))
+    if job.state is JobState.RUNNING:
+        job.wait(patience(task.network))
     if job.state is JobState.RUNNING:
         _draw(found, own, announced)
         _wait(job)
@@ -84,7 +85,6 @@ def _job(task: cache.PictureTask, attack: LabelAttack) -> Job[Step, ImageRecover
 
 def _of_picture(task: cache.PictureTask, attack: LabelAttack, recovery: ImageRecovery | None) -> Claim | None:
     """The picture's own failure; None where the label's is all there is to say."""
-    shape = (3, task.network.image_size, task.network.image_size)
-    found = diagnose_image(task.network.model, attack.gradients, recovery, shape)
+    found = diagnose_image(task.network.model, attack.gradients, recovery, task.network.image_shape)
     of_the_label = recovery is None and found.cause not in (Cause.TRAINING_BATCH_NORM, Cause.NO_CHAIN)
     return None if of_the_label else of_picture(found)

@@ -182,7 +182,7 @@ def _levels(scene: Scene) -> _Finding:
 
 def _right_angles(scene: Scene) -> _Finding:
     cosines = list(scale_invariance(scene.network.model, scene.gradients).values())
-    found = diagnose_image(scene.network.model, scene.gradients, None, _shape(scene))
+    found = diagnose_image(scene.network.model, scene.gradients, None, scene.network.image_shape)
     return _Finding(
         found.title, named(found)[1], partial(card_pictures.markers, cosines, axis="convolution", line=1e-4)
     )
@@ -190,7 +190,7 @@ def _right_angles(scene: Scene) -> _Finding:
 
 def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     recovery = _recover(scene, stop)
-    found = diagnose_image(scene.network.model, scene.gradients, recovery, _shape(scene))
+    found = diagnose_image(scene.network.model, scene.gradients, recovery, scene.network.image_shape)
     names = [layer.name for layer in recovery.layers]
     known, unknowns = [layer.rank for layer in recovery.layers], [layer.unknowns for layer in recovery.layers]
     return _Finding(found.title, named(found)[1], partial(card_pictures.layers, names, known, unknowns))
@@ -198,9 +198,9 @@ def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
 
 def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     recovery = _recover(scene, stop)
-    found = diagnose_image(scene.network.model, scene.gradients, recovery, _shape(scene))
+    found = diagnose_image(scene.network.model, scene.gradients, recovery, scene.network.image_shape)
     weak = weakest_layer(recovery) or recovery.layers[-1]
-    slopes, _ = slopes_above(weak.name, network_chain(scene.network.model, _shape(scene)), recovery)
+    slopes, _ = slopes_above(weak.name, network_chain(scene.network.model, scene.network.image_shape), recovery)
     counts, edges = np.histogram(slopes.clamp(0, 1).numpy(), _BINS, (0.0, 1.0))
     centres = (edges[1:] + edges[:-1]) / 2
     picture = partial(card_pictures.value_counts, centres, counts, axis="slope, relative to the steepest")
@@ -209,10 +209,6 @@ def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
 
 def _recover(scene: Scene, stop: Callable[[], bool] | None) -> ImageRecovery:
     return attack_image(scene.network, scene.gradients, stop=stop)
-
-
-def _shape(scene: Scene) -> tuple[int, int, int]:
-    return (3, scene.network.image_size, scene.network.image_size)
 
 
 LOOKS: Mapping[str, Callable[[Scene], _Finding]] = {

@@ -79,7 +79,8 @@ def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
                 certain_answer(view.attack.recovery, task.scene.announced),
             ),
         )
-    job.wait(patience(task.network))
+    if job.state is JobState.RUNNING:
+        job.wait(patience(task.network))
     return job
 
 

@@ -136,11 +136,10 @@ def attack_image(
     Raises:
         NoExactRouteError: no exact route is known for this architecture.
     """
-    shape = (3, network.image_size, network.image_size)
     return reconstruct_image(
         network.model,
         gradients,
-        shape,
+        network.image_shape,
         method="analytic",
         label=answer,
         on_step=on_step,
@@ -172,11 +171,10 @@ def search_image(
         stop: asked in every iteration; the best so far is handed back.
         seed: of the noise.
     """
-    shape = (3, network.image_size, network.image_size)
     return reconstruct_image(
         network.model,
         gradients,
-        shape,
+        network.image_shape,
         method="matching",
         label=label,
         start=start,
