@@ -1,12 +1,13 @@
 """What every figure shares: fonts, hair lines, a title that states the finding, no frame and no background."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from dashboard.drawing.theme import FONT, Palette
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["TITLE_HEIGHT", "Array", "as_vector", "name_classes", "style", "whole_name"]
 
@@ -32,14 +33,13 @@ def whole_name(name: str, index: int) -> str:
     return f"class {index}" if name in (str(index), f"class {index}") else f"{name} (class {index})"
 
 
-def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300) -> go.Figure:
+def style(figure: Sketch, title: str, colours: Palette, *, height: int = 300) -> Sketch:
     """Give a figure the common look, in place.
 
-    The look is a template: Plotly checks it once for each palette, and the browser applies it. What a figure sets
-    itself goes before it.
+    The look is a template, which the browser applies. What a figure sets itself goes before it.
 
     Args:
-        figure: any Plotly figure.
+        figure: any.
         title: the finding, in one line.
         colours: the theme's palette.
         height: pixels.
@@ -47,13 +47,13 @@ def style(figure: go.Figure, title: str, colours: Palette, *, height: int = 300)
     Returns:
         The same figure.
     """
-    figure.layout.template = _look(colours)
-    figure.update_layout(title_text=title, height=height, margin={"l": 8, "r": 8, "t": TITLE_HEIGHT + 8, "b": 8})
+    margin = {"l": 8, "r": 8, "t": TITLE_HEIGHT + 8, "b": 8}
+    figure.update_layout(template=_look(colours), title={"text": title}, height=height, margin=margin)
     return figure
 
 
 @cache
-def _look(colours: Palette) -> go.layout.Template:
+def _look(colours: Palette) -> dict[str, Any]:
     """What all figures of a palette share."""
     axis = {
         "gridcolor": colours.grid,
@@ -64,8 +64,8 @@ def _look(colours: Palette) -> go.layout.Template:
         "automargin": True,
         "fixedrange": True,
     }
-    return go.layout.Template(
-        layout={
+    return {
+        "layout": {
             "xaxis": axis | {"showgrid": False, "zeroline": False, "ticklabeloverflow": "allow"},
             "yaxis": axis,
             "title": {
@@ -100,4 +100,4 @@ def _look(colours: Palette) -> go.layout.Template:
             "bargap": 0.3,
             "autotypenumbers": "strict",  # a class called "3" is a name
         }
-    )
+    }

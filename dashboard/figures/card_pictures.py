@@ -1,15 +1,16 @@
 """Small pictures of failures: one glance each, without a title, for the cards of the gallery."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import Array, as_vector, style
 from dashboard.figures.lambda_scale import LambdaScale
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["bars_with_range", "curve", "holes", "layers", "markers", "share_lines", "value_counts"]
 
@@ -26,16 +27,16 @@ def curve(
     ended: float | None = None,
     bound: float | None = None,
     dark: bool = False,
-) -> go.Figure:
+) -> Sketch:
     """A loss over lambda; ranges that fit, where a search ended (infinite: it never did), and its bounds."""
     colours, where, height = palette(dark), as_vector(scales), np.maximum(as_vector(losses), _SMALLEST)
     ends = [end for interval in found for end in interval] + ([] if ended is None else [ended])
     axis = LambdaScale.around([*ends, *([bound] if bound else []), 1e4])
-    figure = go.Figure()
+    figure = Sketch()
     if bound is not None:
         for side in (1, -1):
             places = sorted((axis.position(side * bound), side * axis.end))
-            figure.add_vrect(*places, fillcolor=colours.infeasible, line_width=0, layer="below")
+            figure.add_vrect(*places, fillcolor=colours.infeasible, line={"width": 0}, layer="below")
     for half in (where < 0, where > 0):
         figure.add_scatter(
             x=[axis.position(scale) for scale in where[half]],
@@ -50,14 +51,14 @@ def curve(
         figure.add_vline(axis.position(ended), line={"color": colours.baseline, "width": 3, "dash": "dot"})
     _finish(figure, colours)
     figure.update_xaxes(
-        range=[-axis.end, axis.end], tickvals=axis.tick_positions, ticktext=axis.tick_texts, title_text="λ"
+        range=[-axis.end, axis.end], tickvals=axis.tick_positions, ticktext=axis.tick_texts, title={"text": "λ"}
     )
-    figure.update_yaxes(type="log", showticklabels=False, showgrid=False, title_text="loss")
+    figure.update_yaxes(type="log", showticklabels=False, showgrid=False, title={"text": "loss"})
     return figure
 
 
 def _add_range(
-    figure: go.Figure, axis: LambdaScale, low: float, high: float, heights: tuple[float, float], colours: Palette
+    figure: Sketch, axis: LambdaScale, low: float, high: float, heights: tuple[float, float], colours: Palette
 ) -> None:
     """A line for a narrow range of lambda, a hatched stretch for a wide one."""
     if low * high > 0 and high - low <= _NARROW * abs(low):
@@ -78,13 +79,13 @@ def _add_range(
 
 def bars_with_range(
     values: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, true: npt.ArrayLike, *, dark: bool = False
-) -> go.Figure:
+) -> Sketch:
     """Shares (C,) that a server believes, whiskers from ``low`` to ``high``, and the truth as outlines."""
     colours, found = palette(dark), as_vector(values)
     least, most = as_vector(low), as_vector(high)
     settled = bool((most - least).max() < _NARROW)
     hatch = {} if settled else _hatch(colours)
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_bar(
         y=found,
         marker={"color": colours.recovered, "line": {"width": 0}, "pattern": hatch},
@@ -104,17 +105,17 @@ def bars_with_range(
     )
     _finish(figure, colours)
     figure.update_layout(barmode="overlay")
-    figure.update_xaxes(title_text="class", dtick=1 if found.size <= 10 else None)
-    figure.update_yaxes(range=[0, 1.02], title_text="share")
+    figure.update_xaxes(title={"text": "class"}, dtick=1 if found.size <= 10 else None)
+    figure.update_yaxes(range=[0, 1.02], title={"text": "share"})
     return figure
 
 
-def share_lines(scales: npt.ArrayLike, shares: npt.ArrayLike, *, dark: bool = False) -> go.Figure:
+def share_lines(scales: npt.ArrayLike, shares: npt.ArrayLike, *, dark: bool = False) -> Sketch:
     """Pseudo-label (n, C) over lambda (n,), one line for each class; what is no share is shaded."""
     colours, where, heights = palette(dark), as_vector(scales), np.asarray(shares, dtype=np.float64)
-    axis, figure = LambdaScale.around([1e3]), go.Figure()
+    axis, figure = LambdaScale.around([1e3]), Sketch()
     for below, above in ((-1.0, 0.0), (1.0, 2.0)):
-        figure.add_hrect(below, above, fillcolor=colours.infeasible, line_width=0, layer="below")
+        figure.add_hrect(below, above, fillcolor=colours.infeasible, line={"width": 0}, layer="below")
     for side in (where < 0, where > 0):
         for index, dash in enumerate(("solid", "dash", "dot", "dashdot")[: heights.shape[1]]):
             figure.add_scatter(
@@ -126,18 +127,16 @@ def share_lines(scales: npt.ArrayLike, shares: npt.ArrayLike, *, dark: bool = Fa
             )
     _finish(figure, colours)
     figure.update_xaxes(
-        range=[-axis.end, axis.end], tickvals=axis.tick_positions, ticktext=axis.tick_texts, title_text="λ"
+        range=[-axis.end, axis.end], tickvals=axis.tick_positions, ticktext=axis.tick_texts, title={"text": "λ"}
     )
-    figure.update_yaxes(range=[-0.4, 1.4], title_text="share")
+    figure.update_yaxes(range=[-0.4, 1.4], title={"text": "share"})
     return figure
 
 
-def layers(
-    names: Sequence[str], determined: npt.ArrayLike, unknowns: npt.ArrayLike, *, dark: bool = False
-) -> go.Figure:
+def layers(names: Sequence[str], determined: npt.ArrayLike, unknowns: npt.ArrayLike, *, dark: bool = False) -> Sketch:
     """A bar for each layer: the part of its inputs that the equations determine, and hatched the rest."""
     colours, known, all_of_them = palette(dark), as_vector(determined), as_vector(unknowns)
-    figure = go.Figure()
+    figure = Sketch()
     parts: tuple[tuple[Array, dict[str, object], str], ...] = (
         (known, {}, "determined"),
         (all_of_them - known, _hatch(colours), "left open"),
@@ -153,17 +152,17 @@ def layers(
         )
     _finish(figure, colours)
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(range=[0, 100], ticksuffix=" %", title_text="of the inputs")
-    figure.update_yaxes(type="category", title_text="layer", showgrid=False)
+    figure.update_xaxes(range=[0, 100], ticksuffix=" %", title={"text": "of the inputs"})
+    figure.update_yaxes(type="category", title={"text": "layer"}, showgrid=False)
     return figure
 
 
 def markers(
     values: npt.ArrayLike, *, axis: str, strong: int = 0, line: float | None = None, dark: bool = False
-) -> go.Figure:
+) -> Sketch:
     """Numbers on a logarithmic axis; the first ``strong`` ones stand out, a dotted line is what to compare with."""
     colours, heights = palette(dark), as_vector(values)
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_scatter(
         x=np.arange(1, heights.size + 1),
         y=np.maximum(heights, 1e-12),
@@ -179,17 +178,17 @@ def markers(
     if line is not None:
         figure.add_hline(line, line={"color": colours.baseline, "width": 2, "dash": "dot"})
     _finish(figure, colours)
-    figure.update_xaxes(title_text=axis, nticks=6)
+    figure.update_xaxes(title={"text": axis}, nticks=6)
     shown = heights[heights > 0]
     decades = np.log10(shown.max() / shown.min()) if shown.size else 1.0
     figure.update_yaxes(type="log", exponentformat="power", dtick=max(int(np.ceil(decades / 4)), 1))
     return figure
 
 
-def value_counts(places: npt.ArrayLike, counts: npt.ArrayLike, *, axis: str, dark: bool = False) -> go.Figure:
+def value_counts(places: npt.ArrayLike, counts: npt.ArrayLike, *, axis: str, dark: bool = False) -> Sketch:
     """How often each value occurs, or falls into each bin."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_bar(
         x=as_vector(places),
         y=as_vector(counts),
@@ -198,22 +197,22 @@ def value_counts(places: npt.ArrayLike, counts: npt.ArrayLike, *, axis: str, dar
         hovertemplate="%{customdata}<br>%{y:,} times<extra></extra>",
     )
     _finish(figure, colours)
-    figure.update_xaxes(title_text=axis, nticks=5)
-    figure.update_yaxes(title_text="how many", nticks=4)
+    figure.update_xaxes(title={"text": axis}, nticks=5)
+    figure.update_yaxes(title={"text": "how many"}, nticks=4)
     return figure
 
 
-def holes(gradient: npt.ArrayLike, empty: npt.ArrayLike, *, dark: bool = False) -> go.Figure:
+def holes(gradient: npt.ArrayLike, empty: npt.ArrayLike, *, dark: bool = False) -> Sketch:
     """A head gradient (C, d) of which the entries in ``empty`` (C, d) are zeros that should not be there."""
     colours, sent = palette(dark), np.asarray(gradient, dtype=np.float64)
     size = np.cbrt(np.abs(sent) / (np.abs(sent).max() or 1.0))
     shown: Array = np.where(np.asarray(empty, dtype=bool), -1.0, size)
     scale = [(0.0, colours.baseline), (0.499, colours.baseline), (0.5, colours.background), (1.0, colours.recovered)]
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_heatmap(z=shown, zmin=-1, zmax=1, colorscale=scale, showscale=False, hoverinfo="skip")
     _finish(figure, colours)
-    figure.update_xaxes(title_text="feature", showticklabels=False)
-    figure.update_yaxes(title_text="class", showgrid=False, nticks=6, autorange="reversed")
+    figure.update_xaxes(title={"text": "feature"}, showticklabels=False)
+    figure.update_yaxes(title={"text": "class"}, showgrid=False, nticks=6, autorange="reversed")
     return figure
 
 
@@ -222,10 +221,13 @@ def _hatch(colours: Palette) -> dict[str, object]:
     return {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace", "size": 6}
 
 
-def _finish(figure: go.Figure, colours: Palette) -> None:
+def _finish(figure: Sketch, colours: Palette) -> None:
     """The common look at a card's size."""
     style(figure, "", colours, height=_HEIGHT)
     figure.update_layout(showlegend=False, margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    small = {"tickfont": {"size": 12, "color": colours.text}, "title": {"font": {"size": 12, "color": colours.muted}}}
+    small: dict[str, Any] = {
+        "tickfont": {"size": 12, "color": colours.text},
+        "title": {"font": {"size": 12, "color": colours.muted}},
+    }
     figure.update_xaxes(**small)
     figure.update_yaxes(**small)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import palette
 from dashboard.figures.base import style
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["convergence"]
 
@@ -15,7 +15,7 @@ _MOST = 400  # points of a line: more than a screen shows
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def convergence(residuals: Mapping[str, Sequence[float]], *, dark: bool = False) -> go.Figure:
+def convergence(residuals: Mapping[str, Sequence[float]], *, dark: bool = False) -> Sketch:
     """A falling line for every layer that had to be completed.
 
     Args:
@@ -23,7 +23,7 @@ def convergence(residuals: Mapping[str, Sequence[float]], *, dark: bool = False)
         dark: colours for a dark page.
     """
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Sketch()
     for place, (name, values) in enumerate(residuals.items()):
         kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST)).round().astype(int))
         figure.add_scatter(
@@ -39,6 +39,6 @@ def convergence(residuals: Mapping[str, Sequence[float]], *, dark: bool = False)
     rounds = max(len(values) for values in residuals.values())
     style(figure, f"The open directions settled to {plain(last, 2)} in {rounds:,} rounds", colours, height=280)
     figure.update_layout(showlegend=len(residuals) > 1)
-    figure.update_xaxes(title_text="round")
-    figure.update_yaxes(title_text="still to settle", type="log", exponentformat="power", dtick=1)
+    figure.update_xaxes(title={"text": "round"})
+    figure.update_yaxes(title={"text": "still to settle"}, type="log", exponentformat="power", dtick=1)
     return figure

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from dashboard.drawing.number_text import percent, plain
 from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["ServerCurve", "defence_curves"]
 
@@ -46,7 +45,7 @@ def defence_curves(
     metric: str,
     logarithmic: bool,
     dark: bool = False,
-) -> go.Figure:
+) -> Sketch:
     """Two panels: the metric with its band above, shares of right and of confidently wrong answers below.
 
     Args:
@@ -60,7 +59,7 @@ def defence_curves(
         dark: colours for a dark page.
     """
     colours = palette(dark)
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08)
+    figure = Sketch((0.6, 0.4), gap=0.08)
     servers = (
         ("does not know", naive, colours.baseline, "dash", "square"),
         ("knows the defence", aware, colours.recovered, "solid", "circle"),
@@ -81,7 +80,7 @@ def defence_curves(
 
 
 def _add_share(
-    figure: go.Figure,
+    figure: Sketch,
     shares: npt.ArrayLike,
     words: str,
     what: str,
@@ -102,12 +101,11 @@ def _add_share(
         legendgroup=None if line is None else words,
         showlegend=line is None,
         hovertemplate=f"server that {words}<br>%{{y:.0%}} {hover or what}<extra></extra>",
-        row=2,
-        col=1,
+        panel=2,
     )
 
 
-def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:
+def _add_band(figure: Sketch, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:
     """The median as a line, the middle 80 percent as whiskers: ribbons of two servers would hide each other."""
     places = np.arange(len(bands))
     figure.add_scatter(
@@ -127,13 +125,12 @@ def _add_band(figure: go.Figure, bands: Array, words: str, colour: str, dash: st
         name=f"server that {words}",
         legendgroup=words,
         hovertemplate=f"server that {words}<br>median %{{customdata}}<extra></extra>",
-        row=1,
-        col=1,
+        panel=1,
     )
 
 
 def _finish(
-    figure: go.Figure,
+    figure: Sketch,
     colours: Palette,
     finding: str,
     ticks: Sequence[str],
@@ -142,16 +139,16 @@ def _finish(
     logarithmic: bool,
 ) -> None:
     style(figure, finding, colours, height=_HEIGHT)
-    figure.update_layout(margin_b=150)
+    figure.update_layout(margin={"b": 150})
     figure.update_xaxes(
         tickvals=list(range(len(ticks))), ticktext=list(ticks), range=[-0.5, len(ticks) - 0.5], tickangle=0
     )
-    figure.update_xaxes(showticklabels=False, row=1, col=1)
-    figure.update_xaxes(title_text=axis, row=2, col=1)
+    figure.update_xaxes(showticklabels=False, panel=1)
+    figure.update_xaxes(title={"text": axis}, panel=2)
     figure.update_yaxes(
-        type="log" if logarithmic else "linear", exponentformat="power", nticks=6, title_text=metric, row=1, col=1
+        type="log" if logarithmic else "linear", exponentformat="power", nticks=6, title={"text": metric}, panel=1
     )
-    figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", nticks=4, title_text="share", row=2, col=1)
+    figure.update_yaxes(range=[-0.06, 1.06], tickformat=".0%", nticks=4, title={"text": "share"}, panel=2)
 
 
 def _finding(name: str, naive: ServerCurve, aware: ServerCurve) -> str:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, palette
 from dashboard.figures.base import as_vector, style
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["feature_plot"]
 
@@ -21,7 +21,7 @@ def feature_plot(
     title: str = "The recovered feature",
     ambiguous: bool = False,
     dark: bool = False,
-) -> go.Figure:
+) -> Sketch:
     """Thin bars for the recovered feature, an outlined staircase for the truth.
 
     Args:
@@ -42,7 +42,7 @@ def feature_plot(
     positions = np.arange(shown.size)
     hatch = {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace", "size": 6}
     pattern = hatch if ambiguous else {}
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_bar(
         x=positions,
         y=found[shown],
@@ -68,6 +68,6 @@ def feature_plot(
     figure.update_layout(bargap=0)
     every = f"{found.size} entries of the feature"
     cut = every if shown.size == found.size else f"the {shown.size} largest of {found.size:,} entries"
-    figure.update_xaxes(title_text=cut, showticklabels=False, ticks="")
-    figure.update_yaxes(title_text="value")
+    figure.update_xaxes(title={"text": cut}, showticklabels=False, ticks="")
+    figure.update_yaxes(title={"text": "value"})
     return figure

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import palette
 from dashboard.figures.base import TITLE_HEIGHT, Array, name_classes, style
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["gradient_heatmap", "outside_rank_one"]
 
@@ -19,7 +18,7 @@ _MOST_CLASSES = 40
 
 def gradient_heatmap(
     gradient: npt.ArrayLike, class_names: Sequence[str] | None = None, *, dark: bool = False
-) -> go.Figure:
+) -> Sketch:
     """Two maps with one signed colour scale: what was sent, and its outer product of rank one.
 
     Args:
@@ -38,14 +37,8 @@ def gradient_heatmap(
     rows, columns = _strongest(sent, 1, _MOST_CLASSES), _strongest(sent, 0, _MOST_FEATURES)
     names = name_classes(tuple(class_names or ()), sent.shape[0])
     limit = float(np.abs(sent).max()) or 1.0
-    figure = make_subplots(
-        rows=1,
-        cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-        subplot_titles=("what was sent", "outer product"),
-    )
-    for place, values in enumerate((sent, product), start=1):
+    figure = Sketch((1, 1), gap=0.03, beside=True)
+    for panel, (words, values) in enumerate((("what was sent", sent), ("outer product", product)), start=1):
         shown = values[np.ix_(rows, columns)]
         figure.add_heatmap(
             z=shown,
@@ -55,18 +48,18 @@ def gradient_heatmap(
             zmin=-limit,
             zmax=limit,
             colorscale=colours.signed_scale,
-            showscale=place == 2,
+            showscale=panel == 2,
             colorbar={"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 12}, "exponentformat": "power"},
             hovertemplate="%{y}, feature %{x}<br>gradient %{customdata}<extra></extra>",
-            row=1,
-            col=place,
+            panel=panel,
         )
+        across = ("x domain", "x2 domain")[panel - 1]
+        figure.add_annotation(text=words, xref=across, x=0.5, yref="paper", y=1, yanchor="bottom")
     style(figure, _finding(outside_rank_one(sent), size), colours, height=360)
-    figure.update_layout(margin_t=TITLE_HEIGHT + 32, margin_b=36)
+    figure.update_layout(margin={"t": TITLE_HEIGHT + 32, "b": 36})
     # One line under both maps: two of them would run into each other on a phone.
     figure.add_annotation(
         text=_cut(sent, rows.size, columns.size),
-        showarrow=False,
         xref="paper",
         x=0.5,
         yref="paper",
@@ -76,7 +69,7 @@ def gradient_heatmap(
     )
     figure.update_annotations(font={"size": 14, "color": colours.muted})
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
-    figure.update_yaxes(showticklabels=False, col=2)
+    figure.update_yaxes(showticklabels=False, panel=2)
     figure.update_xaxes(showticklabels=False, ticks="", type="category")
     return figure
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import Array, as_vector, name_classes, style, whole_name
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["label_bars"]
 
@@ -23,7 +23,7 @@ def label_bars(
     allowed: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     dark: bool = False,
     most: int = 20,
-) -> go.Figure:
+) -> Sketch:
     """Bars for the recovered label, outlines for the truth, diamonds for the baseline.
 
     With many classes only those that stand out get a bar of their own; the last bar is the level the others share.
@@ -55,7 +55,7 @@ def label_bars(
     hover = [whole_name(names[index], int(index)) for index in shown] + (
         [f"mean of the {rest.size} other classes"] if rest.size else []
     )
-    figure = go.Figure()
+    figure = Sketch()
     positions = np.arange(len(axis))
     figure.add_bar(
         x=positions,
@@ -95,7 +95,7 @@ def label_bars(
     style(figure, title, colours, height=340)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(tickmode="array", tickvals=positions, ticktext=axis)
-    figure.update_yaxes(title_text="share of the label", rangemode="tozero")
+    figure.update_yaxes(title={"text": "share of the label"}, rangemode="tozero")
     return figure
 
 

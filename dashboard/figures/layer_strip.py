@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from dashboard.drawing.number_text import percent, plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import style
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["StripLayer", "layer_strip"]
 
@@ -47,7 +46,7 @@ class StripLayer:
     error: float | None = None
 
 
-def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool = False) -> go.Figure:
+def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool = False) -> Sketch:
     """A row for every layer: an outline as long as its unknowns, filled as far as they are determined.
 
     Args:
@@ -64,7 +63,7 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
     pitch = _ROW + _LINE * roomy
     heights = range(len(rows), 0, -1)
     drawn = [(layer, height) for layer, height in zip(rows, heights, strict=True) if layer is not None]
-    figure = go.Figure()
+    figure = Sketch()
     for leak, words in _words(layers, exact).items():
         if alike := [(layer, height) for layer, height in drawn if layer.leak == leak]:
             colour = colours.muted if leak == "not" else colours.recovered
@@ -79,7 +78,7 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
     pale = {"color": colours.recovered_pale, "line": {"width": 0}}
     _add_bars(figure, below, [min(_share(layer), _LONGEST) for layer, _ in drawn], "equations", pale, _THIN / pitch)
     style(figure, _finding(layers, exact), colours, height=pitch * len(rows) + 150)
-    figure.update_layout(barmode="overlay", margin_b=86)
+    figure.update_layout(barmode="overlay", margin={"b": 86})
     figure.update_xaxes(
         range=[-0.005, _LONGEST + 0.005],
         tickvals=[0, 0.5, 1, _LONGEST],
@@ -93,7 +92,6 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
             x=0,
             y=height,
             text=text,
-            showarrow=False,
             xanchor="left",
             yanchor="bottom",
             yshift=_BAR / 2 + 1,
@@ -104,7 +102,7 @@ def layer_strip(layers: Sequence[StripLayer], *, exact: bool = True, dark: bool 
 
 
 def _add_bars(
-    figure: go.Figure,
+    figure: Sketch,
     rows: Sequence[tuple[StripLayer, float]],
     lengths: Sequence[float],
     name: str,

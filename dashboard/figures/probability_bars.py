@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from dashboard.drawing.number_text import percent
 from dashboard.drawing.theme import palette
 from dashboard.figures.base import as_vector, name_classes, style, whole_name
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["probability_bars"]
 
@@ -21,7 +21,7 @@ def probability_bars(
     class_names: Sequence[str] | None = None,
     *,
     dark: bool = False,
-) -> go.Figure:
+) -> Sketch:
     """Grey bars for the prediction, outlines for the label.
 
     Args:
@@ -41,7 +41,7 @@ def probability_bars(
     shown = np.sort(order)
     hover = [whole_name(names[index], int(index)) for index in shown]
     positions = np.arange(shown.size)
-    figure = go.Figure()
+    figure = Sketch()
     figure.add_bar(
         x=positions,
         y=predicted[shown],
@@ -64,7 +64,7 @@ def probability_bars(
     style(figure, title, colours)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(tickmode="array", tickvals=positions, ticktext=[names[index] for index in shown])
-    figure.update_yaxes(title_text="share", rangemode="tozero")
+    figure.update_yaxes(title={"text": "share"}, rangemode="tozero")
     if shown.size < predicted.size:
-        figure.update_xaxes(title_text=f"the {shown.size} largest of {predicted.size:,} classes")
+        figure.update_xaxes(title={"text": f"the {shown.size} largest of {predicted.size:,} classes"})
     return figure

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from dashboard.drawing.number_text import percent
 from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
+from dashboard.figures.sketch import Sketch
 from dashboard.figures.sweep_axis import ValueAxis, value_axis
 from gradinv_core.experiments.sweep.summary import FEW, Kind, SweepMetric, band
 
@@ -71,7 +70,7 @@ class SweepMarks:
     succeeded: Sequence[bool] | None = None
 
 
-def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark: bool = False) -> go.Figure:
+def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark: bool = False) -> Sketch:
     """Draw a sweep, as far as it is.
 
     Args:
@@ -85,14 +84,14 @@ def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark
     places = np.asarray(axis.places, dtype=np.float64)
     silent = np.isnan(values)
     scale = value_axis(values[~silent], metric, silent=bool(silent.any()))
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.07)
+    figure = Sketch((0.74, 0.26), gap=0.07)
     bands = np.array([band(values[positions == place]) for place in range(len(places))]).reshape(-1, 3)
     _add_bands(figure, axis, scale.clip(bands), colours)
     _add_marks(figure, axis, marks, scale, colours)
     _add_shares(figure, axis, marks, colours)
     style(figure, _finding(axis, metric, positions, _successes(metric, marks, values)), colours, height=_HEIGHT)
     gap = _narrowest(places)
-    figure.update_layout(margin_b=120, legend_itemclick=False, legend_itemdoubleclick=False, legend_tracegroupgap=0)
+    figure.update_layout(margin={"b": 120}, legend={"itemclick": False, "itemdoubleclick": False, "tracegroupgap": 0})
     figure.update_xaxes(
         range=[places[0] - np.sign(places[-1] - places[0]) * gap, places[-1] + np.sign(places[-1] - places[0]) * gap]
         if len(places) > 1
@@ -101,24 +100,23 @@ def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark
         ticktext=[tick for tick, major in zip(axis.ticks, axis.major, strict=True) if major],
         ticks="outside",
     )
-    figure.update_xaxes(showticklabels=False, row=1, col=1)
-    figure.update_xaxes(title_text=axis.title, row=2, col=1)
+    figure.update_xaxes(showticklabels=False, panel=1)
+    figure.update_xaxes(title={"text": axis.title}, panel=2)
     figure.update_yaxes(
         type="log" if metric.logarithmic else "linear",
         range=scale.range,
         tickvals=scale.tick_values,
         ticktext=scale.tick_texts,
-        title_text=metric.axis,
-        row=1,
-        col=1,
+        title={"text": metric.axis},
+        panel=1,
     )
     figure.update_yaxes(
-        range=[-0.12, 1.12], tickvals=[0, 0.5, 1], ticktext=["0 %", "50 %", "100 %"], title_text="share", row=2, col=1
+        range=[-0.12, 1.12], tickvals=[0, 0.5, 1], ticktext=["0 %", "50 %", "100 %"], title={"text": "share"}, panel=2
     )
     return figure
 
 
-def _add_bands(figure: go.Figure, axis: SweepAxis, bands: Array, colours: Palette) -> None:
+def _add_bands(figure: Sketch, axis: SweepAxis, bands: Array, colours: Palette) -> None:
     """Median and band: a line in a ribbon, or a mark with whiskers where the values have no order."""
     places = np.asarray(axis.places, dtype=np.float64)
     whiskers = None
@@ -137,8 +135,7 @@ def _add_bands(figure: go.Figure, axis: SweepAxis, bands: Array, colours: Palett
                 mode="lines",
                 hoverinfo="skip",
                 showlegend=False,
-                row=1,
-                col=1,
+                panel=1,
             )
     figure.add_scatter(
         x=places,
@@ -149,12 +146,11 @@ def _add_bands(figure: go.Figure, axis: SweepAxis, bands: Array, colours: Palett
         marker={"symbol": "line-ew", "size": 22, "line": {"color": colours.muted, "width": 2.5}},
         error_y=whiskers,
         hoverinfo="skip",  # or it would take the clicks meant for a mark that lies on it; the table has the numbers
-        row=1,
-        col=1,
+        panel=1,
     )
 
 
-def _add_marks(figure: go.Figure, axis: SweepAxis, marks: SweepMarks, scale: ValueAxis, colours: Palette) -> None:
+def _add_marks(figure: Sketch, axis: SweepAxis, marks: SweepMarks, scale: ValueAxis, colours: Palette) -> None:
     """Every attack, one trace for each kind; those without a value stand in a row of their own."""
     places = np.asarray(axis.places, dtype=np.float64)
     positions, repeats = np.asarray(marks.positions, dtype=int), np.asarray(marks.repeats, dtype=np.float64)
@@ -177,12 +173,11 @@ def _add_marks(figure: go.Figure, axis: SweepAxis, marks: SweepMarks, scale: Val
             unselected={"marker": {"opacity": 1}},  # a click opens a mark; it does not put the others in the shade
             hovertext=[marks.hovers[index] for index in here],
             hovertemplate="%{hovertext}<extra></extra>",
-            row=1,
-            col=1,
+            panel=1,
         )
 
 
-def _add_shares(figure: go.Figure, axis: SweepAxis, marks: SweepMarks, colours: Palette) -> None:
+def _add_shares(figure: Sketch, axis: SweepAxis, marks: SweepMarks, colours: Palette) -> None:
     """How many answers the server is certain of, and how many name the right class."""
     positions = np.asarray(marks.positions, dtype=int)
     certain = np.array([kind in (Kind.CERTAIN, Kind.WRONG) for kind in marks.kinds], dtype=bool)
@@ -209,8 +204,7 @@ def _add_shares(figure: go.Figure, axis: SweepAxis, marks: SweepMarks, colours: 
                 for tick, share in zip(axis.ticks, shares, strict=True)
             ],
             hovertemplate="%{hovertext}<extra></extra>",
-            row=2,
-            col=1,
+            panel=2,
         )
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import plotly.graph_objects as go
-
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.theme import AMBIGUOUS_HATCH, Palette, palette
 from dashboard.figures.base import style
 from dashboard.figures.lambda_scale import LambdaScale
+from dashboard.figures.sketch import Sketch
 
 __all__ = ["Band", "window_bands"]
 
@@ -53,7 +52,7 @@ class _Piece(NamedTuple):
 
 def window_bands(
     windows: Sequence[Band], *, least: float = 0.0, true_scale: float | None = None, dark: bool = False
-) -> go.Figure:
+) -> Sketch:
     """A row for every window: blue where lambda is settled, hatched where a range is left, an outline if it is shut.
 
     Args:
@@ -70,9 +69,9 @@ def window_bands(
     scale = LambdaScale.around([*ends, *([] if true_scale is None else [true_scale])])
     heights = range(len(windows), 0, -1)
     rows = list(zip(windows, heights, strict=True))
-    figure = go.Figure()
+    figure = Sketch()
     edge = scale.position(least)
-    figure.add_vrect(-edge, edge, fillcolor=colours.infeasible, line_width=0, layer="below")
+    figure.add_vrect(-edge, edge, fillcolor=colours.infeasible, line={"width": 0}, layer="below")
     everywhere = {"color": "rgba(0,0,0,0)", "line": {"color": colours.muted, "width": 1.5}}
     _add_bars(figure, _whole_rows(rows, "shut", scale), "says nothing", everywhere)
     nowhere = {"color": colours.infeasible, "line": {"width": 0}}
@@ -84,14 +83,14 @@ def window_bands(
         _add_truth(figure, scale.position(true_scale), true_scale, len(windows), colours)
     _add_marks(figure, rows, scale, colours)
     style(figure, _finding(windows), colours, height=_ROW * len(windows) + 160)
-    figure.update_layout(barmode="overlay", margin_b=90)
+    figure.update_layout(barmode="overlay", margin={"b": 90})
     figure.update_xaxes(
         range=[-scale.end, scale.end],
         tickvals=scale.tick_positions,
         ticktext=scale.tick_texts,
         ticks="outside",
         tickangle=0,
-        title_text="λ, in powers of ten",
+        title={"text": "λ, in powers of ten"},
     )
     figure.update_yaxes(
         range=[1 - _BAR / _ROW, len(windows) + 0.75],
@@ -109,7 +108,6 @@ def window_bands(
             xref="paper",
             y=height,
             text=_label(band, colours),
-            showarrow=False,
             xanchor="left",
             yanchor="bottom",
             yshift=_BAR / 2 + 1,
@@ -138,7 +136,7 @@ def _whole_rows(rows: Sequence[tuple[Band, float]], state: str, scale: LambdaSca
     ]
 
 
-def _add_bars(figure: go.Figure, pieces: Sequence[_Piece], name: str, look: Mapping[str, object]) -> None:
+def _add_bars(figure: Sketch, pieces: Sequence[_Piece], name: str, look: Mapping[str, object]) -> None:
     """One kind of bar."""
     if pieces:
         figure.add_bar(
@@ -154,7 +152,7 @@ def _add_bars(figure: go.Figure, pieces: Sequence[_Piece], name: str, look: Mapp
         )
 
 
-def _add_marks(figure: go.Figure, rows: Sequence[tuple[Band, float]], scale: LambdaScale, colours: Palette) -> None:
+def _add_marks(figure: Sketch, rows: Sequence[tuple[Band, float]], scale: LambdaScale, colours: Palette) -> None:
     """Bands thinner than a few pixels: filled where a row has just this one, hollow where it has more."""
     for settled, name in ((True, "settled"), (False, "one of several")):
         pieces = list(_pieces([row for row in rows if row[0].narrow is settled], scale, narrow=True))
@@ -175,7 +173,7 @@ def _add_marks(figure: go.Figure, rows: Sequence[tuple[Band, float]], scale: Lam
             )
 
 
-def _add_truth(figure: go.Figure, place: float, true_scale: float, rows: int, colours: Palette) -> None:
+def _add_truth(figure: Sketch, place: float, true_scale: float, rows: int, colours: Palette) -> None:
     """A dashed line through all rows."""
     figure.add_scatter(
         x=[place] * (rows + 2),

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.claims import Claim, Kind
 from dashboard.figures.base import TITLE_HEIGHT
+from dashboard.figures.sketch import Sketch
+from dashboard.layout.plotly_chart import plotly_chart
 
 __all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "say", "step"]
 
@@ -41,7 +42,7 @@ def finding(sentence: str, explanation: str | None = None) -> None:
     st.subheader(sentence, anchor=False, help=explanation)
 
 
-def chart(figure: go.Figure, key: str, explanation: str | None = None, *, clickable: bool = False) -> int | None:
+def chart(figure: Sketch, key: str, explanation: str | None = None, *, clickable: bool = False) -> int | None:
     """Draw a figure without Plotly's tool bar.
 
     Its title moves out of the picture and above it: there it wraps on a phone, and a screen reader finds it.
@@ -55,18 +56,8 @@ def chart(figure: go.Figure, key: str, explanation: str | None = None, *, clicka
     Returns:
         ``customdata`` of the mark that was clicked, its number; None without a click.
     """
-    sentence, layout = str(figure.layout.title.text), figure.layout
-    finding(sentence, explanation)
-    figure.update_layout(title_text="", height=layout.height - TITLE_HEIGHT, margin_t=layout.margin.t - TITLE_HEIGHT)
-    config = {"displayModeBar": False}
-    if not clickable:
-        st.plotly_chart(figure, theme=None, key=key, config=config, alt=sentence)
-        return None
-    event = st.plotly_chart(
-        figure, theme=None, key=key, config=config, alt=sentence, on_select="rerun", selection_mode="points"
-    )
-    clicked = [point["customdata"] for point in event["selection"]["points"] if "customdata" in point]
-    return int(clicked[0]) if clicked else None
+    finding(figure.title, explanation)
+    return plotly_chart(figure, key, figure.title, hidden=TITLE_HEIGHT, clickable=clickable)
 
 
 @contextmanager

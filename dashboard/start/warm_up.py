@@ -3,6 +3,8 @@
 The launcher calls `warm_up` before the server starts. Nothing here talks to the page.
 """
 
+import json
+
 from dashboard.drawing.pictures import enlarge, layer_picture, picture_source
 from dashboard.figures import StripLayer, feature_plot, gradient_heatmap, label_bars, layer_strip, probability_bars
 from gradinv_core.experiments.scenario import Scenario
@@ -34,7 +36,7 @@ def warm_up() -> None:
         layer_strip([StripLayer("1", "fully connected", 1, 1, "exact", 1)]),
     )
     for figure in figures:
-        figure.to_json()
+        json.dumps(figure.spec)
     enlarge(client.sample.image)
     picture_source(client.sample.image)
     for step in image.steps:

@@ -70,7 +70,7 @@ def test_figures_know_nothing_of_the_page():
 
 def test_label_bars_state_their_finding_and_keep_every_entry():
     truth = soft_label(10)
-    figure = label_bars(truth + 3e-7, truth, np.eye(10)[3], title="Soft label recovered to 3 × 10⁻⁷")
+    figure = label_bars(truth + 3e-7, truth, np.eye(10)[3], title="Soft label recovered to 3 × 10⁻⁷").checked()
     assert figure.layout.title.text == "Soft label recovered to 3 × 10⁻⁷"
     np.testing.assert_array_equal(trace(figure, "recovered").y, truth + 3e-7)
     np.testing.assert_array_equal(trace(figure, "truth").y, truth)
@@ -80,7 +80,7 @@ def test_label_bars_state_their_finding_and_keep_every_entry():
 @pytest.mark.parametrize("classes", [100, 1000])
 def test_label_bars_of_many_classes_show_those_that_matter_and_the_shared_level(classes):
     truth = soft_label(classes)
-    figure = label_bars(truth, truth)
+    figure = label_bars(truth, truth).checked()
     bars = trace(figure, "recovered")
     assert len(bars.y) <= 20
     assert {"class 3", "class 7", f"{classes - len(bars.y) + 1} others, each"} <= set(figure.layout.xaxis.ticktext)
@@ -90,18 +90,18 @@ def test_label_bars_of_many_classes_show_those_that_matter_and_the_shared_level(
 def test_an_ambiguous_label_is_hatched_and_says_so():
     truth = soft_label(10)
     allowed = (truth / 2, np.minimum(truth + 0.2, 0.8))
-    figure = label_bars(truth, truth, title="Many labels fit", settled=False, allowed=allowed)
+    figure = label_bars(truth, truth, title="Many labels fit", settled=False, allowed=allowed).checked()
     bars = trace(figure, "best guess, and all that fits")
     assert bars.marker.pattern.shape == theme.AMBIGUOUS_HATCH
     np.testing.assert_array_equal(bars.y, truth)
     np.testing.assert_allclose(bars.error_y.arrayminus, truth / 2)
-    np.testing.assert_allclose(bars.y + bars.error_y.array, np.minimum(truth + 0.2, 0.8))
+    np.testing.assert_allclose(np.add(bars.y, bars.error_y.array), np.minimum(truth + 0.2, 0.8))
     assert figure.layout.title.text == "Many labels fit"
 
 
 def test_an_ambiguous_feature_is_hatched_and_says_so():
     title = "The pattern is exact, its size is open"
-    figure = feature_plot(np.arange(9.0), 2 * np.arange(9.0), title=title, ambiguous=True)
+    figure = feature_plot(np.arange(9.0), 2 * np.arange(9.0), title=title, ambiguous=True).checked()
     assert trace(figure, "best guess").marker.pattern.shape == theme.AMBIGUOUS_HATCH
     assert figure.layout.title.text == title
 
@@ -120,7 +120,7 @@ def test_small_numbers_of_both_signs_stay_visible_in_the_heatmap():
 def test_the_heatmap_puts_the_outer_product_beside_the_gradient():
     rng = np.random.default_rng(0)
     gradient = np.outer(rng.normal(size=10), rng.normal(size=32))
-    figure = gradient_heatmap(gradient)
+    figure = gradient_heatmap(gradient).checked()
     sent, product = figure.data
     np.testing.assert_array_equal(sent.z, gradient)
     np.testing.assert_allclose(product.z, gradient, atol=1e-12)
@@ -129,27 +129,27 @@ def test_the_heatmap_puts_the_outer_product_beside_the_gradient():
 
 def test_a_large_gradient_is_cut_and_says_so():
     rng = np.random.default_rng(0)
-    figure = gradient_heatmap(np.outer(rng.normal(size=1000), rng.normal(size=4096)))
+    figure = gradient_heatmap(np.outer(rng.normal(size=1000), rng.normal(size=4096))).checked()
     assert np.shape(figure.data[0].z) == (40, 96)
     assert "strongest 96 of 4,096 features, 40 of 1,000 classes" in [note.text for note in figure.layout.annotations]
 
 
 def test_a_gradient_of_two_samples_is_not_called_one_outer_product():
-    figure = gradient_heatmap(np.eye(6))
+    figure = gradient_heatmap(np.eye(6)).checked()
     assert figure.layout.title.text == "One outer product misses 91 % of the gradient"
-    assert gradient_heatmap(np.zeros((5, 4))).layout.title.text == "The gradient is zero: nothing was sent"
+    assert gradient_heatmap(np.zeros((5, 4))).checked().layout.title.text == "The gradient is zero: nothing was sent"
 
 
 def test_the_feature_plot_states_its_finding_and_cuts_long_features():
     feature = np.arange(300.0)
-    figure = feature_plot(feature * 1.002, feature, title="Feature recovered")
+    figure = feature_plot(feature * 1.002, feature, title="Feature recovered").checked()
     assert figure.layout.title.text == "Feature recovered"
     assert figure.layout.xaxis.title.text == "the 128 largest of 300 entries"
     assert list(trace(figure, "truth").y) == list(feature[-128:])
 
 
 def test_probability_bars_name_the_prediction():
-    figure = probability_bars([0.1, 0.7, 0.2], [0.0, 0.0, 1.0], ["cat", "dog", "owl"])
+    figure = probability_bars([0.1, 0.7, 0.2], [0.0, 0.0, 1.0], ["cat", "dog", "owl"]).checked()
     assert figure.layout.title.text == "The network says “dog” with 70 %"
     assert list(trace(figure, "soft label").y) == [0.0, 0.0, 1.0]
 
@@ -158,10 +158,10 @@ def test_probability_bars_name_the_prediction():
 def test_every_figure_is_transparent_and_follows_the_theme(dark):
     truth, colours = soft_label(10), theme.palette(dark)
     figures = (
-        label_bars(truth, truth, dark=dark),
-        probability_bars(truth, truth, dark=dark),
-        gradient_heatmap(np.outer(truth, truth), dark=dark),
-        feature_plot(truth, truth, dark=dark),
+        label_bars(truth, truth, dark=dark).checked(),
+        probability_bars(truth, truth, dark=dark).checked(),
+        gradient_heatmap(np.outer(truth, truth), dark=dark).checked(),
+        feature_plot(truth, truth, dark=dark).checked(),
     )
     for figure in figures:
         assert (

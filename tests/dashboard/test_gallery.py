@@ -50,10 +50,9 @@ def test_every_card_reproduces_its_failure(card):
     assert found.cause == CAUSES[card.name]
     assert found.message.endswith(".")
     for dark in (False, True):
-        figure = found.picture(dark)
+        figure = found.picture(dark=dark).checked()
         assert isinstance(figure, go.Figure)
         assert figure.data
-        assert figure is found.picture(dark)  # drawn once
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -62,7 +61,7 @@ def test_every_card_has_an_address(card):
 
 
 def test_a_search_that_failed_is_drawn_away_from_the_answer():
-    figure = played("local minimum").picture(False)
+    figure = played("local minimum").picture(dark=False).checked()
     lines = {shape.line.dash: shape.x0 for shape in figure.layout.shapes if shape.type == "line"}
     assert set(lines) == {None, "dot"}
     assert abs(lines["dot"] - lines[None]) > 1  # decades
@@ -70,13 +69,13 @@ def test_a_search_that_failed_is_drawn_away_from_the_answer():
 
 def test_the_clipped_label_is_read_all_the_same():
     found = played("clipped")
-    believed, outline = found.picture(False).data
+    believed, outline = found.picture(dark=False).checked().data
     assert max(abs(a - b) for a, b in zip(believed.y, outline.y, strict=True)) < 1e-3
     assert "multiplied by" in found.message
 
 
 def test_holes_are_drawn_where_zeros_are():
-    values = played("pruned").picture(False).data[0].z
+    values = np.array(played("pruned").picture(dark=False).checked().data[0].z)
     assert 0.1 < (values == -1).mean() < 0.9
 
 
@@ -153,7 +152,7 @@ def test_the_scenario_of_the_lab_rests_in_the_gallery(open_gallery):
 
 
 def test_the_range_that_fits_a_noisy_gradient_can_be_seen():
-    figure = play_card(next(card for card in CARDS if card.name == "noisy")).picture(False)
+    figure = play_card(next(card for card in CARDS if card.name == "noisy")).picture(dark=False).checked()
     (hatched,) = [trace for trace in figure.data if trace.fillpattern.shape]
     left, right = figure.layout.xaxis.range
     assert (max(hatched.x) - min(hatched.x)) / (right - left) > 0.03

@@ -32,11 +32,11 @@ def counted(unknowns: int, equations: int, leak: str) -> StripLayer:
 )
 def test_the_title_counts_what_leaks(layers, title):
     title = "No layer leaks" if title == "2 not" else title
-    assert layer_strip(layers).layout.title.text == title
+    assert layer_strip(layers).checked().layout.title.text == title
 
 
 def test_an_outline_is_filled_as_far_as_its_unknowns_are_determined():
-    figure = layer_strip([NOT, ALMOST, EXACT])
+    figure = layer_strip([NOT, ALMOST, EXACT]).checked()
     assert list(bars(figure, "unknowns").x) == [1, 1, 1]
     assert list(bars(figure, "leaks exactly").x) == [1]
     assert list(bars(figure, "leaks almost").x) == [2400 / 3072]
@@ -47,7 +47,7 @@ def test_an_outline_is_filled_as_far_as_its_unknowns_are_determined():
 
 
 def test_verdicts_differ_without_any_colour():
-    figure = layer_strip([NOT, ALMOST, EXACT])
+    figure = layer_strip([NOT, ALMOST, EXACT]).checked()
     assert bars(figure, "leaks exactly").marker.pattern.shape is None
     assert bars(figure, "leaks almost").marker.pattern.shape == theme.AMBIGUOUS_HATCH
     texts = [note.text for note in figure.layout.annotations]
@@ -60,21 +60,23 @@ def test_verdicts_differ_without_any_colour():
 
 
 def test_networks_that_are_only_counted_never_look_solved():
-    figure = layer_strip([counted(100, 250, "exact"), counted(100, 60, "almost"), counted(100, 10, "not")])
+    figure = layer_strip([counted(100, 250, "exact"), counted(100, 60, "almost"), counted(100, 10, "not")]).checked()
     assert figure.layout.title.text == "Only counted: 2 of 3 layers have fewer equations than unknowns"
     enough = bars(figure, "enough equations")
     assert enough.marker.pattern.shape == theme.AMBIGUOUS_HATCH
     assert list(enough.x) == [1]
     assert list(bars(figure, "fewer than half").x) == [0.1]
-    half = bars(layer_strip([counted(100, 50, "almost")]), "half of them or more")
+    half = bars(layer_strip([counted(100, 50, "almost")]).checked(), "half of them or more")
     assert half.marker.pattern.shape != enough.marker.pattern.shape
-    assert layer_strip([counted(1, 2, "exact")]).layout.title.text.startswith(
-        "Only counted: every layer has at least as many"
+    assert (
+        layer_strip([counted(1, 2, "exact")])
+        .checked()
+        .layout.title.text.startswith("Only counted: every layer has at least as many")
     )
 
 
 def test_a_deep_network_is_cut_in_the_middle_and_says_so():
-    figure = layer_strip([counted(100, 250, "exact")] * 54)
+    figure = layer_strip([counted(100, 250, "exact")] * 54).checked()
     texts = [note.text for note in figure.layout.annotations]
     assert "… 41 more layers …" in texts
     assert len(texts) == 14
@@ -83,14 +85,14 @@ def test_a_deep_network_is_cut_in_the_middle_and_says_so():
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_follows_the_theme(dark):
-    figure, colours = layer_strip([EXACT, ALMOST], dark=dark), theme.palette(dark)
+    figure, colours = layer_strip([EXACT, ALMOST], dark=dark).checked(), theme.palette(dark)
     assert figure.layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert bars(figure, "leaks exactly").marker.color == colours.recovered
     assert bars(figure, "unknowns").marker.line.color == colours.truth
 
 
 def test_a_completed_layer_shows_how_its_search_came_to_rest():
-    figure = convergence({"0": [10.0 ** (-place / 100) for place in range(1000)], "2": [1.0, 0.5]})
+    figure = convergence({"0": [10.0 ** (-place / 100) for place in range(1000)], "2": [1.0, 0.5]}).checked()
     assert figure.layout.title.text == "The open directions settled to 0.50 in 1,000 rounds"
     first, second = figure.data
     assert len(first.x) <= 400

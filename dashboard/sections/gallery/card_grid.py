@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.address import query_of
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
+from dashboard.layout.plotly_chart import plotly_chart
 from dashboard.pages import FAILURES, LAB
 from dashboard.sections.gallery.card_play import PlayedCard, gallery_work
 from dashboard.sections.shared.cards import CARDS, Card
@@ -70,13 +71,7 @@ def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
         if played is None:
             st.caption("Not played yet.")
         else:
-            st.plotly_chart(
-                played.picture(dark),
-                theme=None,
-                key=f"picture {card.name}",
-                config={"displayModeBar": False},
-                alt=f"{card.title}: {card.caption}",
-            )
+            plotly_chart(played.picture(dark=dark), f"picture {card.name}", f"{card.title}: {card.caption}")
             st.caption(card.caption)
             st.markdown(f"Named: **{played.cause}.** {played.message}", help=_NAMED.format(seconds=played.seconds))
         with st.container(horizontal=True, gap="small"):

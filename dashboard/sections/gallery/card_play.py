@@ -7,10 +7,9 @@ race, which compares a search with the exact answer. The truth appears in pictur
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 from dashboard.background.jobs import Job
@@ -19,6 +18,7 @@ from dashboard.claims.plain_words import in_words
 from dashboard.claims.reason import SEARCH_TITLES
 from dashboard.drawing.number_text import plain
 from dashboard.figures import card_pictures
+from dashboard.figures.sketch import Sketch
 from dashboard.sections.shared.cards import Card
 from gradinv_core.diagnosis import diagnose, diagnose_image
 from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
@@ -46,13 +46,13 @@ class PlayedCard:
     Attributes:
         cause: the failure's name, found by computation.
         message: one sentence with its number.
-        picture: makes the figure, for a dark page or a light one; once each.
+        picture: makes the figure, for a page that is ``dark`` or not.
         seconds: from the first line of the client to the last of the server.
     """
 
     cause: str
     message: str
-    picture: Callable[[bool], go.Figure]
+    picture: Callable[..., Sketch]
     seconds: float
 
 
@@ -60,7 +60,7 @@ class PlayedCard:
 class _Finding:
     cause: str
     message: str
-    picture: Callable[..., go.Figure]
+    picture: Callable[..., Sketch]
 
 
 def gallery_work(
@@ -99,12 +99,12 @@ def play_card(card: Card, stop: Callable[[], bool] | None = None) -> PlayedCard:
     return PlayedCard(
         in_words(found.cause),
         in_words(found.message),
-        cache(lambda dark: found.picture(dark=dark)),
+        found.picture,
         time.perf_counter() - started,
     )
 
 
-def _diagnosed(scene: Scene, picture: Callable[..., go.Figure]) -> _Finding:
+def _diagnosed(scene: Scene, picture: Callable[..., Sketch]) -> _Finding:
     found = diagnose(scene.network.model, scene.gradients)
     return _Finding(found.title, named(found)[1], picture)
 
