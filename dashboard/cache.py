@@ -3,7 +3,6 @@
 What all visitors share never holds a picture of a visitor's own: that is remembered for its tab, and ends with it.
 """
 
-import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import wraps
@@ -12,6 +11,9 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 
+from dashboard.background.crew import Order, the_crew
+from dashboard.background.question import Question, digest
+from dashboard.background.tasks import SolverRace
 from dashboard.drawing.pictures import picture_source
 from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
@@ -23,7 +25,7 @@ from gradinv_core.experiments.scene import Scene, classes_of, play
 from gradinv_core.experiments.server.attack import LabelAttack, attack_label
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
-from gradinv_core.label_recovery.race import Racer, race
+from gradinv_core.label_recovery.race import Racer
 
 __all__ = [
     "PictureTask",
@@ -48,12 +50,7 @@ _PRIVATE = 2  # results with a picture of the visitor's own that a tab keeps
 _opened: dict[tuple[str, int], ImageDataset] = {}
 
 
-def _digest(image: torch.Tensor) -> str:
-    """Name of a picture's content: two visitors' pictures must never be mistaken for each other."""
-    return hashlib.sha256(image.numpy().tobytes()).hexdigest()
-
-
-_by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: _digest}
+_by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: digest}
 
 
 def _per_scenario(entries: int, spinner: str) -> Callable[[Callable[..., Remembered]], Callable[..., Remembered]]:
@@ -140,11 +137,13 @@ def diagnosis(scenario: Scenario, own_image: torch.Tensor | None) -> Diagnosis:
     return diagnose(played.network.model, played.gradients)
 
 
-@_per_scenario(6, "Four solvers look for λ …")
 def solver_race(scenario: Scenario, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
     """Four solvers on the head of a scenario, all from the same start; none where the gradient vanished."""
-    head = label_attack(scenario, own_image).head
-    return () if head.vanished[0] else race(head, bounded=bounded)
+    question = Question(scenario, own_image)
+    with st.spinner("Four solvers look for λ …"):
+        key, task = ("race", question.key, bounded), SolverRace(question, bounded)
+        racers: tuple[Racer, ...] = the_crew().ask(Order(key, task, "race", keep=not question.private))
+    return racers
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -157,7 +156,7 @@ def _layer_budget(
     return layer_budget(_network.model, _network.image_shape)
 
 
-# Filled by a background job, whose visitors watch it work: no spinner. Two visitors of one scenario share the work.
+# Filled by a background job, whose visitors watch it work: no spinner. A picture that takes longer is the crew's.
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _image_attack(
     scenario: Scenario,  # noqa: ARG001 - it is the key
@@ -171,16 +170,21 @@ class PictureTask:
     """What the attacks on one scenario's picture work on.
 
     Attributes:
-        key: of the scenario, the visitor's own picture included.
+        question: which picture.
         scene: the scenario, played.
-        remember: runs the exact attack, or returns what it found before in this scenario.
+        remember: runs a quick exact attack, or returns what it found before in this scenario.
         budget: counts each layer's unknowns and equations, from the picture to the head.
     """
 
-    key: Hashable
+    question: Question
     scene: Scene
     remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
     budget: Callable[[], tuple[LayerBudget, ...]]
+
+    @property
+    def key(self) -> Hashable:
+        """Of the scenario, the visitor's own picture included."""
+        return self.question.key
 
     @property
     def network(self) -> PublicNetwork:
@@ -192,7 +196,7 @@ def picture_task(scenario: Scenario, own_image: torch.Tensor | None) -> PictureT
     """The task of a scenario."""
     played = scene(scenario, own_image)
     return PictureTask(
-        key=(scenario, None if own_image is None else _digest(own_image)),
+        question=Question(scenario, own_image),
         scene=played,
         # A job remembers its own result; only one without a visitor's picture is shared.
         remember=lambda attack: attack() if own_image is not None else _image_attack(scenario, attack),

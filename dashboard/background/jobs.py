@@ -53,11 +53,13 @@ class Job(Generic[Report, Result]):
         number: no two jobs share one.
         about: as above.
         began: when it started, by `time.monotonic`.
+        place: tells where it stands in a line, if its work has to wait in one; None otherwise.
     """
 
     def __init__(self, work: Callable[["Job[Report, Result]"], Result], about: Any = None) -> None:
         self.number, self.about = next(_numbers), about
         self.began = time.monotonic()
+        self.place: Callable[[], Any] = lambda: None
         self._reports: list[Report] = []
         self._result: Result | None = None
         self._error: Exception | None = None

@@ -1,36 +1,33 @@
-"""The work of the page's background jobs: the exact route, one search, four of them side by side, a sweep.
+"""The work of the page's background jobs: each function returns what a `Job` runs in its thread.
 
-Each function returns what a `Job` runs in its thread. But for the sweep they call `gradinv_core.experiments.server`
-alone; the one thing from the client's half that may enter is the label, where the visitor asks what a server that knew
-it could do.
+What takes longer than a moment is handed to the crew; the job's thread waits in line for it and relays what comes.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import nn
 
-from dashboard.address.search_settings import LABEL_CHOICES, SearchSettings
+from dashboard.address.search_settings import SearchSettings
+from dashboard.background.crew import Lane, Order, the_crew
+from dashboard.background.crew.worker import Task
 from dashboard.background.jobs import Job
+from dashboard.background.question import Question
+from dashboard.background.tasks import Comparison, ExactPicture, Matching, SearchStep, SweepPoints
+from dashboard.cache import PictureTask
 from gradinv_core.errors import GradientInversionError
-from gradinv_core.experiments.public_network import Gradients, PublicNetwork
-from gradinv_core.experiments.server.attack import attack_image, search_image
-from gradinv_core.experiments.sweep.run import Sweep, SweepPoint, run_sweep
+from gradinv_core.experiments.public_network import PublicNetwork
+from gradinv_core.experiments.server.attack import LabelAttack, attack_image, certain_answer
+from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.image_recovery.chain import network_chain
-from gradinv_core.label_recovery import LabelRecovery
 
-__all__ = ["Search", "SearchStep", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
+__all__ = ["Search", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
-_POLISH_RATE = 1e-3
-"""Learning rate from a picture that is nearly right: the usual 0.1 would throw it away in the first step."""
-_RATE = 0.1
 _PATIENCE = 0.4
-_SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
-_SMALL = 64  # pixels: side of a picture of which many weigh nothing
-_LABEL_MODES = {"recovered": "recovered", "true": "given", "hard": "hard", "learned": "learned"}
 
 
 @dataclass(frozen=True)
@@ -38,22 +35,16 @@ class Search:
     """What a search needs.
 
     Attributes:
-        network: the public network.
-        gradients: what left the device.
+        question: which picture.
         settings: of the page.
-        seed: of the noise it starts from.
-        known_label: (C,) the client's label, used where the settings say "true" and nowhere else.
         found_label: (C,) the label the server has recovered already, None to leave that to the search.
         start: (3, h, w) picture to start from, None for noise.
         earlier: steps of the search that this one goes on from.
         spent: seconds that the search before took.
     """
 
-    network: PublicNetwork
-    gradients: Gradients
+    question: Question
     settings: SearchSettings
-    seed: int
-    known_label: torch.Tensor
     found_label: torch.Tensor | None = None
     start: torch.Tensor | None = None
     earlier: tuple[Step, ...] = ()
@@ -70,18 +61,18 @@ class Search:
         planned = self.settings.iterations
         return planned if self.done < planned else self.done + planned
 
+    @property
+    def matching(self) -> Matching:
+        """What is left of it to do."""
+        left = self.total - self.done
+        return Matching(self.question, self.settings, left, self.done, self.found_label, self.start)
 
-@dataclass(frozen=True)
-class SearchStep:
-    """A step of one of several searches.
-
-    Attributes:
-        label: which label that search uses, of `LABEL_CHOICES`.
-        step: what it reached.
-    """
-
-    label: str
-    step: Step
+    def order(self, what: str, task: Task) -> Order:
+        """The search, or several like it, as an order; nobody else has the picture from which one may go on."""
+        question = self.question
+        key = None if self.start is not None else (what, question.key, self.settings, self.found_label is None)
+        kind = f"{what} through {question.scenario.network}"
+        return Order(key, task, kind, Lane.LONG, keep=not question.private)
 
 
 def patience(network: PublicNetwork) -> float:
@@ -97,46 +88,47 @@ def patience(network: PublicNetwork) -> float:
     return 0.0 if any(isinstance(link.module, nn.Conv2d) for link in links) else _PATIENCE
 
 
-def exact_work(
-    network: PublicNetwork,
-    gradients: Gradients,
-    remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery],
-    answer: LabelRecovery | None = None,
-) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:
-    """The exact route, layer by layer.
+def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:
+    """The exact route, layer by layer: at once where that is quicker than asking for it, else by the crew.
 
     Args:
-        network: the public network.
-        gradients: what left the device.
-        remember: calls what it is given, or returns what an earlier call of the same scenario returned.
-        answer: label and feature the server is sure of, None to look for them here.
+        task: the scenario it attacks.
+        attack: what the server has read off the last layer.
     """
+    question = task.question
 
-    def work(job: Job[Step, ImageRecovery]) -> ImageRecovery:
+    def at_once(job: Job[Step, ImageRecovery]) -> ImageRecovery:
         torch.set_num_threads(1)  # a setting of each thread: small layers beside a server gain nothing from more
+        known = certain_answer(attack.recovery, task.scene.announced)
 
         def report(step: Step) -> None:
             job.check()
             job.report(step)
 
-        def attack() -> ImageRecovery:
-            recovery = attack_image(network, gradients, answer, report, job.stopping)
+        def rebuild() -> ImageRecovery:
+            recovery = attack_image(task.network, attack.gradients, known, report, job.stopping)
             job.check()  # half an answer must not be remembered as one
             return recovery
 
-        return remember(attack)
+        return task.remember(rebuild)
 
-    return work
+    def by_the_crew(job: Job[Step, ImageRecovery]) -> ImageRecovery:
+        kind = f"picture through {task.network.name}"
+        order = Order(("picture", question.key), ExactPicture(question), kind, keep=not question.private)
+        recovery: ImageRecovery = the_crew().carry(job, order)
+        return recovery
+
+    return at_once if patience(task.network) else by_the_crew
 
 
 def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:
     """One gradient matching, from noise, from a picture, or on from where it was stopped."""
 
     def work(job: Job[Step, ImageRecovery]) -> ImageRecovery:
-        torch.set_num_threads(1)
         for step in search.earlier:
             job.report(step)
-        result = _run(search, lambda step: job.report(_later(step, search.done)), job.stopping)
+        order = search.order("matching", search.matching)
+        result = the_crew().carry(job, order, relay=lambda step: job.report(_later(step, search.done)))
         steps = (*search.earlier, *(_later(step, search.done) for step in result.steps))
         return replace(result, steps=steps, seconds=search.spent + result.seconds)
 
@@ -145,64 +137,15 @@ def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRec
 
 def comparison_work(search: Search) -> Callable[[Job[SearchStep, dict[str, ImageRecovery]]], dict[str, ImageRecovery]]:
     """The same search four times, each with another label and all from the same noise."""
-
-    def work(job: Job[SearchStep, dict[str, ImageRecovery]]) -> dict[str, ImageRecovery]:
-        torch.set_num_threads(1)
-        results: dict[str, ImageRecovery] = {}
-        for label in LABEL_CHOICES:
-            if job.stopping():
-                break
-            part = replace(search, settings=replace(search.settings, label=label))
-            results[label] = _run(part, partial(_report, job, label), job.stopping)
-        return results
-
-    return work
+    order = search.order("comparison", Comparison(search.matching))
+    return lambda job: the_crew().carry(job, order)
 
 
 def sweep_work(sweep: Sweep) -> Callable[[Job[SweepPoint, int]], int]:
     """A sweep; it reports every point, and returns how many there are."""
-    return lambda job: run_sweep(sweep, job.report, job.stopping)
-
-
-def _report(job: Job[SearchStep, dict[str, ImageRecovery]], label: str, step: Step) -> None:
-    job.report(SearchStep(label, step))
-
-
-def _run(search: Search, on_step: Callable[[Step], None], stop: Callable[[], bool]) -> ImageRecovery:
-    settings = search.settings
-    options = {
-        "distance": settings.distance,
-        "total_variation": settings.total_variation,
-        "optimizer": settings.optimizer,
-        "iterations": search.total - search.done,
-        "learning_rate": _learning_rate(search),
-        "label_mode": _LABEL_MODES[settings.label],
-        "snapshots": _SNAPSHOTS if search.network.image_size <= _SMALL else _FEW_SNAPSHOTS,
-    }
-    result = search_image(
-        search.network,
-        search.gradients,
-        options,
-        label={"recovered": search.found_label, "true": search.known_label}.get(settings.label),
-        start=search.start,
-        on_step=lambda step: on_step(_light(step)),
-        stop=stop,
-        seed=search.seed,
-    )
-    return replace(result, steps=tuple(_light(step) for step in result.steps))
-
-
-def _light(step: Step) -> Step:
-    """The step in the search's own number type, at half the weight: hundreds of them are kept."""
-    return replace(step, value=step.value.float())
-
-
-def _learning_rate(search: Search) -> float:
-    """Where the schedule of the search it goes on from stood; small from a picture that is already good."""
-    if search.earlier:
-        share = search.done / search.settings.iterations
-        return max(_RATE * 0.1 ** sum(share >= milestone for milestone in (3 / 8, 5 / 8, 7 / 8)), _POLISH_RATE)
-    return _POLISH_RATE if search.start is not None else _RATE
+    key = None if sweep.photo is not None else ("sweep", sweep.scenarios, sweep.repeats, sweep.picture)
+    order = Order(key, SweepPoints(sweep), "sweep", Lane.LONG)
+    return lambda job: the_crew().carry(job, order)
 
 
 def _later(step: Step, iterations: int) -> Step:

@@ -1,5 +1,6 @@
 """The Lab from the script's side, without a browser."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.background import work
+from dashboard.background import tasks, work
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery
+
+os.environ["GRADINV_WORKERS"] = "0"  # what a test replaces must be replaced where the work is done
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 
@@ -33,7 +36,7 @@ def no_slow_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     The core's tests rebuild such pictures, the theatre's make them up, and the browser's watch a real one.
     """
-    rebuild = work.attack_image
+    rebuild = tasks.attack_image
 
     def attack(network: PublicNetwork, *rest: Any) -> ImageRecovery:
         stop = rest[-1]
@@ -41,7 +44,7 @@ def no_slow_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(0.02)
         return rebuild(network, *rest)
 
-    monkeypatch.setattr(work, "attack_image", attack)
+    monkeypatch.setattr(tasks, "attack_image", attack)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import threading
 from functools import cache
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 

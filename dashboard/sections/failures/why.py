@@ -13,7 +13,7 @@ from dashboard.sections.shared import reason
 from dashboard.sections.shared.cards import card_of
 from gradinv_core.diagnosis import Cause, Diagnosis, diagnose_image
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.server.attack import LabelAttack, certain_answer
+from gradinv_core.experiments.server.attack import LabelAttack
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.label_recovery.race import Racer
 
@@ -78,8 +78,7 @@ def _job(task: cache.PictureTask, attack: LabelAttack) -> Job[Step, ImageRecover
     jobs = session_jobs()
     job = jobs.get(_SLOT, task.key)
     if job is None or job.state is JobState.STOPPED:
-        known = certain_answer(attack.recovery, task.scene.announced)
-        job = jobs.start(_SLOT, task.key, exact_work(task.network, attack.gradients, task.remember, known))
+        job = jobs.start(_SLOT, task.key, exact_work(task, attack))
     return job
 
 

@@ -18,7 +18,6 @@ from dashboard.sections.lab.layers import show_budget
 from dashboard.sections.lab.view import LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
-from gradinv_core.experiments.server.attack import certain_answer
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
@@ -72,12 +71,7 @@ def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
         job = jobs.start(
             _SLOT,
             task.key,
-            exact_work(
-                task.network,
-                view.attack.gradients,
-                task.remember,
-                certain_answer(view.attack.recovery, task.scene.announced),
-            ),
+            exact_work(task, view.attack),
         )
     if job.state is JobState.RUNNING:
         job.wait(patience(task.network))

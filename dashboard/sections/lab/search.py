@@ -90,7 +90,7 @@ def _panel(view: LabView, task: PictureTask, recovery: ImageRecovery | None, *, 
     settings = SEARCH.current()
     st.markdown(_SENTENCE)
     place = st.container()
-    job = _wanted_job(view, task, settings, recovery, waiting)
+    job = _wanted_job(task, settings, recovery, waiting)
     running = job is not None and job.state is JobState.RUNNING
     with place:
         choose_search(disabled=running, rebuilt=waiting or recovery is not None)
@@ -124,7 +124,7 @@ def _watch(view: LabView, job: Job) -> None:
 
 
 def _wanted_job(
-    view: LabView, task: PictureTask, settings: SearchSettings, recovery: ImageRecovery | None, waiting: bool
+    task: PictureTask, settings: SearchSettings, recovery: ImageRecovery | None, waiting: bool
 ) -> Job | None:
     """The search of this scenario; the address may ask for one that has not begun."""
     jobs = session_jobs()
@@ -135,11 +135,8 @@ def _wanted_job(
     if settings.start == "exact" and waiting:
         return None
     search = Search(
-        network=task.network,
-        gradients=view.attack.gradients,
+        question=task.question,
         settings=settings.resting,
-        seed=view.scenario.seed,
-        known_label=view.client.sample.label,
         found_label=None if recovery is None else recovery.soft_label,
         start=recovery.image if recovery is not None and settings.start == "exact" else None,
     )

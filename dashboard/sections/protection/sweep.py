@@ -131,7 +131,6 @@ def _wanted_job(choice: Choice, settings: SweepSettings) -> SweepJob | None:
         scenarios=tuple(position.scenario for position in positions),
         repeats=settings.repeats,
         picture=settings.picture,
-        images=cache.dataset,
         photo=choice.own_photo,
     )
     return jobs.start(_SLOT, key, sweep_work(sweep), _About(settings.resting, positions, sweep.total))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dashboard import cache
-from dashboard.background import work
+from dashboard.background import tasks, work
+from dashboard.background.crew import the_crew
 from dashboard.sections.lab import image
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.experiments.public_network import PublicNetwork
@@ -109,6 +110,7 @@ def fresh_cache():
     """Made-up answers must not meet other tests."""
     yield
     cache._image_attack.clear()
+    the_crew().forget()
     cache._film.clear()
 
 
@@ -125,7 +127,8 @@ def exact(monkeypatch):
             image = cache.dataset("photographs", 32)[0][0]
             return exact_recovery(network.model, image, std, share, on_step)
 
-        monkeypatch.setattr(work, "attack_image", attack)
+        for place in (tasks, work):
+            monkeypatch.setattr(place, "attack_image", attack)
 
     return answer
 
@@ -136,7 +139,7 @@ def search(monkeypatch):
 
     def start(seconds: float = 0.0):
         fake = FakeSearch(seconds)
-        monkeypatch.setattr(work, "search_image", fake)
+        monkeypatch.setattr(tasks, "search_image", fake)
         return fake
 
     return start

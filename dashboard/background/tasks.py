@@ -1,0 +1,182 @@
+"""What a worker does: play a scenario, and attack it. Everything here travels to another process, and back.
+
+A task says which scenario it is about; the worker plays it again, which takes less than sending a network. But for the
+sweep and the race a task calls `gradinv_core.experiments.server` alone; the one thing from the client's half that may
+enter is the label, where the visitor asks what a server that knew it could do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from dashboard.address.search_settings import LABEL_CHOICES, SearchSettings
+from dashboard.background.crew.worker import Report, Stopping
+from dashboard.background.jobs import JobStoppedError
+from dashboard.background.question import Question
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import Scene, play
+from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer, search_image
+from gradinv_core.experiments.sweep.run import Sweep, run_sweep
+from gradinv_core.image_recovery import ImageRecovery, Step
+from gradinv_core.label_recovery.race import Racer, race
+
+__all__ = ["Comparison", "ExactPicture", "Matching", "SearchStep", "SolverRace", "SweepPoints"]
+
+_POLISH_RATE = 1e-3
+"""Learning rate from a picture that is nearly right: the usual 0.1 would throw it away in the first step."""
+_RATE = 0.1
+_SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
+_SMALL = 64  # pixels: side of a picture of which many weigh nothing
+_LABEL_MODES = {"recovered": "recovered", "true": "given", "hard": "hard", "learned": "learned"}
+
+
+@lru_cache(maxsize=2)
+def _public_scene(scenario: Scenario) -> Scene:
+    return play(scenario)
+
+
+def _scene(question: Question) -> Scene:
+    """The scenario, played; one with a visitor's own picture is not remembered."""
+    return play(question.scenario, question.own_image) if question.private else _public_scene(question.scenario)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactPicture:
+    """The exact route, layer by layer; reports every `Step`."""
+
+    question: Question
+
+    def __call__(self, report: Report, stopping: Stopping) -> ImageRecovery:
+        """Play, and walk back through the layers."""
+        torch.set_num_threads(1)
+        scene = _scene(self.question)
+        attack = attack_label(scene.network, scene.gradients, scene.announced)
+        answer = certain_answer(attack.recovery, scene.announced)
+        recovery = attack_image(scene.network, attack.gradients, answer, report, stopping)
+        if stopping():  # half an answer must not be taken for one
+            raise JobStoppedError
+        return recovery
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """A step of one of several searches.
+
+    Attributes:
+        label: which label that search uses, of `LABEL_CHOICES`.
+        step: what it reached.
+    """
+
+    label: str
+    step: Step
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """One gradient matching; reports every `Step`.
+
+    Attributes:
+        question: which picture.
+        settings: of the page.
+        iterations: how many.
+        done: iterations that went before, for the schedule of the learning rate.
+        found_label: (C,) the label the server has recovered already, None to leave that to the search.
+        start: (3, h, w) picture to start from, None for noise.
+    """
+
+    question: Question
+    settings: SearchSettings
+    iterations: int
+    done: int = 0
+    found_label: torch.Tensor | None = None
+    start: torch.Tensor | None = None
+
+    def __call__(self, report: Report, stopping: Stopping) -> ImageRecovery:
+        """Play, and search."""
+        torch.set_num_threads(1)
+        scene, settings = _scene(self.question), self.settings
+        attack = attack_label(scene.network, scene.gradients, scene.announced)
+        options = {
+            "distance": settings.distance,
+            "total_variation": settings.total_variation,
+            "optimizer": settings.optimizer,
+            "iterations": self.iterations,
+            "learning_rate": self._learning_rate(),
+            "label_mode": _LABEL_MODES[settings.label],
+            "snapshots": _SNAPSHOTS if scene.network.image_size <= _SMALL else _FEW_SNAPSHOTS,
+        }
+        labels = {"recovered": self.found_label, "true": scene.client.sample.label}
+        result = search_image(
+            scene.network,
+            attack.gradients,
+            options,
+            label=labels.get(settings.label),
+            start=self.start,
+            on_step=lambda step: report(_light(step)),
+            stop=stopping,
+            seed=self.question.scenario.seed,
+        )
+        return replace(result, steps=tuple(_light(step) for step in result.steps))
+
+    def _learning_rate(self) -> float:
+        """Where the schedule of the search it goes on from stood; small from a picture that is already good."""
+        if self.done:
+            share = self.done / self.settings.iterations
+            return max(_RATE * 0.1 ** sum(share >= milestone for milestone in (3 / 8, 5 / 8, 7 / 8)), _POLISH_RATE)
+        return _POLISH_RATE if self.start is not None else _RATE
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The same search with each label of `LABEL_CHOICES`, from the same noise; reports every `SearchStep`."""
+
+    search: Matching
+
+    def __call__(self, report: Report, stopping: Stopping) -> dict[str, ImageRecovery]:
+        """Search once with each label."""
+        results: dict[str, ImageRecovery] = {}
+        for label in LABEL_CHOICES:
+            if stopping():
+                break
+            part = replace(self.search, settings=replace(self.search.settings, label=label))
+            results[label] = part(_labelled(report, label), stopping)
+        return results
+
+
+@dataclass(frozen=True, eq=False)
+class SolverRace:
+    """Four solvers on the head of a scenario, all from the same start; none where the gradient vanished."""
+
+    question: Question
+    bounded: bool
+
+    def __call__(self, _report: Report, _stopping: Stopping) -> tuple[Racer, ...]:
+        """Play, and let them race."""
+        scene = _scene(self.question)
+        head = attack_label(scene.network, scene.gradients, scene.announced).head
+        return () if head.vanished[0] else race(head, bounded=self.bounded)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPoints:
+    """A sweep; reports every `SweepPoint`, and returns how many there are."""
+
+    sweep: Sweep
+
+    def __call__(self, report: Report, stopping: Stopping) -> int:
+        """Play point after point."""
+        return run_sweep(self.sweep, report, stopping)
+
+
+def _labelled(report: Report, label: str) -> Callable[[Step], Any]:
+    return lambda step: report(SearchStep(label, step))
+
+
+def _light(step: Step) -> Step:
+    """The step in the search's own number type, at half the weight: hundreds of them are kept."""
+    return replace(step, value=step.value.float())
