@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # Processes that share the tests; each may hold a page, a browser and PyTorch, some 3 GB.
 WORKERS ?= 2
 
-.PHONY: dashboard test bench study curves lint checkpoints clean
+.PHONY: dashboard test bench load study curves lint checkpoints clean
 
 dashboard: $(VENV)/.installed
 	$(BIN)/gradinv dashboard --port $(PORT)
@@ -18,6 +18,12 @@ test: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q
+
+# Thirty students on one server for five minutes, then all on one link, then one alone.
+load: $(VENV)/.installed-test
+	$(BIN)/python tests/benchmarks/class_of_thirty.py mixed
+	$(BIN)/python tests/benchmarks/class_of_thirty.py link
+	$(BIN)/python tests/benchmarks/class_of_thirty.py alone
 
 # Success rates on gradients of real networks, the exact solver against the paper's searches, what is answered where the
 # server's assumptions are wrong (for labels without structure too), and recovered images, layer by layer against

@@ -10,7 +10,10 @@ import torch
 if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, root)
 
+from dashboard.background.crew import the_crew
+from dashboard.background.visitors import seated
 from dashboard.components import access_keeper, history_keeper
+from dashboard.layout.full_house import wait_for_a_seat
 from dashboard.pages import PAGES
 from dashboard.start.garbage import freeze_imports
 
@@ -27,6 +30,10 @@ with st.container(gap=None):  # these draw nothing, and must not leave a gap
     st.html(Path(__file__).with_name("page.css"))
     history_keeper()
     access_keeper()
-    page.run()
+    if seated():
+        page.run()
+    else:
+        wait_for_a_seat()
 
 freeze_imports()
+the_crew().prepare()

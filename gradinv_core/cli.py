@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     dashboard = commands.add_parser("dashboard", help="open the interactive page")
     dashboard.add_argument("--port", type=int, default=8501, help="port to serve on (default 8501)")
     dashboard.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    dashboard.add_argument("--base-path", default="", help="path under which a proxy serves the page, such as /gradinv")
+    dashboard.add_argument("--visitors", type=int, default=0, help="how many at a time (default: by cores and memory)")
     dashboard.add_argument("--headless", action="store_true", help="do not open a browser")
     dashboard.set_defaults(run=_dashboard)
 
@@ -143,7 +145,7 @@ def _dashboard(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         sys.stderr.write(f"gradinv: the dashboard needs {error.name}; install the project with `pip install .`.\n")
         return 2
-    code: int = launcher.launch(options.port, options.host, options.headless)
+    code: int = launcher.launch(options.port, options.host, options.headless, options.base_path, options.visitors)
     return code
 
 

@@ -163,7 +163,7 @@ def _stop_everything() -> None:
 
 
 class Jobs:
-    """The jobs of one visitor: in every slot one may run, and the last few are kept."""
+    """The jobs of one visitor, who looks at one thing at a time: in every slot the last few are kept."""
 
     def __init__(self) -> None:
         self._slots: dict[str, OrderedDict[Hashable, Job[Any, Any]]] = {}
@@ -171,7 +171,7 @@ class Jobs:
         self._leaving: threading.Timer | None = None
 
     def start(self, slot: str, key: Hashable, work: Callable[[Job[Any, Any]], Any], about: Any = None) -> Job[Any, Any]:
-        """Start a job; whatever runs in this slot is stopped first.
+        """Start a job; whatever runs in this slot, or is about something else, is stopped first.
 
         Args:
             slot: jobs of the same slot take each other's place.
@@ -179,6 +179,7 @@ class Jobs:
             work: as for `Job`.
             about: as for `Job`.
         """
+        self.turn_to(key)
         with self._lock:
             jobs = self._slots.setdefault(slot, OrderedDict())
             for running in jobs.values():
@@ -189,6 +190,14 @@ class Jobs:
             while len(jobs) > _KEPT:
                 jobs.popitem(last=False)
             return job
+
+    def turn_to(self, key: Hashable) -> None:
+        """The visitor looks at this now: work about anything else ends, and leaves the line to others."""
+        with self._lock:
+            for jobs in self._slots.values():
+                for about, job in jobs.items():
+                    if about != key:
+                        job.stop()
 
     def get(self, slot: str, key: Hashable) -> Job[Any, Any] | None:
         """The job about this, if it is still known."""

@@ -7,14 +7,13 @@ enter is the label, where the visitor asks what a server that knew it could do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from dashboard.address.search_settings import LABEL_CHOICES, SearchSettings
 from dashboard.background.crew.worker import Report, Stopping
 from dashboard.background.jobs import JobStoppedError
 from dashboard.background.question import Question
@@ -27,12 +26,8 @@ from gradinv_core.label_recovery.race import Racer, race
 
 __all__ = ["Comparison", "ExactPicture", "Matching", "SearchStep", "SolverRace", "SweepPoints"]
 
-_POLISH_RATE = 1e-3
-"""Learning rate from a picture that is nearly right: the usual 0.1 would throw it away in the first step."""
-_RATE = 0.1
 _SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
 _SMALL = 64  # pixels: side of a picture of which many weigh nothing
-_LABEL_MODES = {"recovered": "recovered", "true": "given", "hard": "hard", "learned": "learned"}
 
 
 @lru_cache(maxsize=2)
@@ -68,7 +63,7 @@ class SearchStep:
     """A step of one of several searches.
 
     Attributes:
-        label: which label that search uses, of `LABEL_CHOICES`.
+        label: which label that search uses.
         step: what it reached.
     """
 
@@ -82,40 +77,29 @@ class Matching:
 
     Attributes:
         question: which picture.
-        settings: of the page.
-        iterations: how many.
-        done: iterations that went before, for the schedule of the learning rate.
+        options: of the search, fields of `gradinv_core.image_recovery.MatchingOptions`; snapshots aside.
+        told: whether the server is given the client's label, which no server has.
         found_label: (C,) the label the server has recovered already, None to leave that to the search.
         start: (3, h, w) picture to start from, None for noise.
     """
 
     question: Question
-    settings: SearchSettings
-    iterations: int
-    done: int = 0
+    options: Mapping[str, Any]
+    told: bool = False
     found_label: torch.Tensor | None = None
     start: torch.Tensor | None = None
 
     def __call__(self, report: Report, stopping: Stopping) -> ImageRecovery:
         """Play, and search."""
         torch.set_num_threads(1)
-        scene, settings = _scene(self.question), self.settings
+        scene = _scene(self.question)
         attack = attack_label(scene.network, scene.gradients, scene.announced)
-        options = {
-            "distance": settings.distance,
-            "total_variation": settings.total_variation,
-            "optimizer": settings.optimizer,
-            "iterations": self.iterations,
-            "learning_rate": self._learning_rate(),
-            "label_mode": _LABEL_MODES[settings.label],
-            "snapshots": _SNAPSHOTS if scene.network.image_size <= _SMALL else _FEW_SNAPSHOTS,
-        }
-        labels = {"recovered": self.found_label, "true": scene.client.sample.label}
+        snapshots = _SNAPSHOTS if scene.network.image_size <= _SMALL else _FEW_SNAPSHOTS
         result = search_image(
             scene.network,
             attack.gradients,
-            options,
-            label=labels.get(settings.label),
+            {**self.options, "snapshots": snapshots},
+            label=scene.client.sample.label if self.told else self.found_label,
             start=self.start,
             on_step=lambda step: report(_light(step)),
             stop=stopping,
@@ -123,28 +107,24 @@ class Matching:
         )
         return replace(result, steps=tuple(_light(step) for step in result.steps))
 
-    def _learning_rate(self) -> float:
-        """Where the schedule of the search it goes on from stood; small from a picture that is already good."""
-        if self.done:
-            share = self.done / self.settings.iterations
-            return max(_RATE * 0.1 ** sum(share >= milestone for milestone in (3 / 8, 5 / 8, 7 / 8)), _POLISH_RATE)
-        return _POLISH_RATE if self.start is not None else _RATE
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The same search with each label of `LABEL_CHOICES`, from the same noise; reports every `SearchStep`."""
+    """Several searches, one after the other; reports every `SearchStep`.
 
-    search: Matching
+    Attributes:
+        searches: label -> the search with it.
+    """
+
+    searches: Mapping[str, Matching]
 
     def __call__(self, report: Report, stopping: Stopping) -> dict[str, ImageRecovery]:
         """Search once with each label."""
         results: dict[str, ImageRecovery] = {}
-        for label in LABEL_CHOICES:
+        for label, search in self.searches.items():
             if stopping():
                 break
-            part = replace(self.search, settings=replace(self.search.settings, label=label))
-            results[label] = part(_labelled(report, label), stopping)
+            results[label] = search(_labelled(report, label), stopping)
         return results
 
 

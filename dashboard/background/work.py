@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from dashboard.address.search_settings import SearchSettings
+from dashboard.address.search_settings import LABEL_CHOICES, SearchSettings
 from dashboard.background.crew import Lane, Order, the_crew
 from dashboard.background.crew.worker import Task
 from dashboard.background.jobs import Job
@@ -28,6 +28,10 @@ from gradinv_core.image_recovery.chain import network_chain
 __all__ = ["Search", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
 _PATIENCE = 0.4
+_RATE = 0.1
+_POLISH_RATE = 1e-3
+"""Learning rate from a picture that is nearly right: the usual one would throw it away in the first step."""
+_LABEL_MODES = {"recovered": "recovered", "true": "given", "hard": "hard", "learned": "learned"}
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,27 @@ class Search:
         planned = self.settings.iterations
         return planned if self.done < planned else self.done + planned
 
+    def matching(self, label: str = "") -> Matching:
+        """What is left of it to do, with the label of the settings or another of `LABEL_CHOICES`."""
+        settings, label = self.settings, label or self.settings.label
+        options = {
+            "distance": settings.distance,
+            "total_variation": settings.total_variation,
+            "optimizer": settings.optimizer,
+            "iterations": self.total - self.done,
+            "learning_rate": self._learning_rate,
+            "label_mode": _LABEL_MODES[label],
+        }
+        found = self.found_label if label == "recovered" else None
+        return Matching(self.question, options, told=label == "true", found_label=found, start=self.start)
+
     @property
-    def matching(self) -> Matching:
-        """What is left of it to do."""
-        left = self.total - self.done
-        return Matching(self.question, self.settings, left, self.done, self.found_label, self.start)
+    def _learning_rate(self) -> float:
+        """Where the schedule of the search it goes on from stood; small from a picture that is already good."""
+        if self.done:
+            share = self.done / self.settings.iterations
+            return max(_RATE * 0.1 ** sum(share >= milestone for milestone in (3 / 8, 5 / 8, 7 / 8)), _POLISH_RATE)
+        return _POLISH_RATE if self.start is not None else _RATE
 
     def order(self, what: str, task: Task) -> Order:
         """The search, or several like it, as an order; nobody else has the picture from which one may go on."""
@@ -127,7 +147,7 @@ def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRec
     def work(job: Job[Step, ImageRecovery]) -> ImageRecovery:
         for step in search.earlier:
             job.report(step)
-        order = search.order("matching", search.matching)
+        order = search.order("matching", search.matching())
         result = the_crew().carry(job, order, relay=lambda step: job.report(_later(step, search.done)))
         steps = (*search.earlier, *(_later(step, search.done) for step in result.steps))
         return replace(result, steps=steps, seconds=search.spent + result.seconds)
@@ -137,7 +157,7 @@ def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRec
 
 def comparison_work(search: Search) -> Callable[[Job[SearchStep, dict[str, ImageRecovery]]], dict[str, ImageRecovery]]:
     """The same search four times, each with another label and all from the same noise."""
-    order = search.order("comparison", Comparison(search.matching))
+    order = search.order("comparison", Comparison({label: search.matching(label) for label in LABEL_CHOICES}))
     return lambda job: the_crew().carry(job, order)
 
 

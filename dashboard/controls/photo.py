@@ -16,11 +16,15 @@ from gradinv_core.errors import ImageFileError
 from gradinv_core.experiments.client.own_photo import NEUTRAL_NAME, Origin, OwnPhoto, read_photo
 from gradinv_core.experiments.scenario import OWN_CLASS
 
-__all__ = ["choose_photo", "choose_source", "photo_refusal", "privacy"]
+__all__ = ["camera_allowed", "choose_photo", "choose_source", "photo_refusal", "privacy"]
 
 _SOURCE, _REMEMBERED = "image source", "image source remembered"
 _KEYS: dict[Origin, str] = {"upload": "own upload", "camera": "own camera"}
 _REFUSAL = "own photo refused"
+_NO_CAMERA = (
+    "Browsers give the camera to pages with an https address only, and this one has none. Take the photograph with the "
+    "device's own camera, and choose it under “upload”; or ask whoever runs this page for an https address."
+)
 _THUMBNAIL = 64  # pixels
 _HERE = ("localhost", "127.0.0.1", "::1")
 
@@ -37,6 +41,12 @@ def privacy(url: str | None) -> str:
     )
     here = url is not None and urlsplit(url).hostname in _HERE
     return f"{general} By this page's address, that computer is your own." if here else general
+
+
+def camera_allowed(url: str | None) -> bool:
+    """Whether browsers give the camera to a page at this address: over https, or from the same computer."""
+    parts = urlsplit(url or "")
+    return url is None or parts.scheme == "https" or parts.hostname in _HERE
 
 
 def choose_source() -> Origin | None:
@@ -84,6 +94,8 @@ def choose_photo(origin: Origin, class_names: tuple[str, ...]) -> None:
                 args=(origin,),
                 help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB.",
             )
+        elif not camera_allowed(st.context.url):
+            st.info(_NO_CAMERA, icon=":material/no_photography:")
         else:
             st.camera_input("Take a photograph", key=key, on_change=_take, args=(origin,))
         st.caption("It stays in this tab only: all pages use it, and a reload forgets it.")

@@ -1,6 +1,7 @@
 """The command line, run in process."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -134,6 +135,20 @@ def test_dashboard_hands_the_app_to_streamlit(monkeypatch):
     assert arguments[:2] == ["streamlit", "run"]
     assert arguments[2].endswith("app.py")
     assert {"--server.port=8599", "--server.address=127.0.0.1", "--server.headless=true"} <= set(arguments)
+
+
+def test_serving_to_others_is_said_and_a_path_and_a_limit_are_handed_on(monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr("streamlit.web.cli.main", lambda: seen.append(list(sys.argv)))
+    monkeypatch.setattr("dashboard.start.launch.warm_up", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["gradinv"])
+    monkeypatch.setenv("GRADINV_VISITORS", "")
+    before = torch.get_num_threads()
+    assert main(["dashboard", "--host", "0.0.0.0", "--base-path", "/school/", "--visitors", "12", "--headless"]) == 0
+    torch.set_num_threads(before)
+    assert {"--server.address=0.0.0.0", "--server.baseUrlPath=school"} <= set(seen[0])
+    assert os.environ["GRADINV_VISITORS"] == "12"
+    assert "without a password, at http://" in capsys.readouterr().err
 
 
 def test_a_missing_part_of_the_page_is_named(monkeypatch, capsys):

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from dashboard.background.crew.flight import Flight, Lane, Order, Place
+from dashboard.background.crew.machine import machine_cores, machine_memory
 from dashboard.background.crew.worker import Here, Process, Report, Worker, WorkerLostError
 from dashboard.background.jobs import Job, JobStoppedError
 
@@ -192,7 +193,7 @@ class Crew:
                         self._running.remove(flight)
                         self._waiting.insert(0, flight)
                     continue
-                flight.end(error=RuntimeError(_LOST))
+                flight.end(error=JobStoppedError() if self._closed else RuntimeError(_LOST))
             except BaseException as error:
                 flight.end(error=error)
             else:
@@ -226,9 +227,8 @@ def the_crew() -> Crew:
     needs one of its own where there are more than two. ``GRADINV_WORKERS`` says another number; with 0 threads of the
     page's own process do the work.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     number = int(os.environ.get("GRADINV_WORKERS") or -1)
-    number = max(2, cores - 1) if number < 0 else number
+    number = max(2, machine_cores() - 1) if number < 0 else number
     both = (Lane.LONG, Lane.SHORT)
     if number == 0:
         crew = Crew([(Here(), both) for _ in range(_THREADS)])
@@ -243,8 +243,5 @@ def the_crew() -> Crew:
 
 def _share_of_memory(workers: int) -> int:
     """Bytes of data that each worker may hold: together half of the machine's memory."""
-    try:
-        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows tells it otherwise
-        return 2 * _LEAST_MEMORY
-    return max(_LEAST_MEMORY, whole // (2 * workers))
+    whole = machine_memory()
+    return 2 * _LEAST_MEMORY if whole is None else max(_LEAST_MEMORY, whole // (2 * workers))

@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
@@ -83,6 +84,7 @@ class Process(Worker):
         self._memory = memory
         self._process: Any = None
         self._line: Connection | None = None
+        self._starting = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -91,13 +93,14 @@ class Process(Worker):
 
     def start(self) -> None:
         """Start the process, unless it runs already; it gets ready by itself."""
-        if self._process is not None and self._process.is_alive():
-            return
-        context = get_context("loky")
-        self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._memory), daemon=True)
-        self._process.start()
-        theirs.close()
+        with self._starting:
+            if self._process is not None:
+                return
+            context = get_context("loky")
+            self._line, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, self._memory), daemon=True)
+            self._process.start()
+            theirs.close()
 
     def run(self, task: Task, report: Report, stopping: Stopping) -> tuple[Any, int]:
         """Run a task in the process, and listen until it has ended."""
@@ -176,12 +179,12 @@ def _perform(task: Task, line: Connection) -> bytes:
 
 def _settle_in(memory: int) -> None:
     """Second in line for the processor, deaf to Ctrl-C (the page says when to end), and bounded in memory."""
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
+    import torch
+
+    torch.set_num_threads(1)
     try:
         import resource
 

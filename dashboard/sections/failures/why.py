@@ -9,6 +9,7 @@ from dashboard.background.work import exact_work, patience
 from dashboard.claims import Claim, Kind, Server, Truth
 from dashboard.claims.reason import Level, of_label, of_picture, of_search, reasons
 from dashboard.claims.server import TAMPERED
+from dashboard.layout.waiting import pace
 from dashboard.sections.shared import reason
 from dashboard.sections.shared.cards import card_of
 from gradinv_core.diagnosis import Cause, Diagnosis, diagnose_image
@@ -55,7 +56,7 @@ def show(
         job.wait(patience(task.network))
     if job.state is JobState.RUNNING:
         _draw(found, own, announced)
-        _wait(job)
+        st.fragment(_wait, run_every=pace())(job)
         return
     if job.state is not JobState.STOPPED:
         found[Level.PICTURE] = _of_picture(task, attack, job.result)
@@ -67,7 +68,6 @@ def _draw(found: dict[Level, Claim | None], own: Level | None, announced: Claim 
     reason.show(claims, reason.remedy_of(claims[0]))
 
 
-@st.fragment(run_every=0.5)
 def _wait(job: Job[Step, ImageRecovery]) -> None:
     if job.state is not JobState.RUNNING:
         st.rerun()

@@ -8,6 +8,7 @@ from dashboard.address import query_of
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
 from dashboard.layout.plotly_chart import plotly_chart
+from dashboard.layout.waiting import in_line, pace
 from dashboard.pages import FAILURES, LAB
 from dashboard.sections.gallery.card_play import PlayedCard, gallery_work
 from dashboard.sections.shared.cards import CARDS, Card
@@ -30,7 +31,8 @@ def show(*, dark: bool) -> None:
     if job is None:
         job = jobs.start(_SLOT, _KEY, gallery_work(CARDS))
     if job.state is JobState.RUNNING:
-        _watch(job, dark)
+        st.button("Stop", key="gallery stop", icon=":material/stop:", on_click=job.stop)
+        st.fragment(_watch, run_every=2 * pace())(job, dark)
         return
     if job.state in (JobState.STOPPED, JobState.FAILED):
         st.button("Play on", key="gallery again", on_click=_play_on, args=(job,))
@@ -41,15 +43,12 @@ def _play_on(job: Job[tuple[str, PlayedCard], None]) -> None:
     session_jobs().start(_SLOT, _KEY, gallery_work(CARDS, job.reports))
 
 
-@st.fragment(run_every=1.0)
 def _watch(job: Job[tuple[str, PlayedCard], None], dark: bool) -> None:
     """The cards so far; draws the whole page again when all are played."""
     if job.state is not JobState.RUNNING:
         st.rerun()
     done = len(job.reports)
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.progress(done / len(CARDS), text=f"Playing the failures: {done} of {len(CARDS)}")
-    right.button("Stop", key="gallery stop", on_click=job.stop, width="stretch")
+    st.progress(done / len(CARDS), text=in_line(job) or f"Playing the failures: {done} of {len(CARDS)}")
     _draw(job, dark)
 
 

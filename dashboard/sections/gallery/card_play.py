@@ -12,7 +12,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from dashboard.background.jobs import Job
+from dashboard.background.crew import Order, the_crew
+from dashboard.background.crew.worker import Report, Stopping
+from dashboard.background.jobs import Job, JobStoppedError
 from dashboard.claims.cause import named
 from dashboard.claims.plain_words import in_words
 from dashboard.claims.reason import SEARCH_TITLES
@@ -63,6 +65,21 @@ class _Finding:
     picture: Callable[..., Sketch]
 
 
+@dataclass(frozen=True)
+class PlayCard:
+    """One card, as a task for the crew."""
+
+    card: Card
+
+    def __call__(self, _report: Report, stopping: Stopping) -> PlayedCard:
+        """Play it."""
+        torch.set_num_threads(1)
+        played = play_card(self.card, stopping)
+        if stopping():  # half an answer must not be taken for one
+            raise JobStoppedError
+        return played
+
+
 def gallery_work(
     cards: tuple[Card, ...], earlier: tuple[tuple[str, PlayedCard], ...] = ()
 ) -> Callable[[Job[tuple[str, PlayedCard], None]], None]:
@@ -75,13 +92,13 @@ def gallery_work(
     done = {name for name, _ in earlier}
 
     def work(job: Job[tuple[str, PlayedCard], None]) -> None:
-        torch.set_num_threads(1)
         for news in earlier:
             job.report(news)
         for card in sorted(cards, key=lambda card: card.look in _WITH_IMAGE):
             job.check()
             if card.name not in done:
-                job.report((card.name, play_card(card, job.stopping)))
+                order = Order(("card", card.name), PlayCard(card), f"card {card.name}")
+                job.report((card.name, the_crew().carry(job, order)))
 
     return work
 

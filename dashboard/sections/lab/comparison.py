@@ -11,6 +11,7 @@ from dashboard.drawing.number_text import plain
 from dashboard.drawing.pictures import picture_source
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding
+from dashboard.layout.waiting import in_line
 from dashboard.sections.lab.search_film import best_of
 from dashboard.sections.lab.view import LabView
 from gradinv_core.image_recovery import Step
@@ -41,7 +42,7 @@ def watch(view: LabView, job: Job, search: Search) -> None:
     done = (newest[label].iteration or 0) if newest else 0
     share = (part + done / search.total) / len(LABEL_CHOICES)
     text = f"Search {part + 1} of {len(LABEL_CHOICES)}, {_CAPTIONS[label]}: iteration {done:,} of {search.total:,}"
-    st.progress(min(share, 1.0), text=text)
+    st.progress(min(share, 1.0), text=in_line(job) or text)
     _row(view, newest)
 
 

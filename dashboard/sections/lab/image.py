@@ -12,6 +12,7 @@ from dashboard.cache import PictureTask
 from dashboard.claims.picture import barred
 from dashboard.components import frame_player
 from dashboard.layout.story import finding, formulas, mathematics, step
+from dashboard.layout.waiting import in_line, pace
 from dashboard.sections.lab import exact, search
 from dashboard.sections.lab.film import layer_frames
 from dashboard.sections.lab.layers import show_budget
@@ -34,7 +35,7 @@ def show(view: LabView, task: PictureTask) -> None:
     job = _exact_job(view, task)
     recovery: ImageRecovery | None = None
     if job.state is JobState.RUNNING:
-        _watch(job, _weighted_layers(task.network), view.dark)
+        _at_work(job, _weighted_layers(task.network), view.dark)
     elif job.state is JobState.STOPPED:
         _stopped(job, view.dark)
     elif job.state is JobState.FAILED:
@@ -64,6 +65,7 @@ def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
     One that was stopped because its scenario was left begins anew; one that the visitor stopped stays as it is.
     """
     jobs = session_jobs()
+    jobs.turn_to(task.key)
     job = jobs.get(_SLOT, task.key)
     if job is not None and job.number == st.session_state.get(_STOPPED):
         return job
@@ -78,17 +80,25 @@ def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
     return job
 
 
-@st.fragment(run_every=0.5)
+def _at_work(job: Job[Step, ImageRecovery], layers: int, dark: bool) -> None:
+    """The attack while it runs. Stop is not part of what is drawn again and again: no click on it gets lost."""
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    with left:
+        finding("The server is at work")
+    right.button("Stop", key="exact stop", icon=":material/stop:", on_click=_stop, args=(job,), width="stretch")
+    st.fragment(_watch, run_every=pace())(job, layers, dark)
+
+
 def _watch(job: Job[Step, ImageRecovery], layers: int, dark: bool) -> None:
     """What the attack has found so far, of so many layers; draws the whole page again when it is over."""
     if job.state is not JobState.RUNNING:
         st.rerun()
     reports, seconds = job.reports, time.monotonic() - job.began
-    finding("The server is at work")
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    if waiting := in_line(job):
+        st.progress(0.0, text=f"{waiting}: others' pictures come first")
+        return
     share = _share(len(reports), layers + 1, seconds)
-    left.progress(share, text=f"{_so_far(reports)}, {seconds:.0f} s")
-    right.button("Stop", key="exact stop", icon=":material/stop:", on_click=_stop, args=(job,), width="stretch")
+    st.progress(share, text=f"{_so_far(reports)}, {seconds:.0f} s")
     _draw_newest(reports, dark)
 
 

@@ -12,6 +12,7 @@ from dashboard.background.tab import session_jobs
 from dashboard.background.work import Search, comparison_work, search_work
 from dashboard.cache import PictureTask
 from dashboard.layout.story import formulas
+from dashboard.layout.waiting import pace
 from dashboard.sections.lab import comparison, search_film
 from dashboard.sections.lab.search_controls import choose_search
 from dashboard.sections.lab.view import LabView
@@ -100,7 +101,7 @@ def _panel(view: LabView, task: PictureTask, recovery: ImageRecovery | None, *, 
             st.caption("The search starts as soon as the picture it starts from is rebuilt.")
         return
     if running:
-        _watch(view, job)
+        st.fragment(_watch, run_every=pace())(view, job)
         return
     if job.state is JobState.STOPPED:
         job.wait(_PATIENCE)
@@ -112,7 +113,6 @@ def _panel(view: LabView, task: PictureTask, recovery: ImageRecovery | None, *, 
         comparison.show(view, job)
 
 
-@st.fragment(run_every=0.5)
 def _watch(view: LabView, job: Job) -> None:
     """The newest picture, twice a second; draws the page again when the search is over."""
     if job.state is not JobState.RUNNING:

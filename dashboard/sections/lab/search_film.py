@@ -11,6 +11,7 @@ from dashboard.claims.picture import words
 from dashboard.components import frame_player
 from dashboard.drawing.number_text import plain
 from dashboard.layout.story import number, numbers
+from dashboard.layout.waiting import in_line
 from dashboard.sections.lab.film import Film, search_curves, search_frames
 from dashboard.sections.lab.search_controls import LABEL_TITLES, OPTIMIZER_TITLES
 from dashboard.sections.lab.view import LabView
@@ -38,7 +39,7 @@ def watch(view: LabView, job: Job, search: Search) -> None:
     """Draw the newest picture, the curves so far and the progress."""
     steps = job.reports
     if not steps:
-        st.progress(0.0, text="The search begins")
+        st.progress(0.0, text=in_line(job) or "The search begins")
         return
     newest, image = steps[-1], view.client.sample.image
     done = newest.iteration or 0

@@ -15,6 +15,7 @@ from dashboard.background.tab import session_jobs
 from dashboard.background.work import sweep_work
 from dashboard.claims.plain_words import of_error
 from dashboard.controls import Choice
+from dashboard.layout.waiting import in_line, pace
 from dashboard.sections.protection import sweep_result
 from dashboard.sections.protection.sweep_controls import choose_metric, choose_sweep
 from dashboard.sections.shared.refusal import what_went_wrong
@@ -82,7 +83,7 @@ def show(choice: Choice) -> None:
     if job is None:
         return
     if running:
-        _watch(job)
+        st.fragment(_watch, run_every=pace())(job)
         return
     if job.state is JobState.STOPPED:
         job.wait(_PATIENCE)
@@ -91,13 +92,13 @@ def show(choice: Choice) -> None:
     _show_points(job, job.reports, over=True)
 
 
-@st.fragment(run_every=0.5)
 def _watch(job: SweepJob) -> None:
     """The points so far, twice a second; draws the whole panel again when the sweep is over."""
     if job.state is not JobState.RUNNING:
         st.rerun()
     done, seconds = len(job.reports), time.monotonic() - job.began
-    st.progress(done / max(job.about.total, 1), text=f"{done:,} of {job.about.total:,} attacks, {seconds:.0f} s")
+    text = in_line(job) or f"{done:,} of {job.about.total:,} attacks, {seconds:.0f} s"
+    st.progress(done / max(job.about.total, 1), text=text)
     _show_points(job, _calm(job.reports, len(job.about.positions)), over=False)
 
 

@@ -111,12 +111,13 @@ def test_stopping_what_is_over_changes_nothing():
     assert (job.state, job.result) == (JobState.DONE, 1)
 
 
-def test_a_new_start_stops_the_old_job_of_its_slot_and_no_other():
+def test_a_new_start_stops_what_is_about_something_else():
     jobs = Jobs()
     first = jobs.start("search", "a", until_stopped)
     other = jobs.start("exact", "a", until_stopped)
+    assert (first.state, other.state) == (JobState.RUNNING, JobState.RUNNING)  # both about the same
     second = jobs.start("search", "b", until_stopped)
-    assert (first.state, other.state, second.state) == (JobState.STOPPED, JobState.RUNNING, JobState.RUNNING)
+    assert (first.state, other.state, second.state) == (JobState.STOPPED, JobState.STOPPED, JobState.RUNNING)
     assert first.wait(SOON)
     assert jobs.get("search", "a") is first
     assert jobs.get("search", "b") is second
@@ -124,8 +125,13 @@ def test_a_new_start_stops_the_old_job_of_its_slot_and_no_other():
     jobs.forget("search", "b")
     assert jobs.get("search", "b") is None
     assert second.wait(SOON)
-    jobs.stop_all()
     assert other.wait(SOON)
+    third = jobs.start("search", "c", until_stopped)
+    jobs.turn_to("c")
+    assert third.state is JobState.RUNNING
+    jobs.turn_to("d")
+    assert third.state is JobState.STOPPED
+    assert third.wait(SOON)
 
 
 def test_a_few_finished_jobs_are_kept_and_old_ones_forgotten():
