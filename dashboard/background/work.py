@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -28,6 +29,7 @@ from gradinv_core.image_recovery.chain import network_chain
 __all__ = ["Search", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
 _PATIENCE = 0.4
+_takes_long: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _RATE = 0.1
 _POLISH_RATE = 1e-3
 """Learning rate from a picture that is nearly right: the usual one would throw it away in the first step."""
@@ -101,11 +103,14 @@ def patience(network: PublicNetwork) -> float:
     The picture of a fully connected network is there before anybody could look, and so is the answer that there is no
     such route; through convolutions it takes seconds, and the page would stand still for nothing.
     """
-    try:
-        links = network_chain(network.model, network.image_shape)
-    except GradientInversionError:
-        return _PATIENCE
-    return 0.0 if any(isinstance(link.module, nn.Conv2d) for link in links) else _PATIENCE
+    known = _takes_long.get(network.model)
+    if known is None:
+        try:
+            links = network_chain(network.model, network.image_shape)
+        except GradientInversionError:
+            links = []
+        known = _takes_long[network.model] = any(isinstance(link.module, nn.Conv2d) for link in links)
+    return 0.0 if known else _PATIENCE
 
 
 def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:

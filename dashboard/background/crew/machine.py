@@ -1,8 +1,19 @@
 """What the machine has: its cores and its memory."""
 
+import ctypes
 import os
+import sys
 
-__all__ = ["machine_cores", "machine_memory"]
+__all__ = ["give_memory_back", "machine_cores", "machine_memory"]
+
+
+def give_memory_back() -> None:
+    """Hand what is free to the machine: large matrices come and go, and glibc would keep their room for the next."""
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        except (OSError, AttributeError):  # another C library, which has ways of its own
+            return
 
 
 def machine_cores() -> int:

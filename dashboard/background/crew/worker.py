@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 
 from joblib.externals.loky.backend.context import get_context
 
+from dashboard.background.crew.machine import give_memory_back
+
 __all__ = ["Here", "Process", "Report", "Stopping", "Task", "Worker", "WorkerLostError"]
 
 Report: TypeAlias = Callable[[Any], None]
@@ -149,6 +151,7 @@ def _serve(line: Connection, memory: int) -> None:
             parcel = line.recv_bytes()
             if parcel != _STOP:  # else it was meant for a task that had ended already
                 line.send_bytes(_perform(pickle.loads(parcel), line))  # noqa: S301 - from our own page
+                give_memory_back()
         except (EOFError, OSError):
             return
 
