@@ -4,15 +4,18 @@ What all visitors share never holds a picture of a visitor's own: that is rememb
 """
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import streamlit as st
 import torch
 
 from dashboard.background.crew import Order, the_crew
-from dashboard.background.question import Question, digest
+from dashboard.background.kept import Kept
+from dashboard.background.question import Question
+from dashboard.background.tab import session_kept
 from dashboard.background.tasks import SolverRace
 from dashboard.drawing.pictures import picture_source
 from gradinv_core.checkpoints import available_stages, describe_stage
@@ -43,37 +46,27 @@ __all__ = [
 ]
 
 Remembered = TypeVar("Remembered")
-Drawn = TypeVar("Drawn")
 
 _THUMBNAIL = 48
-_PRIVATE = 2  # results with a picture of the visitor's own that a tab keeps
+_shared = Kept(384 * 2**20)
 _opened: dict[tuple[str, int], ImageDataset] = {}
 
 
-_by_content: dict[str | type[Any], Callable[[Any], Any]] = {torch.Tensor: digest}
-
-
-def _per_scenario(entries: int, spinner: str) -> Callable[[Callable[..., Remembered]], Callable[..., Remembered]]:
-    """Remember what a function of a scenario and the visitor's own picture returns.
+def _remember(
+    name: str, question: Question, find: Callable[[], Remembered], spinner: str = "", *details: Hashable
+) -> Remembered:
+    """What is known about a question: among all visitors, or in this tab if the visitor's own picture is in it.
 
     Args:
-        entries: how many results all visitors share. Of those with a picture of the visitor's own, a tab keeps two.
+        name: of what is asked.
+        question: about which picture.
+        find: finds it.
         spinner: what the page says meanwhile.
+        details: what else the answer depends on.
     """
-
-    def decorate(function: Callable[..., Remembered]) -> Callable[..., Remembered]:
-        shared = st.cache_resource(max_entries=entries, show_spinner=spinner, hash_funcs=_by_content)(function)
-        private = st.cache_resource(
-            scope="session", max_entries=_PRIVATE, show_spinner=spinner, hash_funcs=_by_content
-        )(function)
-
-        @wraps(function)
-        def call(scenario: Scenario, own_image: torch.Tensor | None, *rest: Any) -> Remembered:
-            return (shared if own_image is None else private)(scenario, own_image, *rest)
-
-        return call
-
-    return decorate
+    kept = session_kept() if question.private else _shared
+    meanwhile = partial(st.spinner, spinner) if spinner else nullcontext
+    return kept.get((name, question.key, *details), find, meanwhile)
 
 
 def dataset(name: str, size: int, progress: Callable[[float], None] | None = None) -> ImageDataset:
@@ -109,32 +102,41 @@ def class_count(scenario: Scenario) -> int:
     return classes_of(scenario, dataset)
 
 
-# Two large networks weigh half a gigabyte: few are kept. Scenarios that differ in the client's secrets only share one.
-@st.cache_resource(max_entries=4, show_spinner="Building the network …")
+# Scenarios that differ in the client's secrets alone share a network.
 def _network(public: Scenario, classes: int) -> PublicNetwork:
-    return build_public_network(public, classes)
+    return _shared.get(("network", public, classes), lambda: build_public_network(public, classes))
 
 
-# One step holds a gradient of every parameter: as heavy as the network itself.
-@_per_scenario(3, "The client trains for one step …")
 def scene(scenario: Scenario, own_image: torch.Tensor | None) -> Scene:
     """A scenario, played."""
-    return play(scenario, own_image, images=dataset, build=_network)
+    return _remember(
+        "scene",
+        Question(scenario, own_image),
+        lambda: play(scenario, own_image, images=dataset, build=_network),
+        "The client trains for one step …",
+    )
 
 
-# A head of a thousand classes and four thousand features weighs 60 MB.
-@_per_scenario(6, "The server looks for λ …")
 def label_attack(scenario: Scenario, own_image: torch.Tensor | None) -> LabelAttack:
     """What the server reads off the head in a scenario."""
     played = scene(scenario, own_image)
-    return attack_label(played.network, played.gradients, played.announced)
+    return _remember(
+        "label",
+        Question(scenario, own_image),
+        lambda: attack_label(played.network, played.gradients, played.announced),
+        "The server looks for λ …",
+    )
 
 
-@_per_scenario(6, "The server looks for the reason …")
 def diagnosis(scenario: Scenario, own_image: torch.Tensor | None) -> Diagnosis:
     """Why the head of a scenario gives no certain answer, if it does not."""
     played = scene(scenario, own_image)
-    return diagnose(played.network.model, played.gradients)
+    return _remember(
+        "diagnosis",
+        Question(scenario, own_image),
+        lambda: diagnose(played.network.model, played.gradients),
+        "The server looks for the reason …",
+    )
 
 
 def solver_race(scenario: Scenario, own_image: torch.Tensor | None, bounded: bool) -> tuple[Racer, ...]:
@@ -144,25 +146,6 @@ def solver_race(scenario: Scenario, own_image: torch.Tensor | None, bounded: boo
         key, task = ("race", question.key, bounded), SolverRace(question, bounded)
         racers: tuple[Racer, ...] = the_crew().ask(Order(key, task, "race", keep=not question.private))
     return racers
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _layer_budget(
-    name: str,  # noqa: ARG001 - these three say what the architecture is
-    classes: int,  # noqa: ARG001
-    head_bias: bool,  # noqa: ARG001
-    _network: PublicNetwork,
-) -> tuple[LayerBudget, ...]:
-    return layer_budget(_network.model, _network.image_shape)
-
-
-# Filled by a background job, whose visitors watch it work: no spinner. A picture that takes longer is the crew's.
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _image_attack(
-    scenario: Scenario,  # noqa: ARG001 - it is the key
-    _attack: Callable[[], ImageRecovery],
-) -> ImageRecovery:
-    return _attack()
 
 
 @dataclass(frozen=True)
@@ -194,34 +177,25 @@ class PictureTask:
 
 def picture_task(scenario: Scenario, own_image: torch.Tensor | None) -> PictureTask:
     """The task of a scenario."""
-    played = scene(scenario, own_image)
+    question, played = Question(scenario, own_image), scene(scenario, own_image)
+    architecture = ("layers", scenario.network, class_count(scenario), scenario.head_bias)
     return PictureTask(
-        question=Question(scenario, own_image),
+        question=question,
         scene=played,
-        # A job remembers its own result; only one without a visitor's picture is shared.
-        remember=lambda attack: attack() if own_image is not None else _image_attack(scenario, attack),
-        budget=lambda: _layer_budget(scenario.network, class_count(scenario), scenario.head_bias, played.network),
+        remember=lambda attack: _remember("picture", question, attack),
+        budget=lambda: _shared.get(
+            architecture, lambda: layer_budget(played.network.model, played.network.image_shape)
+        ),
     )
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _film(job: int, dark: bool, _build: Callable[[], Any]) -> Any:  # noqa: ARG001 - the arguments are the key
-    return _build()
-
-
-@st.cache_resource(scope="session", max_entries=_PRIVATE, show_spinner=False)
-def _private_film(job: int, dark: bool, _build: Callable[[], Any]) -> Any:  # noqa: ARG001
-    return _build()
-
-
-def film(job: int, dark: bool, build: Callable[[], Drawn], *, private: bool) -> Drawn:
-    """Pictures and curves of a job's result, drawn once.
+def film(subject: Hashable, dark: bool, build: Callable[[], Remembered], *, private: bool) -> Remembered:
+    """Pictures and curves of a result, drawn once.
 
     Args:
-        job: its number.
+        subject: what the result is of.
         dark: whether the page is dark.
         build: draws them.
         private: whether a visitor's own picture is among them: then they end with the visitor's tab.
     """
-    drawn: Drawn = (_private_film if private else _film)(job, dark, build)
-    return drawn
+    return (session_kept() if private else _shared).get(("film", subject, dark), build)

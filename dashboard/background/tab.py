@@ -1,13 +1,15 @@
-"""What belongs to this browser tab alone: its background jobs and the visitor's own photo. Both end with it."""
+"""What belongs to this browser tab alone: its background jobs, the visitor's own photo, what was found in it."""
 
 import streamlit as st
 
 from dashboard.background.jobs import Jobs
+from dashboard.background.kept import Kept
 from gradinv_core.experiments.client.own_photo import OwnPhoto
 
-__all__ = ["keep_photo", "session_jobs", "session_photo"]
+__all__ = ["keep_photo", "session_jobs", "session_kept", "session_photo"]
 
-_JOBS, _PHOTO = "background jobs", "own photo"
+_JOBS, _PHOTO, _KEPT = "background jobs", "own photo", "found in own photo"
+_PRIVATE = 64 * 2**20  # bytes that a tab keeps of results with the visitor's own picture
 _GRACE = 20.0  # seconds: a laptop that lost its network for a moment finds its run again
 
 
@@ -27,6 +29,12 @@ def _attached(jobs: Jobs) -> Jobs:
 def session_jobs() -> Jobs:
     """Those of the visitor the script runs for."""
     return _attached(st.session_state.setdefault(_JOBS, Jobs()))
+
+
+def session_kept() -> Kept:
+    """Answers with the visitor's own picture in them."""
+    kept: Kept = st.session_state.setdefault(_KEPT, Kept(_PRIVATE))
+    return kept
 
 
 def session_photo() -> OwnPhoto | None:

@@ -30,13 +30,12 @@ _WITHIN = (
 )
 
 
-def show(view: LabView, task: cache.PictureTask, job: int, recovery: ImageRecovery) -> None:
+def show(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> None:
     """Draw the result.
 
     Args:
         view: the solved scenario.
         task: it was played on.
-        job: number of the job that found it.
         recovery: the server's answer.
     """
     rebuilt, truth = Rebuilt(view.server, recovery), view.truth
@@ -69,7 +68,8 @@ def show(view: LabView, task: cache.PictureTask, job: int, recovery: ImageRecove
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
     seen = true_inputs(task.network.model, true, {step.layer or "" for step in recovery.steps})
     show_layers(view, task.network, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
-    frames, curves = cache.film(job, view.dark, lambda: _film(view, task, recovery), private=view.scenario.own_photo)
+    private = task.question.private
+    frames, curves = cache.film(task.key, view.dark, lambda: _film(view, task, recovery), private=private)
     if len(frames) > 1:
         frame_player(
             frames,

@@ -46,7 +46,7 @@ def show(view: LabView, task: PictureTask) -> None:
     else:
         recovery = job.result
     if recovery is not None:
-        exact.show(view, task, job.number, recovery)
+        exact.show(view, task, recovery)
     search.show(view, task, recovery, impossible=job.state in (JobState.FAILED, JobState.STOPPED))
     with mathematics():
         formulas(

@@ -109,9 +109,8 @@ def patient_page(monkeypatch):
 def fresh_cache():
     """Made-up answers must not meet other tests."""
     yield
-    cache._image_attack.clear()
     the_crew().forget()
-    cache._film.clear()
+    cache._shared.forget()
 
 
 @pytest.fixture
