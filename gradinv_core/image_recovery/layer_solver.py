@@ -29,6 +29,7 @@ from gradinv_core.image_recovery.nonnegative import settle_zeros
 from gradinv_core.image_recovery.open_directions import find_open_directions
 from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.read_back import Arriving
+from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.solution import Solution, Solved
 
 __all__ = ["DENSE_LIMIT", "solve_layer"]
@@ -54,6 +55,7 @@ def solve_layer(
     noise_std: float,
     limits: Range,
     picture: PictureMap | None,
+    stop: Stop | None = None,
 ) -> Solved:
     """Solve a layer for its input, or the first of all for the picture that made its input.
 
@@ -64,6 +66,10 @@ def solve_layer(
         noise_std: of the noise added to each gradient entry.
         limits: what the input can be.
         picture: from the picture to the input; None for an inner layer.
+        stop: asked between the expensive parts of a large layer.
+
+    Raises:
+        StoppedError: the work was stopped.
     """
     layer = link.module
     if isinstance(layer, nn.Linear):
@@ -74,7 +80,10 @@ def solve_layer(
     prior = None if picture is None or picture.is_plain else picture.prior
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits, prior)
     dense = prod(link.input_shape) <= DENSE_LIMIT
-    solution = solve_dense(equations) if dense else solve_iteratively(equations)
+    if dense:
+        solution = solve_dense(equations, stop, handed_down=picture is None)
+    else:
+        solution = solve_iteratively(equations)
     disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
