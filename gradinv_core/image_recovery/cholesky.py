@@ -17,6 +17,7 @@ from gradinv_core.image_recovery.stopping import ask
 __all__ = ["Factor", "factorise"]
 
 _BLOCK = 192  # rows at a time; 128 to 256 are as fast
+_EXACT_DRAWS = 4  # times as many draws are made as were asked for, where that makes them exact
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Factor:
     Attributes:
         lower: (n, n) L on and below the diagonal; above it stands whatever stood there before.
         corners: inverses of the blocks on L's diagonal.
+        unit: what some other matrix, which somebody may have in mind, was divided by to get this one.
     """
 
     lower: torch.Tensor
     corners: tuple[torch.Tensor, ...]
+    unit: float = 1.0
 
     @property
     def is_single(self) -> bool:
@@ -43,7 +46,11 @@ class Factor:
 
     def solve(self, right: torch.Tensor) -> torch.Tensor:
         """``matrix^-1 right`` for (n,) or (n, k)."""
-        return self._other_half(self.half_solve(right))
+        solution = self.half_solve(right)
+        for start, stop, corner in reversed(list(self._blocks())):
+            rest = solution[start:stop] - self.lower[stop:, start:stop].T @ solution[stop:]
+            solution[start:stop] = corner.T @ rest
+        return solution
 
     def half_solve(self, right: torch.Tensor) -> torch.Tensor:
         """``L^-1 right`` for (n,) or (n, k): the squares of its columns are ``right^T matrix^-1 right``."""
@@ -72,27 +79,30 @@ class Factor:
         return inverse
 
     def draws(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Errors x (n, count) whose covariance is ``matrix^-1``, always the same ones, and ``matrix x``."""
-        generator = torch.Generator().manual_seed(0)
-        normal = torch.randn(len(self.lower), count, dtype=self.lower.dtype, generator=generator)
-        image = torch.empty_like(normal)
-        for start, stop, _ in self._blocks():
-            corner = self.lower[start:stop, start:stop].tril()
-            image[start:stop] = self.lower[start:stop, :start] @ normal[:start] + corner @ normal[start:stop]
-        return self._other_half(normal), image
+        """Errors (n, k) whose mean square is the covariance ``matrix^-1``, and its diagonal (n,) as they show it.
 
-    def _other_half(self, solution: torch.Tensor) -> torch.Tensor:
-        """``L^-T`` times what stands in ``solution``, in place."""
+        Drawn at random, always the same ones; a small matrix gets as many as it has columns, and then they are exact.
+        Given the blocks after it, a block's variances are known outright; only what those add is read off the draws
+        (Rao and Blackwell).
+
+        Args:
+            count: k, or less where that makes them exact.
+        """
+        size, dtype = len(self.lower), self.lower.dtype
+        if size <= _EXACT_DRAWS * count:
+            errors = size**0.5 * torch.eye(size, dtype=dtype)
+        else:
+            errors = torch.randn(size, count, dtype=dtype, generator=torch.Generator().manual_seed(0))
+        variances = torch.empty(size, dtype=dtype)
         for start, stop, corner in reversed(list(self._blocks())):
-            rest = solution[start:stop] - self.lower[stop:, start:stop].T @ solution[stop:]
-            solution[start:stop] = corner.T @ rest
-        return solution
+            expected = corner.T @ (self.lower[stop:, start:stop].T @ errors[stop:])
+            errors[start:stop] = corner.T @ errors[start:stop] - expected
+            variances[start:stop] = corner.square().sum(0) + expected.square().mean(1)
+        return errors, variances
 
     def _blocks(self) -> list[tuple[int, int, torch.Tensor]]:
         starts = range(0, len(self.lower), _BLOCK)
-        return [
-            (start, start + len(corner), corner) for start, corner in zip(starts, self.corners, strict=True)
-        ]
+        return [(start, start + len(corner), corner) for start, corner in zip(starts, self.corners, strict=True)]
 
 
 def factorise(matrix: torch.Tensor, stop: Stop | None = None) -> Factor:
@@ -121,5 +131,9 @@ def factorise(matrix: torch.Tensor, stop: Stop | None = None) -> Factor:
         unit = torch.eye(end - start, dtype=matrix.dtype)
         corners.append(torch.linalg.solve_triangular(corner, unit, upper=False))
         if end < size:
-            below.copy_(below @ corners[-1].T)
+            # Where the corner is nearly singular, its inverse would leave an error that breaks the rest; float32 is not
+            # for such matrices.
+            single = matrix.dtype == torch.float32
+            exact = None if single else torch.linalg.solve_triangular(corner.T, below, upper=True, left=False)
+            below.copy_(below @ corners[-1].T if exact is None else exact)
     return Factor(matrix, tuple(corners))

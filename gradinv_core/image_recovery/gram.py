@@ -19,6 +19,7 @@ from gradinv_core.image_recovery.stopping import ask
 __all__ = ["output_gram"]
 
 _PATCH = 48  # inputs of a patch, of all channels together
+_TILE = 256  # entries a side, of what is transposed at a time
 _PAUSES = 16  # patches between two questions whether to stop
 
 
@@ -38,7 +39,7 @@ def output_gram(
     unit: float = 1.0,
     stop: Stop | None = None,
 ) -> torch.Tensor:
-    """``A^T P A / unit``, (inputs, inputs), symmetric to rounding.
+    """``A^T P A / unit``, (inputs, inputs), symmetric.
 
     Args:
         forward: A, (outputs, inputs).
@@ -62,7 +63,20 @@ def output_gram(
     if believed.common is not None:
         pull, share = believed.shared_pull
         _take_out(gram, forward, pull, share / unit)
+    _mirror(gram)
     return gram
+
+
+def _mirror(matrix: torch.Tensor) -> None:
+    """Copy what is below the diagonal above it: products in another order round differently.
+
+    The next layer multiplies this matrix from both sides, and singular directions survive that only if it is symmetric.
+    """
+    for start in range(0, len(matrix), _TILE):
+        here = slice(start, start + _TILE)
+        matrix[here, here] = matrix[here, here].tril() + matrix[here, here].tril(-1).T
+        for left in range(0, start, _TILE):
+            matrix[left : left + _TILE, here] = matrix[here, left : left + _TILE].T
 
 
 def _patches(forward: sparse.csc_array, shape: tuple[int, ...], dtype: torch.dtype) -> list[_Patch]:

@@ -15,17 +15,15 @@ from gradinv_core.image_recovery.cholesky import Factor, factorise
 from gradinv_core.image_recovery.convolution import ConvolutionEquations
 from gradinv_core.image_recovery.gram import output_gram
 from gradinv_core.image_recovery.result import Stop
-from gradinv_core.image_recovery.stopping import ask
 
 __all__ = ["CoarseFactorError", "NormalEquations"]
 
 _SMALLEST_PRIOR = 1e-14  # of the largest diagonal entry: below, Cholesky would meet rounding only
 _REFINEMENTS = 1  # of a float64 factor's solution: it squares the condition number, the residuals do not
 _ITERATIONS = 10  # a float32 factor that needs more is too coarse for error bars, too
-_SETTLED = 1e-6  # squared standard deviations, per unknown, by which its solution may be off
+_SETTLED = 1e-4  # squared standard deviations, per unknown, by which its solution may be off
 _SINGLE_PIVOT = 1e-5  # smallest pivot, relative to its own diagonal entry, that a float32 factor gets right ...
 _SINGLE_BARS = 1e-9  # ... and from which its inverse may be float32: the root of it counts there
-_DRAWS = 256  # errors drawn for the bars of an inner layer
 _ROWS = 256  # unknowns whose variances are worked out together
 
 
@@ -58,7 +56,7 @@ class NormalEquations:
         self._share /= ratio
         self._add_gradient()
 
-    def factor(self, dtype: torch.dtype, stop: Stop | None = None) -> Factor:
+    def factor(self, stop: Stop | None = None) -> Factor:
         """Factor the matrix, and leave it as it is.
 
         Raises:
@@ -66,13 +64,13 @@ class NormalEquations:
             torch.linalg.LinAlgError: float64 does not do.
             StoppedError: the work was stopped.
         """
-        if dtype == torch.float64:
-            return factorise(self.matrix.to(dtype, copy=True), stop)
         try:
-            factor = factorise(self.matrix.to(dtype, copy=True), stop)
+            factor = factorise(self.matrix.clone(), stop)
         except torch.linalg.LinAlgError as error:
+            if self.matrix.dtype == torch.float64:
+                raise
             raise CoarseFactorError from error
-        if self._smallest_pivot(factor) < _SINGLE_PIVOT:
+        if factor.is_single and self._smallest_pivot(factor) < _SINGLE_PIVOT:
             raise CoarseFactorError
         return factor
 
@@ -89,39 +87,34 @@ class NormalEquations:
             x = x + self._step(factor, self._residual(x))
         return x
 
-    def covariance(self, factor: Factor, stop: Stop | None = None) -> tuple[torch.Tensor, float]:
-        """Variances (n,) of all unknowns, and how many of them the weight gradient determines.
+    def rank(self, variances: torch.Tensor) -> float:
+        """How many unknowns the equations determine rather than the prior, for variances (n,)."""
+        return len(variances) - float((self.prior * variances).sum())
 
-        The second is the trace of ``M^T W M`` times the covariance. Error bars need two digits, and those of the inverse
-        of a triangle in float32 are right to its rounding times the root of the condition number.
+    def variances(self, factor: Factor, stop: Stop | None = None) -> torch.Tensor:
+        """Variances (n,) of all unknowns.
+
+        Error bars need two digits, and those of the inverse of a triangle in float32 are right to its rounding times
+        the root of the condition number.
         """
         single = self._smallest_pivot(factor) > _SINGLE_BARS
         inverse = factor.inverse(torch.float32 if single else torch.float64, stop)
-        spent = 0.0
-        for (here, _), root in zip(self._of_gradient, self._roots(inverse.dtype), strict=True):
-            ask(stop)
-            spent += float((inverse[here.start :, here] @ root).square().sum())
-        squares = sum((rows.square().sum(0).double() for rows in inverse.split(_ROWS)), torch.zeros_like(self.prior))
-        return squares / self.unit, spent
+        squares = torch.zeros_like(self.prior)
+        for rows in inverse.split(_ROWS):
+            squares += rows.square().sum(0)
+        return squares / self.unit
 
-    def sampled_covariance(self, factor: Factor) -> tuple[torch.Tensor, float]:
-        """The same, to about 3 %, for an eighth of the time: from errors drawn at random, always the same ones.
+    def sampled_covariance(self, factor: Factor, draws: int) -> tuple[torch.Tensor, float]:
+        """Variances (n,), and how many unknowns the weight gradient determines, from errors drawn at random.
 
-        Only what neighbours and other channels add is drawn: given all but a block of unknowns, the block's variances
-        are known outright (Rao and Blackwell).
+        The second is the trace of ``M^T W M`` times the covariance.
         """
-        errors, image = factor.draws(_DRAWS)
+        errors, variances = factor.draws(draws)
         spent = sum(
             float((root.T @ errors[here]).square().sum())
             for (here, _), root in zip(self._of_gradient, self._roots(errors.dtype), strict=True)
         )
-        variances = torch.empty_like(self.prior)
-        for start in range(0, len(errors), _ROWS):
-            here = slice(start, start + _ROWS)
-            alone = torch.cholesky_inverse(torch.linalg.cholesky(self.matrix[here, here])).to(errors.dtype)
-            expected = errors[here] - alone @ image[here]  # of the block, given the others' errors
-            variances[here] = (alone.diagonal() + expected.square().mean(1)).double()
-        return variances / self.unit, spent / _DRAWS
+        return variances.double() / self.unit, spent / errors.shape[1]
 
     def _add_gradient(self) -> None:
         for (here, block), of_output in zip(self._of_gradient, self._of_output, strict=True):
@@ -148,36 +141,35 @@ class NormalEquations:
         return equations.pull(*equations.misfits(x)) - self.prior * (x - equations.prior_mean)
 
     def _conjugate_gradients(self, factor: Factor) -> torch.Tensor:
+        """Every residual is that of a point, not of a difference: its rounding shrinks along with it."""
         x = self.equations.prior_mean
         residual = self._residual(x)
-        step = self._step(factor, residual)
-        direction, energy = step, float(residual @ step)
+        step = direction = self._step(factor, residual)
+        energy = float(residual @ step)
         for _ in range(_ITERATIONS):
-            image = self.equations.normal(direction) + self.prior * direction
-            length = energy / float(direction @ image)
+            if energy < _SETTLED * len(x):
+                return x + step
+            image = residual - self._residual(x + direction)
+            curvature = float(direction @ image)
+            if not curvature > 0:  # nor where it is not a number
+                break
+            length = energy / curvature
             x, residual = x + length * direction, residual - length * image
             step = self._step(factor, residual)
             before, energy = energy, float(residual @ step)
-            if energy < _SETTLED * len(x):
-                break
             direction = step + (energy / before) * direction
-        residual = self._residual(x)
-        step = self._step(factor, residual)
-        if not float(residual @ step) < _SETTLED * len(x):  # nor where it is not a number
-            raise CoarseFactorError
-        return x + step
+        raise CoarseFactorError
 
 
-def _of_gradient(
-    equations: ConvolutionEquations, unit: float, dtype: torch.dtype
-) -> list[tuple[slice, torch.Tensor]]:
+def _of_gradient(equations: ConvolutionEquations, unit: float, dtype: torch.dtype) -> list[tuple[slice, torch.Tensor]]:
     """Diagonal blocks ``M^T W M / unit``, one per input channel: no channel's pixels meet another's there."""
     groups, _, pixels = equations.blocks.shape
     channels = equations.gradient.shape[2]
     blocks: list[tuple[slice, torch.Tensor]] = []
     for group in range(groups):
         rows = equations.blocks[group]
-        block = (rows.T @ ((equations.weights[group][:, None] / unit) * rows)).to(dtype)
+        block = rows.T @ ((equations.weights[group][:, None] / unit) * rows)
+        block = ((block + block.T) / 2).to(dtype)
         starts = range(group * channels * pixels, (group + 1) * channels * pixels, pixels)
         blocks += [(slice(start, start + pixels), block) for start in starts]
     return blocks

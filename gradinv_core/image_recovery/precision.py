@@ -1,7 +1,7 @@
 """A precision matrix, kept as its parts: what changes it between two layers is a scale per entry and one direction.
 
-Written out, each such change would cost a pass over millions of entries, and the next layer multiplies the matrix by its
-own sparse one anyway, which takes the scale in for nothing.
+Written out, each such change would cost a pass over millions of entries, and the next layer multiplies the matrix by
+its own sparse one anyway, which takes the scale in for nothing.
 """
 
 from __future__ import annotations
