@@ -90,9 +90,9 @@ class Factor:
         """
         size, dtype = len(self.lower), self.lower.dtype
         if size <= _EXACT_DRAWS * count:
-            errors = size**0.5 * torch.eye(size, dtype=dtype)
-        else:
-            errors = torch.randn(size, count, dtype=dtype, generator=torch.Generator().manual_seed(0))
+            errors = size**0.5 * self.inverse(dtype).T
+            return errors, errors.square().mean(1)
+        errors = torch.randn(size, count, dtype=dtype, generator=torch.Generator().manual_seed(0))
         variances = torch.empty(size, dtype=dtype)
         for start, stop, corner in reversed(list(self._blocks())):
             expected = corner.T @ (self.lower[stop:, start:stop].T @ errors[stop:])
