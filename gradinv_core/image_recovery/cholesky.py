@@ -44,19 +44,21 @@ class Factor:
         """(n,) variances of each entry with those before it known, inverted."""
         return self.lower.diagonal().square()
 
-    def solve(self, right: torch.Tensor) -> torch.Tensor:
+    def solve(self, right: torch.Tensor, stop: Stop | None = None) -> torch.Tensor:
         """``matrix^-1 right`` for (n,) or (n, k)."""
-        solution = self.half_solve(right)
-        for start, stop, corner in reversed(list(self._blocks())):
-            rest = solution[start:stop] - self.lower[stop:, start:stop].T @ solution[stop:]
-            solution[start:stop] = corner.T @ rest
+        solution = self.half_solve(right, stop)
+        for start, end, corner in reversed(list(self._blocks())):
+            ask(stop)
+            rest = solution[start:end] - self.lower[end:, start:end].T @ solution[end:]
+            solution[start:end] = corner.T @ rest
         return solution
 
-    def half_solve(self, right: torch.Tensor) -> torch.Tensor:
+    def half_solve(self, right: torch.Tensor, stop: Stop | None = None) -> torch.Tensor:
         """``L^-1 right`` for (n,) or (n, k): the squares of its columns are ``right^T matrix^-1 right``."""
         solution = right.clone()
-        for start, stop, corner in self._blocks():
-            solution[start:stop] = corner @ (right[start:stop] - self.lower[start:stop, :start] @ solution[:start])
+        for start, end, corner in self._blocks():
+            ask(stop)
+            solution[start:end] = corner @ (right[start:end] - self.lower[start:end, :start] @ solution[:start])
         return solution
 
     def inverse(self, dtype: torch.dtype, stop: Stop | None = None) -> torch.Tensor:
@@ -94,10 +96,10 @@ class Factor:
             return errors, errors.square().mean(1)
         errors = torch.randn(size, count, dtype=dtype, generator=torch.Generator().manual_seed(0))
         variances = torch.empty(size, dtype=dtype)
-        for start, stop, corner in reversed(list(self._blocks())):
-            expected = corner.T @ (self.lower[stop:, start:stop].T @ errors[stop:])
-            errors[start:stop] = corner.T @ errors[start:stop] - expected
-            variances[start:stop] = corner.square().sum(0) + expected.square().mean(1)
+        for start, end, corner in reversed(list(self._blocks())):
+            expected = corner.T @ (self.lower[end:, start:end].T @ errors[end:])
+            errors[start:end] = corner.T @ errors[start:end] - expected
+            variances[start:end] = corner.square().sum(0) + expected.square().mean(1)
         return errors, variances
 
     def _blocks(self) -> list[tuple[int, int, torch.Tensor]]:

@@ -114,7 +114,9 @@ def _admm(
     stacked = sparse.csr_array(sparse.vstack(maps))
     back = sparse.csr_array(stacked.T)
     sizes = [rows.shape[0] for rows in maps]
+    ask(stop)
     system = directions.precision + coupling * directions.compress(sparse.csr_array(back @ stacked))
+    ask(stop)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(system)) * coupling
     start = torch.from_numpy(stacked @ directions.origin.numpy()) - limits
     split, multiplier = start.clone(), torch.zeros_like(start)

@@ -43,6 +43,7 @@ def settle_zeros(belief: Belief, free: torch.Tensor, stop: Stop | None = None) -
         free = free & ~negative
     else:
         return None
+    ask(stop)
     change = value - belief.mean
     std = torch.zeros_like(value)
     std[index] = torch.cholesky_inverse(factor).diagonal().sqrt()

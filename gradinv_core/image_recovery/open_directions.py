@@ -73,14 +73,13 @@ def find_open_directions(
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(size, wanted, dtype=torch.float64, generator=generator)
     for _ in range(_SWEEPS):
-        ask(stop)
-        basis = factor.solve(basis)
+        basis = factor.solve(basis, stop)
         ask(stop)
         basis, _ = torch.linalg.qr(basis)
-    ask(stop)
-    half = factor.half_solve(basis)
+    half = factor.half_solve(basis, stop)
     ask(stop)
     variances, vectors = torch.linalg.eigh(half.T @ half / factor.unit)
+    ask(stop)
     is_open = variances > smallest_std**2
     basis, variances = basis @ vectors[:, is_open], variances[is_open]
     closed = (belief.std**2 - (basis**2 * variances).sum(1)).clamp(min=0)

@@ -79,11 +79,13 @@ def smoothness_bars(
         compressed = directions.compress(precision)
         ask(stop)
         factor = torch.linalg.cholesky(directions.precision + compressed)
+        ask(stop)
         root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
         of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
         spread = of_edges.reshape(2, channels, -1).sum((0, 1))
     moved = directions.along(value - directions.origin)
     objection = float(moved @ directions.precision @ moved)
+    ask(stop)
     # Of the chi-square that the truth would have, smoothness may use up what it decides, no more.
     decided = float(torch.cholesky_solve(compressed, factor).diagonal().sum())
     strain = max(1.0, objection / max(decided, 1.0))
