@@ -8,8 +8,11 @@ stand beside it as a vector: what lambda leaves open moves all entries together,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
+
+from gradinv_core.image_recovery.precision import Precision
 
 __all__ = ["Belief"]
 
@@ -22,14 +25,15 @@ class Belief:
 
     Attributes:
         mean: (n,) float64.
-        precision: inverse covariance: (n, n), or (n,) where the entries are independent. Zero: nothing is known.
+        information: inverse covariance: (n, n), whole or in parts, or (n,) where the entries are independent. Zero:
+            nothing is known.
         std: (n,) standard deviation of each entry's own error.
         common: (n,) by how much one unknown standard normal number moves all entries together, on top of what the
             precision says; None for not at all.
     """
 
     mean: torch.Tensor
-    precision: torch.Tensor
+    information: torch.Tensor | Precision
     std: torch.Tensor
     common: torch.Tensor | None = None
 
@@ -41,12 +45,22 @@ class Belief:
     @property
     def is_diagonal(self) -> bool:
         """Whether the entries are independent, but for what moves them together."""
-        return self.precision.ndim == 1
+        return isinstance(self.information, torch.Tensor) and self.information.ndim == 1
+
+    @cached_property
+    def precision(self) -> torch.Tensor:
+        """The information written out, what moves all entries together aside: (n, n) or (n,)."""
+        return self.information if isinstance(self.information, torch.Tensor) else self.information.matrix()
+
+    @property
+    def parts(self) -> Precision:
+        """The information of entries that are not independent, (n, n), in parts."""
+        return self.information if isinstance(self.information, Precision) else Precision.of(self._square())
 
     @property
     def diagonal(self) -> torch.Tensor:
         """(n,) precision of each entry with all others known."""
-        own = self.precision if self.is_diagonal else self.precision.diagonal()
+        own = self._own_diagonal()
         if self.common is None:
             return own
         pull, share = self.shared_pull
@@ -82,9 +96,8 @@ class Belief:
         if relative_std == 0 or not bool(self.mean.any()):
             return self
         pull = self.apply(self.mean)
-        precision = torch.diag(self.precision) if self.is_diagonal else self.precision
-        share = -1 / (relative_std**-2.0 + float(self.mean @ pull))
-        return Belief(self.mean, torch.addr(precision, pull, pull, alpha=share), self.std)
+        share = 1 / (relative_std**-2.0 + float(self.mean @ pull))
+        return Belief(self.mean, self.parts.less(pull, share), self.std)
 
     def before(self, value: torch.Tensor, slope: torch.Tensor) -> Belief:
         """The belief about z, where this one is about f(z).
@@ -93,7 +106,7 @@ class Belief:
             value: (n,) z.
             slope: (n,) derivative of f there; 0 where f(z) says nothing of z.
         """
-        scaled = slope**2 * self.precision if self.is_diagonal else slope[:, None] * self.precision * slope
+        scaled = slope**2 * self.precision if self.is_diagonal else self.parts.scaled(slope)
         common = None
         if self.common is not None:
             common = torch.where(slope == 0, 0.0, self.common / slope.masked_fill(slope == 0, 1.0))
@@ -105,10 +118,9 @@ class Belief:
         Exact for independent entries. Otherwise each row is weakened by as much as its own precision suffers, which
         keeps the matrix positive, allows for entries of which nothing is known, and spares an inversion.
         """
-        own = self.precision if self.is_diagonal else self.precision.diagonal()
-        keep = (1 + std**2 * own).rsqrt()
-        precision = keep**2 * self.precision if self.is_diagonal else keep[:, None] * self.precision * keep
-        return Belief(self.mean, precision, (self.std**2 + std**2).sqrt(), self.common)
+        keep = (1 + std**2 * self._own_diagonal()).rsqrt()
+        weakened = keep**2 * self.precision if self.is_diagonal else self.parts.scaled(keep)
+        return Belief(self.mean, weakened, (self.std**2 + std**2).sqrt(), self.common)
 
     def apply(self, vector: torch.Tensor) -> torch.Tensor:
         """Precision times a vector (n,)."""
@@ -119,11 +131,21 @@ class Belief:
 
     def matrix(self) -> torch.Tensor:
         """The whole precision, (n, n)."""
-        full = torch.diag(self.precision) if self.is_diagonal else self.precision
+        full = self._square()
         if self.common is None:
             return full
         pull, share = self.shared_pull
         return torch.addr(full, pull, pull, alpha=-share)
 
+    def _square(self) -> torch.Tensor:
+        return torch.diag(self.precision) if self.is_diagonal else self.precision
+
+    def _own_diagonal(self) -> torch.Tensor:
+        if isinstance(self.information, Precision):
+            return self.information.diagonal
+        return self.information if self.is_diagonal else self.information.diagonal()
+
     def _pull(self, vector: torch.Tensor) -> torch.Tensor:
-        return self.precision * vector if self.is_diagonal else self.precision @ vector
+        if isinstance(self.information, Precision):
+            return self.information.apply(vector)
+        return self.information * vector if self.is_diagonal else self.information @ vector

@@ -87,7 +87,9 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
         raise NoExactRouteError("expected a network that ends in a linear layer, found no linear layer at its end.")
     links: list[Link] = []
     for name, module in leaves:
-        after = shape if isinstance(module, AffineLine) else _output_shape(name, module, shape)
+        # Not asked of activations: some draw in PyTorch's compiler on "meta", whose import takes seconds.
+        kept = isinstance(module, AffineLine) or type(module) in ACTIVATIONS
+        after = shape if kept else _output_shape(name, module, shape)
         if isinstance(module, nn.Linear) and len(shape) != 1:
             raise NoExactRouteError(
                 f"no exact route to the image is known for this network: linear layer {name} acts on the last axis of "

@@ -15,11 +15,14 @@ import scipy.sparse as sparse
 import torch
 
 from gradinv_core.image_recovery.open_directions import OpenDirections
+from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.smoothness_bars import EDGE_SIZE, smoothness_bars
+from gradinv_core.image_recovery.stopping import ask
 
 __all__ = ["Bounds", "Completion", "complete"]
 
 _ITERATIONS = 2000
+_PAUSES = 25  # iterations between two questions whether to stop
 _TOLERANCE = 1e-5  # of the image's scale: a step or a violation smaller than this ends the iteration
 _RELAXATION = 1.6  # over-relaxation, as Boyd et al. recommend
 _THRESHOLD = 0.02  # edges that one ADMM step flattens, likewise: balances the two residuals
@@ -71,8 +74,17 @@ class Completion:
     used: bool = True
 
 
-def complete(directions: OpenDirections, bounds: Bounds) -> Completion:
-    """Minimise total variation plus misfit over the open directions, within the bounds."""
+def complete(directions: OpenDirections, bounds: Bounds, stop: Stop | None = None) -> Completion:
+    """Minimise total variation plus misfit over the open directions, within the bounds.
+
+    Args:
+        directions: that the equations leave open.
+        bounds: what else is known.
+        stop: asked now and then.
+
+    Raises:
+        StoppedError: the work was stopped.
+    """
     differences = _differences(bounds.shape)
     size = len(directions.origin)
     maps, limits = [sparse.csr_array(sparse.eye_array(size))], [torch.zeros(size, dtype=torch.float64)]
@@ -81,15 +93,19 @@ def complete(directions: OpenDirections, bounds: Bounds) -> Completion:
         limits.append(bounds.half_limit)
     maps.append(differences)
     limits.append(torch.zeros(differences.shape[0], dtype=torch.float64))
-    coordinates, allowed, convergence = _admm(directions, maps, torch.cat(limits), bounds)
+    coordinates, allowed, convergence = _admm(directions, maps, torch.cat(limits), bounds, stop)
     value = directions.at(coordinates)
-    bars = smoothness_bars(directions, differences, value, bounds.shape[0], bounds.scale)
+    bars = smoothness_bars(directions, differences, value, bounds.shape[0], bounds.scale, stop)
     kept = value.clamp(bounds.low, bounds.high)
     return Completion(kept, allowed, bars.std, bars.precision, bars.decided, bars.objection, convergence)
 
 
 def _admm(
-    directions: OpenDirections, maps: list[sparse.csr_array], limits: torch.Tensor, bounds: Bounds
+    directions: OpenDirections,
+    maps: list[sparse.csr_array],
+    limits: torch.Tensor,
+    bounds: Bounds,
+    stop: Stop | None,
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[float, ...]]:
     """Coordinates (k,) of the minimiser, its allowed copy (n,), and the residuals on the way."""
     scale, size = bounds.scale, len(directions.origin)
@@ -98,13 +114,17 @@ def _admm(
     stacked = sparse.csr_array(sparse.vstack(maps))
     back = sparse.csr_array(stacked.T)
     sizes = [rows.shape[0] for rows in maps]
+    ask(stop)
     system = directions.precision + coupling * directions.compress(sparse.csr_array(back @ stacked))
+    ask(stop)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(system)) * coupling
     start = torch.from_numpy(stacked @ directions.origin.numpy()) - limits
     split, multiplier = start.clone(), torch.zeros_like(start)
     norm = scale * size**0.5
     convergence: list[float] = []
-    for _ in range(_ITERATIONS):
+    for iteration in range(_ITERATIONS):
+        if iteration % _PAUSES == 0:
+            ask(stop)
         wanted = torch.from_numpy(back @ (split - multiplier - start).numpy())
         coordinates = inverse @ directions.along(wanted)
         reached = torch.from_numpy(stacked @ directions.at(coordinates).numpy()) - limits

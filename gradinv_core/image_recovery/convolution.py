@@ -11,7 +11,7 @@ float rounding or by the noise that was added to it. A weak prior holds what nei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sparse
@@ -37,6 +37,7 @@ class ConvolutionEquations:
     """Both linear systems of one convolution, with the noise of every equation.
 
     Attributes:
+        shape: (channels, height, width) of the input.
         forward: A, (outputs, inputs) sparse.
         output: (outputs,) z - b.
         believed: belief about z, whose precision weights the first system.
@@ -47,6 +48,7 @@ class ConvolutionEquations:
         prior_precision: how strongly it holds; (inputs,) where that differs.
     """
 
+    shape: tuple[int, ...]
     forward: sparse.csr_array
     output: torch.Tensor
     believed: Belief
@@ -72,6 +74,16 @@ class ConvolutionEquations:
         """A^T and M^T, weighted, applied to such misfits: (inputs,)."""
         back = torch.from_numpy(self.forward.T @ self.believed.apply(of_output).numpy())
         return back + (self.blocks.transpose(1, 2) @ (self.weights[..., None] * of_gradient)).transpose(1, 2).flatten()
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """``(A^T P A + M^T W M) x``, (inputs,)."""
+        groups, _, pixels = self.blocks.shape
+        of_output = torch.from_numpy(self.forward @ x.numpy())
+        return self.pull(of_output, self.blocks @ x.reshape(groups, -1, pixels).transpose(1, 2))
+
+    def with_weights(self, weights: torch.Tensor) -> ConvolutionEquations:
+        """The same equations with other weights (groups, rows) of the second system."""
+        return replace(self, weights=weights)
 
     def chi_squares(self, x: torch.Tensor) -> tuple[float, float]:
         """Weighted misfits of both systems; their expectations are the numbers of surplus equations."""
@@ -150,6 +162,7 @@ def convolution_equations(
     weights = torch.where(loudness > 0, row_std.clamp(min=1e-300) ** -2.0, 0.0)
     sum_rounding = SUM_ROUNDINGS * layer.weight[0].numel() ** 0.5 * rounding
     return ConvolutionEquations(
+        shape=input_shape,
         forward=forward,
         output=target,
         believed=arriving.belief.with_own_noise(sum_rounding * (target.abs() + row_size * size)),

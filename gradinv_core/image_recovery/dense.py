@@ -4,60 +4,76 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import scipy.sparse as sparse
 import torch
 
-from gradinv_core.arrays import Array
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.convolution import ConvolutionEquations
+from gradinv_core.image_recovery.normal_equations import CoarseFactorError, NormalEquations
+from gradinv_core.image_recovery.precision import Precision
+from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.solution import FEWEST_CHECKS, Solution, noise_scale
 
-__all__ = ["normal_matrix", "solve_dense"]
+__all__ = ["solve_dense"]
 
-_REFINEMENTS = 1  # of the normal equations' solution: they square the condition number, the residuals do not
-_SMALLEST_PRIOR = 1e-14  # of the largest diagonal entry: below, Cholesky would meet rounding only
 _BALANCINGS = 4
 _TOLERATED = 10.0  # ratio of the two systems' noise variances, to what was assumed, that is left alone ...
 _BALANCED = 2.0  # ... and that is worth no further round
+_COUNTING_DRAWS = 96  # errors drawn to see what each system determines: to a few unknowns in a thousand ...
+_BAR_DRAWS = 256  # ... and where the error bars are read off them
+_LARGE = 1024  # unknowns from which float32 is worth trying, and somebody might want to stop on the way
 
 
-def normal_matrix(equations: ConvolutionEquations) -> torch.Tensor:
-    """``A^T P A + M^T W M``, (inputs, inputs), without the prior."""
-    return _assemble(_of_output(equations), _of_gradient(equations), 1.0)
-
-
-def solve_dense(equations: ConvolutionEquations) -> Solution:
+def solve_dense(equations: ConvolutionEquations, stop: Stop | None = None, *, exact_bars: bool = True) -> Solution:
     """Solve by Cholesky's factorisation.
 
     The surplus equations check the noise that was assumed. Where one of the two systems fits far worse beside the other
     than it should, its weight is set anew (variance components: Helmert 1907) and the equations are solved again; what
     both have in common makes all error bars grow or shrink.
+
+    Where float32 can tell the matrix from a singular one, it changes no direction's precision by a noticeable share:
+    the factor is float32, and so is the precision that is handed down.
+
+    Args:
+        equations: both systems.
+        stop: asked between the expensive parts of a large layer.
+        exact_bars: whether the error bars of a large layer have to be right to more than 3 %.
+
+    Raises:
+        StoppedError: the work was stopped.
+        torch.linalg.LinAlgError: the equations are too badly conditioned for float64.
     """
-    of_output, of_gradient = _of_output(equations), _of_gradient(equations)
-    tolerated, share = _TOLERATED, 1.0
+    size = len(equations.prior_mean)
+    if size < _LARGE:
+        return _solve(NormalEquations(equations, torch.float64), None, exact_bars=False)  # no draws: they are exact
+    if sum(equations.counts) > size:  # else some unknown is open, a condition that float32 cannot see
+        try:
+            return _solve(NormalEquations(equations, torch.float32, stop), stop, exact_bars=exact_bars)
+        except CoarseFactorError:
+            pass
+    return _solve(NormalEquations(equations, torch.float64, stop), stop, exact_bars=True)
+
+
+def _solve(normal: NormalEquations, stop: Stop | None, *, exact_bars: bool) -> Solution:
+    """Solve, and balance the two systems."""
+    tolerated = _TOLERATED
     for remaining in reversed(range(_BALANCINGS)):
-        matrix = _assemble(of_output, of_gradient, share)
-        prior = torch.as_tensor(equations.prior_precision, dtype=torch.float64)
-        prior = prior.clamp(min=_SMALLEST_PRIOR * float(matrix.diagonal().max()))
-        matrix.diagonal().add_(prior)
-        factor = torch.linalg.cholesky(matrix)
-        x = equations.prior_mean
-        for _ in range(1 + _REFINEMENTS):
-            gradient = equations.pull(*equations.misfits(x)) - prior * (x - equations.prior_mean)
-            x = x + torch.cholesky_solve(gradient[:, None], factor)[:, 0]
-        covariance = torch.cholesky_inverse(factor)
-        rank = len(x) - float((prior * covariance.diagonal()).sum())
-        spent = share * sum(float((covariance[here, here] * block).sum()) for here, block in of_gradient)
-        ratio = _imbalance(equations, x, rank, spent)
+        factor = normal.factor(stop)
+        x = normal.solve(factor)
+        variances, spent = normal.sampled_covariance(factor, _COUNTING_DRAWS if exact_bars else _BAR_DRAWS)
+        ratio = _imbalance(normal.equations, x, normal.rank(variances), spent)
         if 1 / tolerated < ratio < tolerated or not remaining:
             break
         tolerated = _BALANCED
-        equations = replace(equations, weights=equations.weights / ratio)
-        share /= ratio
-    scale = noise_scale(equations, x, rank)
-    matrix /= scale
-    return Solution(equations, Belief(x, matrix, (covariance.diagonal() * scale).sqrt()), round(rank))
+        normal.divide_weights(ratio)
+    if exact_bars:
+        variances = normal.variances(factor, stop)
+    rank = normal.rank(variances)
+    scale = noise_scale(normal.equations, x, rank)
+    unit = normal.unit / scale
+    precision = Precision.of(normal.matrix).scaled(torch.full_like(x, unit**0.5))
+    belief = Belief(x, precision, (variances * scale).sqrt())
+    kept = None if factor.is_single else replace(factor, unit=unit)
+    return Solution(normal.equations, belief, round(rank), kept)
 
 
 def _imbalance(equations: ConvolutionEquations, x: torch.Tensor, rank: float, spent_on_gradient: float) -> float:
@@ -75,37 +91,3 @@ def _imbalance(equations: ConvolutionEquations, x: torch.Tensor, rank: float, sp
         for chi_square, left in zip(equations.chi_squares(x), surplus, strict=True)
     )
     return max(of_gradient, 1e-12) / max(of_output, 1e-12)
-
-
-def _of_output(equations: ConvolutionEquations) -> torch.Tensor:
-    back = sparse.csr_array(equations.forward.T)
-    believed = equations.believed
-    if believed.is_diagonal:
-        matrix = torch.from_numpy((back * believed.precision.numpy() @ equations.forward).toarray())
-        if believed.common is not None:
-            pull, share = believed.shared_pull
-            seen = torch.from_numpy(back @ pull.numpy())
-            matrix.addr_(seen, seen, alpha=-share)
-        return matrix
-    half: Array = back @ believed.matrix().numpy()
-    return torch.from_numpy(back @ np.ascontiguousarray(half.T))
-
-
-def _of_gradient(equations: ConvolutionEquations) -> list[tuple[slice, torch.Tensor]]:
-    """Diagonal blocks ``M^T W M``, one per input channel: no channel's pixels meet another's there."""
-    groups, _, pixels = equations.blocks.shape
-    channels = equations.gradient.shape[2]
-    blocks: list[tuple[slice, torch.Tensor]] = []
-    for group in range(groups):
-        rows = equations.blocks[group]
-        block = rows.T @ (equations.weights[group][:, None] * rows)
-        starts = range(group * channels * pixels, (group + 1) * channels * pixels, pixels)
-        blocks += [(slice(start, start + pixels), block) for start in starts]
-    return blocks
-
-
-def _assemble(of_output: torch.Tensor, of_gradient: list[tuple[slice, torch.Tensor]], share: float) -> torch.Tensor:
-    matrix = of_output.clone()
-    for here, block in of_gradient:
-        matrix[here, here].add_(block, alpha=share)
-    return matrix

@@ -31,7 +31,7 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     diagonal = _diagonal(equations) + prior
 
     def apply(columns: torch.Tensor) -> torch.Tensor:
-        return torch.stack([_normal(equations, column) + prior * column for column in columns.T], dim=1)
+        return torch.stack([equations.normal(column) + prior * column for column in columns.T], dim=1)
 
     start = equations.prior_mean
     right = equations.pull(*equations.misfits(start))
@@ -47,14 +47,6 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     scale = noise_scale(equations, x, rank)
     std = (variance * scale).sqrt()
     return Solution(equations, Belief.independent(x, std), round(rank))
-
-
-def _normal(equations: ConvolutionEquations, vector: torch.Tensor) -> torch.Tensor:
-    """``(A^T P A + M^T W M) v``."""
-    groups, _, pixels = equations.blocks.shape
-    of_output = torch.from_numpy(equations.forward @ vector.numpy())
-    of_gradient = equations.blocks @ vector.reshape(groups, -1, pixels).transpose(1, 2)
-    return equations.pull(of_output, of_gradient)
 
 
 def _diagonal(equations: ConvolutionEquations) -> torch.Tensor:

@@ -29,6 +29,7 @@ from gradinv_core.image_recovery.nonnegative import settle_zeros
 from gradinv_core.image_recovery.open_directions import find_open_directions
 from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.read_back import Arriving
+from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.solution import Solution, Solved
 
 __all__ = ["DENSE_LIMIT", "solve_layer"]
@@ -44,6 +45,7 @@ _HEAVY_TAILS = 1.5  # ... and error bars grow: a wrong unit is no Gaussian error
 _TORN = 4.0  # squared standard deviations per direction by which noise lets the equations object to a completion ...
 _OBJECTED = 1.0  # ... and where equations decide nearly all of it: there the true input has about this
 _FEW = 0.3  # share of the unknowns below which smoothness has little to give
+_LARGE = 1024  # unknowns from which somebody might want to stop a completion on its way
 _SMALLEST_OPEN = 1e-6  # standard deviation, likewise, of directions a completion may move along
 
 
@@ -54,6 +56,7 @@ def solve_layer(
     noise_std: float,
     limits: Range,
     picture: PictureMap | None,
+    stop: Stop | None = None,
 ) -> Solved:
     """Solve a layer for its input, or the first of all for the picture that made its input.
 
@@ -64,6 +67,10 @@ def solve_layer(
         noise_std: of the noise added to each gradient entry.
         limits: what the input can be.
         picture: from the picture to the input; None for an inner layer.
+        stop: asked between the expensive parts of a large layer.
+
+    Raises:
+        StoppedError: the work was stopped.
     """
     layer = link.module
     if isinstance(layer, nn.Linear):
@@ -74,7 +81,8 @@ def solve_layer(
     prior = None if picture is None or picture.is_plain else picture.prior
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits, prior)
     dense = prod(link.input_shape) <= DENSE_LIMIT
-    solution = solve_dense(equations) if dense else solve_iteratively(equations)
+    exact = picture is not None
+    solution = solve_dense(equations, stop, exact_bars=exact) if dense else solve_iteratively(equations)
     disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
@@ -83,7 +91,7 @@ def solve_layer(
     size = _size(seen, picture)  # 0 below a layer that is dead: nothing there to complete
     worth = _WORTH_CLOSING if solution.rank < len(belief.mean) else _WORTH_SMOOTHING
     if dense and bounded and size > 0 and float(seen.std.square().mean().sqrt()) > worth * size:
-        belief, completion = _complete(link, layer, solution, arriving, limits, picture, noise_std)
+        belief, completion = _complete(link, layer, solution, arriving, limits, picture, noise_std, stop)
     plain = completion is None or not completion.used
     if picture is not None and noise_std > 0 and plain and _is_unsettled(arriving):
         belief = replace(belief, std=_HEAVY_TAILS * belief.std)
@@ -137,6 +145,7 @@ def _complete(
     limits: Range,
     picture: PictureMap | None,
     noise_std: float,
+    stop: Stop | None,
 ) -> tuple[Belief, Completion]:
     """Close what the equations leave open, and say how sure that makes us.
 
@@ -150,9 +159,13 @@ def _complete(
     if picture is not None:
         belief = picture.shares(belief)
     size = _size(belief, picture)
-    directions = find_open_directions(belief, solution.rank, _SMALLEST_OPEN * size)
-    completion = complete(directions, replace(bounds, scale=size))
-    settled = None if picture is not None else settle_zeros(belief, completion.allowed > 0)
+    same = picture is None or picture.is_plain  # what is believed of the picture is what was solved for
+    stop = stop if len(belief.mean) >= _LARGE else None
+    directions = find_open_directions(
+        belief, solution.rank, _SMALLEST_OPEN * size, solution.factor if same else None, stop
+    )
+    completion = complete(directions, replace(bounds, scale=size), stop)
+    settled = None if picture is not None else settle_zeros(belief, completion.allowed > 0, stop)
     if settled is not None:
         return settled, completion
     settled_units = arriving.silent is None  # else the equations may be the wrong ones, and object for that

@@ -8,6 +8,9 @@ import scipy.sparse as sparse
 import torch
 
 from gradinv_core.image_recovery.belief import Belief
+from gradinv_core.image_recovery.cholesky import Factor, factorise
+from gradinv_core.image_recovery.result import Stop
+from gradinv_core.image_recovery.stopping import ask
 
 __all__ = ["OpenDirections", "find_open_directions"]
 
@@ -48,7 +51,9 @@ class OpenDirections:
         return self.basis.T @ torch.from_numpy(matrix @ self.basis.numpy())
 
 
-def find_open_directions(belief: Belief, rank: int, smallest_std: float) -> OpenDirections:
+def find_open_directions(
+    belief: Belief, rank: int, smallest_std: float, factor: Factor | None = None, stop: Stop | None = None
+) -> OpenDirections:
     """Find every direction whose standard deviation exceeds ``smallest_std``.
 
     Subspace iteration with the inverse of the precision, from seeded random directions.
@@ -57,18 +62,24 @@ def find_open_directions(belief: Belief, rank: int, smallest_std: float) -> Open
         belief: with a positive definite (n, n) precision.
         rank: number of directions that the equations determine.
         smallest_std: what counts as open, in the units of the input.
+        factor: of the precision divided by the factor's unit, if somebody has it.
+        stop: asked between the expensive parts.
     """
     size = len(belief.mean)
     wanted = int(1.25 * (size - rank)) + _SPARE
     if wanted >= _FULL * size:
         return OpenDirections(belief.mean, None, belief.precision)
-    factor = torch.linalg.cholesky(belief.precision)
+    factor = factor or factorise(belief.precision.clone())
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(size, wanted, dtype=torch.float64, generator=generator)
     for _ in range(_SWEEPS):
-        basis, _ = torch.linalg.qr(torch.cholesky_solve(basis, factor))
-    covariance = basis.T @ torch.cholesky_solve(basis, factor)
-    variances, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
+        basis = factor.solve(basis, stop)
+        ask(stop)
+        basis, _ = torch.linalg.qr(basis)
+    half = factor.half_solve(basis, stop)
+    ask(stop)
+    variances, vectors = torch.linalg.eigh(half.T @ half / factor.unit)
+    ask(stop)
     is_open = variances > smallest_std**2
     basis, variances = basis @ vectors[:, is_open], variances[is_open]
     closed = (belief.std**2 - (basis**2 * variances).sum(1)).clamp(min=0)

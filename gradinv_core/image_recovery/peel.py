@@ -25,6 +25,7 @@ from gradinv_core.image_recovery.picture_map import PictureMap, plain_map
 from gradinv_core.image_recovery.read_back import Arriving, guess_matters, read_back
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
 from gradinv_core.image_recovery.solution import Solved
+from gradinv_core.image_recovery.stopping import StoppedError
 from gradinv_core.image_recovery.suspects import OUTSIDE_SHARE, outside_range
 from gradinv_core.pixels import PixelSpace
 
@@ -96,7 +97,7 @@ def peel(
         residual: (C,) recovered ``a = p - y``.
         noise_std: of the noise that was added to each gradient entry, 0 for none.
         on_step: called with each step as it is known.
-        stop: asked between layers.
+        stop: asked between layers, and within large ones.
         picture: from the picture to the input of the first layer with weights; None where that is the picture itself,
             in [0, 1].
         factor_std: relative standard deviation of lambda, which the residual shrinks by as the feature grows.
@@ -129,7 +130,10 @@ def peel(
         is_image = bottom == first
         limits = output_range(None if is_image else links[bottom - 1].module)
         here = (picture or plain_map(prod(link.input_shape))) if is_image else None
-        solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here)
+        try:
+            solved = _solve(link, links[bottom + 1 : top], arriving, gradients, noise_std, limits, here, stop)
+        except StoppedError:
+            return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, 0.0, tuple(odd), True)
         arriving, smoothed, objection = solved.arriving, solved.smoothed, solved.objection
         found.append(_report(link, solved, time.perf_counter() - started))
         if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
@@ -172,6 +176,7 @@ def _solve(
     noise_std: float,
     limits: Range,
     picture: PictureMap | None,
+    stop: Stop | None,
 ) -> Solved:
     """Read back what stands above a link, then solve it for its input."""
     rounding = unit_roundoff(gradients[f"{link.name}.weight"]) if f"{link.name}.weight" in gradients else 0.0
@@ -183,7 +188,7 @@ def _solve(
                 f"layer {link.name}: expected at least one active unit, found none, so no gradient reaches the layer "
                 f"below it."
             )
-        solved = solve_layer(link, at_output, gradients, noise_std, limits, picture)
+        solved = solve_layer(link, at_output, gradients, noise_std, limits, picture, stop)
         moved = float("inf") if guess is None else float((solved.output - guess).norm())
         guess = solved.output
         if moved < _POOLING_SETTLED * float(guess.norm()):

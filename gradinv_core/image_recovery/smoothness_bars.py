@@ -14,6 +14,8 @@ import scipy.sparse as sparse
 import torch
 
 from gradinv_core.image_recovery.open_directions import OpenDirections
+from gradinv_core.image_recovery.result import Stop
+from gradinv_core.image_recovery.stopping import ask
 
 __all__ = ["EDGE_SIZE", "SmoothnessBars", "smoothness_bars"]
 
@@ -44,7 +46,12 @@ class SmoothnessBars:
 
 
 def smoothness_bars(
-    directions: OpenDirections, differences: sparse.csr_array, value: torch.Tensor, channels: int, scale: float
+    directions: OpenDirections,
+    differences: sparse.csr_array,
+    value: torch.Tensor,
+    channels: int,
+    scale: float,
+    stop: Stop | None = None,
 ) -> SmoothnessBars:
     """Standard deviations of a completed input.
 
@@ -57,6 +64,7 @@ def smoothness_bars(
         value: (n,) the completed input.
         channels: of the input; their edges count together.
         scale: typical size of the input: 1 for pixels.
+        stop: asked between rounds.
     """
     edge = EDGE_SIZE * scale
     square = torch.from_numpy(differences @ value.numpy()).square().reshape(2, channels, -1).sum((0, 1))
@@ -64,16 +72,20 @@ def smoothness_bars(
     floor = (_FLOOR * edge) ** 2
     basis = torch.eye(len(value), dtype=torch.float64) if directions.basis is None else directions.basis
     for _ in range(_ROUNDS):
+        ask(stop)
         seen = max(edge, float((square + spread).sqrt().mean()))
         each = (2 * channels / seen / (square + spread + floor).sqrt()).expand(2, channels, -1).flatten()
         precision = sparse.csr_array(differences.T @ sparse.diags_array(each.numpy()) @ differences)
         compressed = directions.compress(precision)
+        ask(stop)
         factor = torch.linalg.cholesky(directions.precision + compressed)
+        ask(stop)
         root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
         of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
         spread = of_edges.reshape(2, channels, -1).sum((0, 1))
     moved = directions.along(value - directions.origin)
     objection = float(moved @ directions.precision @ moved)
+    ask(stop)
     # Of the chi-square that the truth would have, smoothness may use up what it decides, no more.
     decided = float(torch.cholesky_solve(compressed, factor).diagonal().sum())
     strain = max(1.0, objection / max(decided, 1.0))

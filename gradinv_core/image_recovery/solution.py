@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from gradinv_core.image_recovery.belief import Belief
+from gradinv_core.image_recovery.cholesky import Factor
 from gradinv_core.image_recovery.convolution import ConvolutionEquations
 from gradinv_core.image_recovery.read_back import Arriving
 
@@ -24,11 +25,13 @@ class Solution:
         equations: those that were solved, with their noise as it turned out to be.
         belief: about the input.
         rank: how many of its entries the equations determine better than the prior does.
+        factor: of the belief's precision, divided by the factor's unit, where it is float64; None elsewhere.
     """
 
     equations: ConvolutionEquations
     belief: Belief
     rank: int
+    factor: Factor | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from torch import nn
 from gradinv_core.image_recovery.activations import PIXELS, Range
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.convolution import convolution_equations
-from gradinv_core.image_recovery.dense import normal_matrix, solve_dense
+from gradinv_core.image_recovery.dense import solve_dense
+from gradinv_core.image_recovery.normal_equations import NormalEquations
 from gradinv_core.image_recovery.read_back import Arriving
 from gradinv_core.image_recovery.solution import noise_scale
 
@@ -86,8 +87,8 @@ def test_the_dense_solution_is_weighted_least_squares(network, options, correlat
     torch.testing.assert_close(solution.belief.mean, mean, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(solution.belief.std, (covariance.diagonal() * scale).sqrt(), rtol=1e-6, atol=1e-10)
     torch.testing.assert_close(solution.belief.precision, matrix / scale, rtol=1e-6, atol=1e-6)
-    expected = matrix - prior * torch.eye(len(matrix), dtype=torch.float64)
-    torch.testing.assert_close(normal_matrix(solution.equations), expected, rtol=1e-8, atol=1e-6)
+    normal = NormalEquations(solution.equations, torch.float64)
+    torch.testing.assert_close(normal.unit * normal.matrix, matrix, rtol=1e-8, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", LAYERS.values(), ids=LAYERS)
