@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None)  # timings are never asserted
+settings.load_profile("steady")
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 
