@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,35 +100,20 @@ def wait_until_healthy(address: str, process: subprocess.Popen, log: Path) -> No
     pytest.fail(f"the page did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
-@pytest.fixture(scope="session")
-def window(browser) -> Iterator:
-    """Windows by size and theme, shared by the tests: a warm browser cache saves seconds on every page."""
-    windows: dict[tuple, Any] = {}
+class Tabs:
+    """Tabs of a browser, and what went wrong in them.
 
-    def open_window(width: int, height: int, scheme: str, touch: bool):
-        kind = (width, height, scheme, touch)
-        if kind not in windows:
-            windows[kind] = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, locale="en-US"
-            )
-        return windows[kind]
-
-    yield open_window
-    for context in windows.values():
-        context.close()
-
-
-@pytest.fixture
-def open_page(window, server) -> Iterator:
-    """Open the page at an address; afterwards nothing may have gone wrong or gone out.
-
-    `page.sent` lists what the browser told the server. A place is opened at its own address, as from a link that was
-    sent around; Streamlit then asks for two files beside it that it finds at the root a moment later.
+    A place is opened at its own address, as from a link that was sent around; Streamlit then asks for two files beside
+    it that it finds at the root a moment later.
     """
-    troubles: list[str] = []
-    pages = []
 
-    def open_(
+    def __init__(self, windows: dict[bool, Any], server: str) -> None:
+        self.windows, self.server = windows, server
+        self.pages: list[Any] = []
+        self.troubles: list[str] = []
+
+    def open(
+        self,
         query: str = "",
         *,
         place: str = "Lab",
@@ -136,26 +122,93 @@ def open_page(window, server) -> Iterator:
         scheme: str = "light",
         touch: bool = False,
     ):
+        """The page at an address, drawn and at rest. Its `sent` lists what the browser told the server."""
         path, heading = PLACES[place]
-        page = window(width, height, scheme, touch).new_page()
-        pages.append(page)
+        page = self.windows[touch].new_page()
+        self.pages.append(page)
         page.set_default_timeout(WAIT_MILLISECONDS)
-        page.on("console", lambda line: is_trouble(line, path) and troubles.append(f"console: {line.text}"))
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("request", lambda request: request.url.startswith(HERE) or troubles.append(f"went to {request.url}"))
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        note = self.troubles.append
+        page.on("console", lambda line: is_trouble(line, path) and note(f"console: {line.text}"))
+        page.on("pageerror", lambda error: note(f"error: {error}"))
+        page.on("request", lambda request: request.url.startswith(HERE) or note(f"went to {request.url}"))
         page.sent = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-        page.goto(server + path + query)
+        page.goto(self.server + path + query)
         page.get_by_role("heading", name=heading).wait_for()
         if place == "Lab":
             page.get_by_test_id("pseudo-label").locator("rect[data-class]").first.wait_for(state="attached")
         wait_until_settled(page)
+        # What draws a kind of element comes when there is the first one; that of the page's own styles, too.
+        page.get_by_test_id("stHtml").locator("style").first.wait_for(state="attached")
+        page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+        return page
+
+    def check(self) -> None:
+        """Until now nothing may have gone wrong or gone out."""
+        for page in self.pages:
+            page.evaluate("() => 0")  # news from the browser arrives before its answer
+        troubles, self.troubles[:] = [*self.troubles], []
+        assert not troubles
+
+    def close(self) -> None:
+        """Close all tabs; until now nothing may have gone wrong or gone out."""
+        for page in self.pages:
+            page.close()
+        assert not self.troubles
+
+
+@pytest.fixture(scope="session")
+def windows(browser) -> Iterator[dict[bool, Any]]:
+    """A window for mouse and keyboard, and one that is touched: a warm browser cache saves seconds on every page."""
+    opened = {touch: browser.new_context(has_touch=touch, locale="en-US") for touch in (False, True)}
+    yield opened
+    for window in opened.values():
+        window.close()
+
+
+@pytest.fixture
+def open_page(windows, server) -> Iterator:
+    """Function that opens a page as `Tabs.open` does, for one test alone."""
+    tabs = Tabs(windows, server)
+    yield tabs.open
+    tabs.close()
+
+
+@pytest.fixture(scope="session")
+def shared_tabs(windows, server) -> Iterator[dict[tuple, Tabs]]:
+    """The tabs that tests share, by address and size."""
+    opened: dict[tuple, Tabs] = defaultdict(lambda: Tabs(windows, server))
+    yield opened
+    for tabs in opened.values():
+        tabs.close()
+
+
+@pytest.fixture
+def shared_page(request: pytest.FixtureRequest, shared_tabs: dict[tuple, Tabs]) -> Iterator:
+    """Function that opens a page as `Tabs.open` does, once for all tests that ask for the same: opening takes seconds.
+
+    A test that changes the page brings it back, or finds what it needs in whatever state the page is. One that fails
+    takes its page with it, so that the next one does not stumble over what is left.
+    """
+    used, failed_before = set(), request.session.testsfailed
+
+    def open_(query: str = "", **how: Any):
+        key = (query, *sorted({"place": "Lab", **how}.items()))
+        used.add(key)
+        if not shared_tabs[key].pages:
+            shared_tabs[key].open(query, **how)
+        page = shared_tabs[key].pages[0]
+        page.bring_to_front()  # a tab behind another is drawn once a second
         return page
 
     yield open_
-    for page in pages:
-        page.close()
-    assert not troubles
+    for key in used:
+        if request.session.testsfailed > failed_before:
+            shared_tabs.pop(key).close()
+        else:
+            shared_tabs[key].check()
 
 
 @pytest.fixture
@@ -170,3 +223,48 @@ def wait_until_settled(page) -> None:
         "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
         " && !document.querySelector('[data-stale=true]')"
     )
+
+
+@pytest.fixture
+def wear():
+    """Function that changes a page's colours as the visitor's system does at dusk, and draws the page again in them."""
+
+    def change(page, scheme: str) -> None:
+        worn = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
+        if page.evaluate(worn) == scheme:
+            return
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(f"scheme => ({worn})() === scheme", arg=scheme)
+        page.evaluate("() => document.activeElement.blur()")
+        # Streamlit's key to run the script again: the server draws figures in a theme's colours.
+        page.keyboard.press("r")
+        page.wait_for_function(
+            """() => {
+                const { color } = getComputedStyle(document.querySelector('[data-testid=stApp]'));
+                const figures = [...document.querySelectorAll('.js-plotly-plot')];
+                return figures.every(figure => figure.querySelector('text')?.style.fill === color);
+            }"""
+        )
+        wait_until_settled(page)
+
+    return change
+
+
+@pytest.fixture
+def gallery(shared_page, wear):
+    """The gallery, once the card of a clipped gradient and those before it are played and the rest is stopped.
+
+    One tab for all tests: playing the cards takes seconds. While cards are played, the page is drawn again and again.
+    """
+    page = shared_page(place="Gallery")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    if not page.get_by_role("heading", name="A gallery of failures").is_visible():
+        page.get_by_role("link", name="Gallery", exact=True).first.click()
+    page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
+    stop, play_on = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", "Play on"))
+    if stop.is_visible():
+        stop.click()
+    play_on.wait_for()
+    wait_until_settled(page)
+    wear(page, "light")
+    return page

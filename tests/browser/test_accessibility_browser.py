@@ -10,16 +10,20 @@ expect = sync_api.expect
 
 RULES = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 WRONG = ("serious", "critical")
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
 ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
 PAGES = ("Lab", "Gallery", "Failures", "What protects")
 
 
 def findings(page) -> list[str]:
     """What axe finds, one line for each place, without fades: half a colour has half a contrast."""
-    page.add_style_tag(content="*, *::before, *::after { transition: none !important; animation: none !important; }")
+    still = page.add_style_tag(
+        content="*, *::before, *::after { transition: none !important; animation: none !important }"
+    )
     page.wait_for_function("() => !document.querySelector('[data-stale=true]')")
     page.evaluate(RULES)
     found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    still.evaluate("style => style.remove()")  # others use this page, too
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
         for rule in found
@@ -30,13 +34,9 @@ def findings(page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious_and_helps_are_named(open_page, settle, name, scheme):
-    page = open_page(place=name, scheme=scheme)
-    if name == "Gallery":
-        page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
-        page.get_by_role("button", name="Stop", exact=True).click()
-        page.get_by_role("button", name="Play on").wait_for()
-    settle(page)
+def test_axe_finds_nothing_serious_and_helps_are_named(request, shared_page, wear, name, scheme):
+    page = request.getfixturevalue("gallery") if name == "Gallery" else shared_page(place=name)
+    wear(page, scheme)
     assert not findings(page)
     assert_helps_are_named(page)
 
@@ -52,10 +52,37 @@ def assert_helps_are_named(page) -> None:
     assert "" not in names
 
 
+@pytest.fixture
+def opened_up(shared_page, settle):
+    """The Lab of a defended mixture with mathematics and search unfolded: one tab for all tests."""
+    page = shared_page("?defences=clip:1~gaussian:0.001&label=mixup&v=1")
+    compare = page.get_by_role("button", name="Compare four labels", exact=True)
+    if not compare.is_visible():
+        page.get_by_text("Show the mathematics").first.click()
+        page.get_by_text("Gradient matching, the usual attack").click()
+        compare.wait_for()
+        settle(page)
+    return page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_where_much_is_open(open_page, scheme):
-    page = open_page("?defences=clip:1~gaussian:0.001&label=mixup&v=1", scheme=scheme)
-    page.get_by_text("Show the mathematics").first.click()
-    page.get_by_text("Gradient matching, the usual attack").click()
-    page.get_by_role("button", name="Compare four labels", exact=True).wait_for()
-    assert not findings(page)
+def test_axe_finds_nothing_serious_where_much_is_open(opened_up, wear, scheme):
+    wear(opened_up, scheme)
+    assert not findings(opened_up)
+
+
+def test_the_keyboard_shows_where_it_is(opened_up, wear):
+    page = opened_up
+    wear(page, "dark")
+    ring = (
+        "part => { const { outlineStyle, outlineWidth } = getComputedStyle(part); return outlineStyle + outlineWidth; }"
+    )
+    slider = page.get_by_test_id("lambda-slider")
+    slider.focus()
+    assert slider.evaluate(ring) == "solid3px"
+    page.get_by_test_id("frame-slider").focus()
+    page.keyboard.press("Shift+Tab")
+    assert page.get_by_test_id("frame-play").evaluate(ring) == "solid3px"
+    page.get_by_test_id("strip-choice").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_test_id("strip-choice").nth(1).evaluate(f"choice => ({ring})(choice.nextSibling)") == "dashed3px"

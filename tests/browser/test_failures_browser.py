@@ -8,6 +8,18 @@ expect = sync_api.expect
 OUT_OF_BOUND = "?dataset=digits&network=lenet_sigmoid&stage=mixup-epoch-80&epsilon=0.01"
 
 
+@pytest.fixture
+def race_page(shared_page, wear, settle):
+    """The failures of a scenario that was opened in the Lab: the menu led there, or the test before is still there."""
+    page = shared_page(OUT_OF_BOUND)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    if not page.get_by_role("heading", name="3 The race").is_visible():
+        go_to(page, "Failures", settle)
+    wear(page, "light")
+    page.get_by_test_id("solver-race").wait_for()
+    return page
+
+
 def go_to(page, name, settle) -> None:
     page.get_by_role("link", name=name, exact=True).first.click()
     heading = {"Failures": "3 The race", "Lab": "6 The picture"}[name]
@@ -15,11 +27,18 @@ def go_to(page, name, settle) -> None:
     settle(page)
 
 
-def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open_page, settle):
-    page = open_page(OUT_OF_BOUND)
-    go_to(page, "Failures", settle)
+def test_a_phone_shows_the_race_without_scrolling_sideways(race_page, wear, settle):
+    wear(race_page, "dark")
+    race_page.set_viewport_size({"width": 390, "height": 844})
+    settle(race_page)
+    assert race_page.get_by_test_id("solver-race").is_visible()
+    overflow = race_page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+
+
+def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(race_page, settle):
+    page = race_page
     race = page.get_by_test_id("solver-race")
-    race.wait_for()
     rows = race.get_by_test_id("race-row")
     expect(rows).to_have_count(4)
     expect(rows.filter(has_text="gave up: out of bound")).to_have_count(2)
@@ -42,13 +61,3 @@ def test_the_race_is_played_by_keyboard_and_the_scenario_goes_with_the_page(open
 
     go_to(page, "Lab", settle)
     page.wait_for_function("() => location.search.includes('mixup-epoch-80')")
-
-
-def test_a_phone_shows_the_race_without_scrolling_sideways(open_page, settle):
-    page = open_page(OUT_OF_BOUND, place="Failures", scheme="dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    settle(page)
-    race = page.get_by_test_id("solver-race")
-    race.wait_for()
-    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0

@@ -49,8 +49,20 @@ def upload(page, name: str, data: bytes) -> None:
     )
 
 
-def test_the_first_view_shows_the_whole_story_solved(open_page):
-    page = open_page()
+@pytest.fixture
+def lab(shared_page, wear):
+    """The default Lab, λ where the server found it: one tab for all tests that leave it as they found it."""
+    page = shared_page()
+    wear(page, "light")
+    jump = page.get_by_test_id(JUMP)
+    if jump.is_enabled():  # it is not where λ is there already
+        jump.click()
+    redrawn(page)
+    return page
+
+
+def test_the_first_view_shows_the_whole_story_solved(shared_page):
+    page = shared_page()
     expect(page.locator(".js-plotly-plot")).to_have_count(5)
     expect(page.get_by_test_id("scrubber-title")).to_have_text(re.compile("One λ fits: −"))
     expect(page.get_by_test_id("stMetricValue")).to_have_count(13)
@@ -62,84 +74,82 @@ def test_the_first_view_shows_the_whole_story_solved(open_page):
     assert page.locator("[data-testid=true-scale]").count() == page.locator("[data-testid=found-scale]").count() == 1
 
 
-def test_the_mouse_moves_the_bars_without_asking_the_server(open_page):
-    page = open_page()
-    start, found = bars(page), candidate(page)
-    sent = len(page.sent)
+def test_the_mouse_moves_the_bars_without_asking_the_server(lab):
+    start, found = bars(lab), candidate(lab)
+    sent = len(lab.sent)
     assert sent
-    page.get_by_test_id("lambda-slider").scroll_into_view_if_needed()
-    box = page.get_by_test_id("lambda-slider").bounding_box()
-    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
-    page.mouse.down()
-    redrawn(page)
-    assert candidate(page) > 1
-    assert bars(page) != start
-    assert math.isclose(sum(bars(page).values()), 1, abs_tol=1e-6)
-    assert page.get_by_test_id("readout-feasible").inner_text() in {"yes", "no"}
+    lab.get_by_test_id("lambda-slider").scroll_into_view_if_needed()
+    box = lab.get_by_test_id("lambda-slider").bounding_box()
+    lab.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+    lab.mouse.down()
+    redrawn(lab)
+    assert candidate(lab) > 1
+    assert bars(lab) != start
+    assert math.isclose(sum(bars(lab).values()), 1, abs_tol=1e-6)
+    assert lab.get_by_test_id("readout-feasible").inner_text() in {"yes", "no"}
 
-    drawn = page.evaluate_handle("() => ({ frames: 0 })")
-    page.get_by_test_id("lambda-cursor").evaluate(
+    drawn = lab.evaluate_handle("() => ({ frames: 0 })")
+    lab.get_by_test_id("lambda-cursor").evaluate(
         "(cursor, drawn) => new MutationObserver(() => drawn.frames++).observe(cursor, { attributes: true })", drawn
     )
     began = time.monotonic()
     for step in range(60):
-        page.mouse.move(box["x"] + (0.2 + 0.6 * step / 60) * box["width"], box["y"] + box["height"] / 2)
+        lab.mouse.move(box["x"] + (0.2 + 0.6 * step / 60) * box["width"], box["y"] + box["height"] / 2)
     assert drawn.evaluate("drawn => drawn.frames") / (time.monotonic() - began) > 20
-    page.mouse.up()
+    lab.mouse.up()
 
-    page.get_by_test_id(JUMP).click()
-    redrawn(page)
-    assert candidate(page) == found
-    assert bars(page) == start
-    assert len(page.sent) == sent
+    lab.get_by_test_id(JUMP).click()
+    redrawn(lab)
+    assert candidate(lab) == found
+    assert bars(lab) == start
+    assert len(lab.sent) == sent
 
 
-def test_the_keyboard_moves_the_bars_and_crosses_the_gap(open_page):
-    page = open_page()
-    slider = page.get_by_test_id("lambda-slider")
-    before = candidate(page)
+def test_the_keyboard_moves_the_bars_and_crosses_the_gap(lab):
+    slider = lab.get_by_test_id("lambda-slider")
+    before = candidate(lab)
     slider.focus()
-    page.keyboard.press("ArrowRight")
-    redrawn(page)
-    assert before < candidate(page) < -1
-    page.keyboard.press("End")
-    redrawn(page)
-    assert candidate(page) == pytest.approx(1e6)
-    page.keyboard.press("Home")
-    redrawn(page)
-    assert candidate(page) == pytest.approx(-1e6)
+    lab.keyboard.press("ArrowRight")
+    redrawn(lab)
+    assert before < candidate(lab) < -1
+    lab.keyboard.press("End")
+    redrawn(lab)
+    assert candidate(lab) == pytest.approx(1e6)
+    lab.keyboard.press("Home")
+    redrawn(lab)
+    assert candidate(lab) == pytest.approx(-1e6)
     # Out there every share lies within 1e-6 of [0, 1], yet further outside than the gradient's rounding explains.
-    assert page.get_by_test_id("readout-feasible").inner_text() == "no"
+    assert lab.get_by_test_id("readout-feasible").inner_text() == "no"
     assert "lambda −1.0\u00a0×\u00a010⁶" in slider.get_attribute("aria-valuetext")
     # No label has |lambda| < 1: the slider steps from -1 to 1.
     slider.evaluate("range => { range.value = -0.2; range.dispatchEvent(new Event('input')); }")
-    redrawn(page)
-    seen = [candidate(page)]
+    redrawn(lab)
+    seen = [candidate(lab)]
     while seen[-1] < 0 and len(seen) < 30:
-        page.keyboard.press("ArrowRight")
-        redrawn(page)
-        seen.append(candidate(page))
+        lab.keyboard.press("ArrowRight")
+        redrawn(lab)
+        seen.append(candidate(lab))
     assert seen[-2:] == [-1, 1]
 
 
-def test_the_curve_tells_exact_values_under_the_pointer(open_page):
-    page = open_page()
-    page.get_by_test_id("loss-curve").hover(position={"x": 200, "y": 100})
-    text = page.get_by_test_id("curve-tooltip").inner_text()
+def test_the_curve_tells_exact_values_under_the_pointer(lab):
+    lab.get_by_test_id("loss-curve").hover(position={"x": 200, "y": 100})
+    text = lab.get_by_test_id("curve-tooltip").inner_text()
     assert text.startswith("λ = −")
     assert "scale-free loss" in text
     assert "valid label" in text
 
 
-def test_the_slider_stays_where_it_is_when_something_else_changes(open_page, settle):
-    page = open_page()
-    page.get_by_test_id("lambda-slider").focus()
-    page.keyboard.press("PageUp")
-    redrawn(page)
-    kept = candidate(page)
-    page.get_by_role("radio", name="upload").click()
-    settle(page)
-    assert candidate(page) == kept
+def test_the_slider_stays_where_it_is_when_something_else_changes(lab, settle):
+    lab.get_by_test_id("lambda-slider").focus()
+    lab.keyboard.press("PageUp")
+    redrawn(lab)
+    kept = candidate(lab)
+    for source, shown in (("upload", "stFileUploader"), ("dataset", "strip-choice")):
+        lab.get_by_role("radio", name=source, exact=True).click()
+        lab.get_by_test_id(shown).first.wait_for(state="attached")
+        settle(lab)
+        assert candidate(lab) == kept
 
 
 def test_an_address_restores_a_scenario_and_a_widget_changes_the_address(open_page):
@@ -215,58 +225,21 @@ def test_of_a_thousand_classes_those_with_the_mass_have_bars_and_the_rest_say_wh
     assert together == pytest.approx(hidden * mean, rel=0.06)
 
 
-def test_the_keyboard_shows_where_it_is(open_page):
-    page = open_page(scheme="dark")
-    ring = (
-        "part => { const { outlineStyle, outlineWidth } = getComputedStyle(part); return outlineStyle + outlineWidth; }"
-    )
-    slider = page.get_by_test_id("lambda-slider")
-    slider.focus()
-    assert slider.evaluate(ring) == "solid3px"
-    page.get_by_test_id("frame-slider").focus()
-    page.keyboard.press("Shift+Tab")
-    assert page.get_by_test_id("frame-play").evaluate(ring) == "solid3px"
-    page.get_by_test_id("strip-choice").first.focus()
-    page.keyboard.press("ArrowRight")
-    assert page.get_by_test_id("strip-choice").nth(1).evaluate(f"choice => ({ring})(choice.nextSibling)") == "dashed3px"
-
-
-def test_the_player_steps_by_keyboard_and_by_button(open_page):
-    page = open_page()
-    picture = page.get_by_test_id("frame-image")
-    page.get_by_test_id("frame-slider").focus()
-    page.keyboard.press("Home")
+def test_the_player_steps_by_keyboard_and_by_button(lab):
+    picture = lab.get_by_test_id("frame-image")
+    lab.get_by_test_id("frame-slider").focus()
+    lab.keyboard.press("Home")
     assert picture.get_attribute("data-frame") == "0"
-    page.get_by_test_id("frame-next").click()
+    lab.get_by_test_id("frame-next").click()
     assert picture.get_attribute("data-frame") == "1"
-    page.get_by_test_id("frame-play").evaluate(
+    lab.get_by_test_id("frame-play").evaluate(
         "button => { window.said = []; new MutationObserver(() => window.said.push(button.getAttribute('aria-label')))"
         ".observe(button, { attributes: true }); }"
     )
-    page.get_by_test_id("frame-play").click()
-    page.wait_for_function(
+    lab.get_by_test_id("frame-play").click()
+    lab.wait_for_function(
         "() => [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')]"
         ".some(part => part.shadowRoot.querySelector('[data-testid=frame-image]')?.dataset.frame === '2')"
     )
-    assert "Pause" in page.evaluate("() => window.said")  # one frame may be over before a slow test can look
-    expect(page.get_by_test_id("frame-play")).to_have_attribute("aria-label", "Play")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page, scheme, tmp_path):
-    page = open_page(width=390, height=844, scheme=scheme, touch=True)
-    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0
-    slider = page.get_by_test_id("lambda-slider")
-    slider.scroll_into_view_if_needed()
-    assert slider.bounding_box()["width"] <= 390
-    before = candidate(page)
-    slider.tap(position={"x": 60, "y": 22})
-    redrawn(page)
-    assert candidate(page) < before
-    shot = tmp_path / f"phone-{scheme}.png"
-    page.screenshot(path=shot)
-    picture = Image.open(shot).convert("L")
-    dark_page = picture.resize((1, 1)).getpixel((0, 0)) < 128
-    assert dark_page == (scheme == "dark")
-    assert len(picture.getcolors(256) or range(257)) > 50
+    assert "Pause" in lab.evaluate("() => window.said")  # one frame may be over before a slow test can look
+    expect(lab.get_by_test_id("frame-play")).to_have_attribute("aria-label", "Play")

@@ -1,6 +1,7 @@
-"""The page under a finger: swipes scroll, taps choose, and what is to be hit is large enough."""
+"""The Lab under a finger: it fits a phone, swipes scroll, taps choose, and what is to be hit is large enough."""
 
 import pytest
+from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -12,8 +13,15 @@ SIZES = """parts => parts.filter(part => part.offsetParent).map(part => {
 
 
 @pytest.fixture
-def phone(open_page):
-    return open_page(width=390, height=844, touch=True)
+def phone(shared_page, wear):
+    """The default Lab on a phone, λ where the server found it: one tab for all tests."""
+    page = shared_page(width=390, height=844, touch=True)
+    wear(page, "light")
+    jump = page.get_by_test_id("jump-to-recovered")
+    if jump.is_enabled():  # it is not where λ is there already
+        jump.tap()
+    redrawn(page)
+    return page
 
 
 def candidate(page) -> float:
@@ -72,3 +80,23 @@ def test_what_explains_a_word_is_large_enough_for_a_finger(phone):
     sizes = phone.get_by_test_id("stTooltipHoverTarget").evaluate_all(SIZES)
     assert len(sizes) > 10
     assert min(min(size) for size in sizes) >= 24
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(phone, wear, scheme, tmp_path):
+    wear(phone, scheme)
+    overflow = phone.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    slider = phone.get_by_test_id("lambda-slider")
+    slider.scroll_into_view_if_needed()
+    assert slider.bounding_box()["width"] <= 390
+    before = candidate(phone)
+    slider.tap(position={"x": 60, "y": 22})
+    redrawn(phone)
+    assert candidate(phone) < before
+    shot = tmp_path / f"phone-{scheme}.png"
+    phone.screenshot(path=shot)
+    picture = Image.open(shot).convert("L")
+    dark_page = picture.resize((1, 1)).getpixel((0, 0)) < 128
+    assert dark_page == (scheme == "dark")
+    assert len(picture.getcolors(256) or range(257)) > 50

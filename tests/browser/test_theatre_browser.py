@@ -9,6 +9,7 @@ expect = sync_api.expect
 
 ENDLESS = "?network=lenet_tanh&iterations=20000"
 SHORT = "?network=lenet_tanh&iterations=100&run=one"
+FOUR = "?network=lenet_tanh&label=mixup&iterations=100&run=comparison"
 
 
 def panel(page):
@@ -25,13 +26,16 @@ def open_panel(page):
     return box
 
 
-def start(box) -> None:
-    """Start the search once the page has come to rest: a click into the moment of a redraw would be lost."""
-    box.page.wait_for_function(
-        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
-        " && !document.querySelector('[data-stale=true]')"
-    )
-    box.get_by_role("button", name="Start", exact=True).click()
+@pytest.fixture
+def start(settle):
+    """Function that starts a search once the page is at rest: a click into the moment of a redraw would be lost."""
+
+    def click(box) -> None:
+        settle(box.page)
+        box.get_by_role("button", name="Start", exact=True).click()
+        expect(box.get_by_role("button", name="Stop")).to_be_visible()
+
+    return click
 
 
 def seen(box) -> tuple[str, str]:
@@ -56,11 +60,23 @@ def curve(box, name: str) -> str:
     return box.locator(f"[data-curve={name}] output").inner_text()
 
 
-def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_page, settle):
-    page = open_page(ENDLESS)
-    box = open_panel(page)
+@pytest.fixture
+def endless(shared_page):
+    """The part of a page that starts an endless search: one tab for all tests, which stop what they start."""
+    return open_panel(shared_page(ENDLESS))
+
+
+@pytest.fixture
+def done(shared_page):
+    """The part of a page on which a short search has come to its end: one tab for all tests."""
+    box = panel(shared_page(SHORT))
+    finished(box)
+    return box
+
+
+def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(endless, start, open_page, settle):
+    page, box = endless.page, endless
     start(box)
-    expect(box.get_by_role("button", name="Stop")).to_be_visible()
     box.get_by_test_id("frame-image").wait_for()
     first = seen(box)
     expect(box.get_by_test_id("frame-image")).not_to_have_attribute("src", first[0])
@@ -80,10 +96,8 @@ def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_p
     expect(box.get_by_test_id("player-title")).to_have_text(re.compile("^Stopped after [0-9,]+ iterations"))
     expect(box.get_by_test_id("stProgress")).to_have_count(0)
     assert box.get_by_role("button", name="Go on").is_enabled()
-    address = page.url[page.url.index("?") :]
-    page.close()
 
-    again = open_page(address)
+    again = open_page(page.url[page.url.index("?") :])
     box = panel(again)
     expect(box.get_by_role("button", name="Stop")).to_be_visible()
     box.get_by_test_id("frame-image").wait_for()
@@ -91,23 +105,22 @@ def test_a_search_is_started_watched_stopped_and_resumed_from_its_address(open_p
     stop(box)
 
 
-def test_stop_answers_again_and_again(open_page, benchmark):
+def test_stop_answers_again_and_again(endless, start, benchmark):
     """`make bench` says how soon, click to Start button, while the search computes beside the page."""
-    page = open_page(ENDLESS)
-    page.get_by_test_id("stMetric").filter(has_text="PSNR").wait_for()  # the exact route is done
-    box = open_panel(page)
+    endless.page.get_by_test_id("stMetric").filter(has_text="PSNR").first.wait_for()  # the exact route is done
+    progress = endless.get_by_test_id("stProgress")
 
     def begin():
-        start(box)
-        expect(box.get_by_test_id("stProgress")).to_contain_text("of 20,000, loss")
-        page.wait_for_timeout(1500)
+        start(endless)
+        expect(progress).to_contain_text("of 20,000, loss")
+        expect(progress).not_to_have_text(progress.inner_text())  # in full swing
 
-    benchmark.pedantic(stop, args=(box,), setup=begin, rounds=4)
+    benchmark.pedantic(stop, args=(endless,), setup=begin, rounds=4)
 
 
-def test_go_on_begins_where_the_search_was_stopped(open_page):
-    page = open_page(ENDLESS + "&run=one")
-    box = panel(page)
+def test_go_on_begins_where_the_search_was_stopped(endless, start):
+    box = endless
+    start(box)
     box.get_by_test_id("frame-image").wait_for()
     stop(box)
     title = box.get_by_test_id("player-title")
@@ -121,10 +134,8 @@ def test_go_on_begins_where_the_search_was_stopped(open_page):
     stop(box)
 
 
-def test_a_finished_search_is_played_back_by_keyboard_and_its_curves_follow(open_page):
-    page = open_page(SHORT)
-    box = panel(page)
-    finished(box)
+def test_a_finished_search_is_played_back_by_keyboard_and_its_curves_follow(done):
+    page, box = done.page, done
     picture, slider = box.get_by_test_id("frame-image"), box.get_by_test_id("frame-slider")
     last = int(picture.get_attribute("data-frame"))
     assert last > 10
@@ -154,24 +165,23 @@ def test_a_finished_search_is_played_back_by_keyboard_and_its_curves_follow(open
     assert len(page.sent) == sent
 
 
-def test_a_click_on_a_curve_goes_to_that_moment(open_page):
-    page = open_page(SHORT)
-    box = panel(page)
-    finished(box)
-    plot = box.locator("[data-curve=loss] .plot")
+def test_a_click_on_a_curve_goes_to_that_moment(done):
+    plot = done.locator("[data-curve=loss] .plot")
     plot.scroll_into_view_if_needed()
     size = plot.bounding_box()
     plot.click(position={"x": size["width"] / 2, "y": size["height"] / 2})
     middle, last = (
-        int(box.get_by_test_id("frame-image").get_attribute("data-frame")),
-        int(box.get_by_test_id("frame-slider").get_attribute("max")),
+        int(done.get_by_test_id("frame-image").get_attribute("data-frame")),
+        int(done.get_by_test_id("frame-slider").get_attribute("max")),
     )
     assert abs(middle / last - 0.5) < 0.1
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_four_labels_stand_side_by_side(open_page, settle, width, scheme):
-    page = open_page("?network=lenet_tanh&label=mixup&iterations=100&run=comparison", width=width, scheme=scheme)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_four_labels_stand_side_by_side(shared_page, wear, settle, width, scheme):
+    page = shared_page(FOUR)
+    page.set_viewport_size({"width": width, "height": 900})
+    wear(page, scheme)
     row = page.get_by_role("group", name="the same search with four labels")
     heading = page.get_by_role("heading", name=re.compile("^The recovered label"))
     heading.wait_for()

@@ -82,7 +82,9 @@ def test_where_the_server_cannot_begin_the_lab_says_why(lab, query, cause):
 def test_every_defence_leaves_a_page_for_both_servers(lab, name):
     page = lab(defences=write_defences([DEFENCES[name].build()]))
     for aware in (False, True):
-        widget(page, "toggle", "scenario_aware").set_value(aware).run()
+        toggle = widget(page, "toggle", "scenario_aware")
+        if toggle.value is not aware:
+            toggle.set_value(aware).run()
         assert not page.exception
         assert not page.error
         assert headings(page)[:2] == ["1  The client", "2  What leaves the device"]
