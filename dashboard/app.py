@@ -15,7 +15,7 @@ from dashboard.background.visitors import seated
 from dashboard.components import access_keeper, history_keeper
 from dashboard.layout.full_house import wait_for_a_seat
 from dashboard.pages import PAGES
-from dashboard.start.garbage import freeze_imports
+from dashboard.start.garbage import tidy_up
 
 # Small networks beside a server: threads that fight for the same cores cost more than they bring.
 torch.set_num_threads(1)
@@ -35,5 +35,5 @@ with st.container(gap=None):  # these draw nothing, and must not leave a gap
     else:
         wait_for_a_seat()
 
-freeze_imports()
+tidy_up()
 the_crew().prepare()

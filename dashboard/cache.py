@@ -3,6 +3,7 @@
 What all visitors share never holds a picture of a visitor's own: that is remembered for its tab, and ends with it.
 """
 
+import threading
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ Remembered = TypeVar("Remembered")
 _THUMBNAIL = 48
 _shared = Kept(384 * 2**20)
 _opened: dict[tuple[str, int], ImageDataset] = {}
+_opening: dict[tuple[str, int], threading.Lock] = {}
 
 
 def _remember(
@@ -71,9 +73,12 @@ def _remember(
 
 def dataset(name: str, size: int, progress: Callable[[float], None] | None = None) -> ImageDataset:
     """Open a dataset once per image size; a download reports its progress."""
-    if (name, size) not in _opened:
-        _opened[name, size] = load_dataset(name, size, progress=progress)
-    return _opened[name, size]
+    key = name, size
+    if key not in _opened:
+        with _opening.setdefault(key, threading.Lock()):  # a whole class may ask at once
+            if key not in _opened:
+                _opened[key] = load_dataset(name, size, progress=progress)
+    return _opened[key]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -131,12 +132,30 @@ def load_dataset(
 
 @lru_cache(maxsize=8)
 def _digits(size: int) -> ImageDataset:
-    from sklearn.datasets import load_digits
+    pixels, targets = _digit_scans()
+
+    def read(index: int) -> tuple[torch.Tensor, int]:
+        return resize(image_from_pixels(pixels[index], white=16.0), size), int(targets[index])
+
+    return ImageDataset("digits", _DIGITS, len(pixels), read)
+
+
+@cache
+def _digit_scans() -> tuple[np.ndarray, np.ndarray]:
+    """(n, 8, 8) pixels from 0 to 16 and (n,) targets, from scikit-learn's own file.
+
+    Its loader would first import all of scikit-learn, which takes seconds in front of somebody who waits for a page.
+    """
+    spec = find_spec("sklearn")
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            table = np.loadtxt(file, delimiter=",")
+            return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(int)
+    from sklearn.datasets import load_digits  # it keeps the file somewhere else by now
 
     digits = load_digits()
-    images = [image_from_pixels(pixels, white=16.0) for pixels in digits.images]
-    targets = digits.target.tolist()
-    return ImageDataset("digits", _DIGITS, len(images), lambda index: (resize(images[index], size), targets[index]))
+    return digits.images, digits.target
 
 
 @lru_cache(maxsize=8)

@@ -55,7 +55,8 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str, *, photo_here: bo
     started = _SHOWN in st.session_state
     moved = started and st.session_state[_PAGE] != page
     st.session_state[_PAGE] = page
-    if moved:  # the widgets of the page before are gone, and their values with them
+    lost = started and not (SCENARIO.here and SEARCH.here and SWEEP.here)
+    if moved or lost:  # the widgets of the page before are gone, or were never drawn, and their values with them
         _fill(*st.session_state[_SHOWN])
     returned = _came_through_history()
     changed = started and not returned and _current() != st.session_state[_SHOWN]

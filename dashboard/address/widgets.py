@@ -48,6 +48,11 @@ class Widgets(Generic[Settings]):
         """Change a field; call it before its widget is drawn, or from a callback."""
         st.session_state[self.key(field)] = value
 
+    @property
+    def here(self) -> bool:
+        """Whether all values are known: a run that was cut short before its widgets were drawn loses them."""
+        return all(self.key(field) in st.session_state for field in self._declared)
+
     def current(self) -> Settings:
         """What the widgets describe."""
         return self._kind(**{field: self.get(field) for field in self._declared})

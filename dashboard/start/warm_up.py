@@ -7,6 +7,7 @@ import json
 
 from dashboard.drawing.pictures import enlarge, layer_picture, picture_source
 from dashboard.figures import StripLayer, feature_plot, gradient_heatmap, label_bars, layer_strip, probability_bars
+from gradinv_core.datasets import load_dataset
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.server.attack import attack_image, attack_label
@@ -18,6 +19,8 @@ __all__ = ["warm_up"]
 
 def warm_up() -> None:
     """Play the default scenario from the picture to the figures, and throw the result away."""
+    for name in ("digits", "photographs"):
+        load_dataset(name, 32)[0]
     scene = play(Scenario())
     client = scene.client
     attack = attack_label(scene.network, scene.gradients)

@@ -1,5 +1,7 @@
 """Datasets: what works without a network, what a folder holds, and what is said when a download fails."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from gradinv_core import downloads
+from gradinv_core import datasets, downloads
 from gradinv_core.datasets import DATASETS, load_dataset
 from gradinv_core.errors import DatasetUnavailableError, ImageFileError, OptionError
 
@@ -220,3 +223,15 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DatasetUnavailableError, match="MNIST has to be downloaded once, and that failed"):
         load_dataset("mnist", 32, root=tmp_path / "file")
+
+
+def test_the_scans_are_those_of_scikit_learn_and_come_without_its_import(monkeypatch):
+    ours = datasets._digit_scans.__wrapped__()
+    theirs = load_digits()
+    np.testing.assert_array_equal(ours[0], theirs.images)
+    np.testing.assert_array_equal(ours[1], theirs.target)
+    monkeypatch.setattr(datasets, "find_spec", lambda _name: None)  # as if the file had moved
+    np.testing.assert_array_equal(datasets._digit_scans.__wrapped__()[0], theirs.images)
+    code = "import sys; from gradinv_core.datasets import load_dataset; load_dataset('digits', 32)[0]"
+    check = f"{code}; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -10,10 +10,9 @@ Reading the page from a test: the slider is `[data-testid=lambda-slider]`, every
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +82,18 @@ class ScrubberData:
 
         The `signature` entry names the content: the slider keeps its place as long as it stays the same.
         """
-        values = {name: _plain(value) for name, value in asdict(self).items() if name != "intervals"}
+        values = {part.name: _plain(getattr(self, part.name)) for part in fields(self) if part.name != "intervals"}
         # JSON has no infinity; the axis ends at a million, so an endless interval ends there too.
         values["intervals"] = [[max(low, -1e6), min(high, 1e6)] for low, high in self.intervals]
-        text = json.dumps(values, sort_keys=True)
-        return values | {"signature": hashlib.sha256(text.encode()).hexdigest()[:16]}
+        return values | {"signature": self._signature()}
+
+    def _signature(self) -> str:
+        content = hashlib.sha256()
+        for part in fields(self):
+            value = getattr(self, part.name)
+            plain = isinstance(value, str | float | int | Sequence) or value is None
+            content.update(repr(value).encode() if plain else np.ascontiguousarray(value).tobytes())
+        return content.hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:
