@@ -50,6 +50,7 @@ Remembered = TypeVar("Remembered")
 
 _THUMBNAIL = 48
 _shared = Kept(384 * 2**20)
+_turn = threading.RLock()
 _opened: dict[tuple[str, int], ImageDataset] = {}
 _opening: dict[tuple[str, int], threading.Lock] = {}
 
@@ -68,7 +69,13 @@ def _remember(
     """
     kept = session_kept() if question.private else _shared
     meanwhile = partial(st.spinner, spinner) if spinner else nullcontext
-    return kept.get((name, question.key, *details), find, meanwhile)
+    return kept.get((name, question.key, *details), partial(_in_turn, find), meanwhile)
+
+
+def _in_turn(find: Callable[[], Remembered]) -> Remembered:
+    """One computation at a time: many at once would hand Python's lock to and fro, and each would take longer."""
+    with _turn:
+        return find()
 
 
 def dataset(name: str, size: int, progress: Callable[[float], None] | None = None) -> ImageDataset:

@@ -8,8 +8,8 @@ from dashboard.background.visitors import the_room
 
 __all__ = ["in_line", "pace"]
 
-_QUICK, _CROWDED = 0.5, 2.0  # seconds between two looks of a visitor who is alone, and of one of very many
-_MANY = 20  # visitors among whom a look costs twice as much patience as alone
+_QUICK, _CROWDED = 0.5, 3.0  # seconds between two looks of a visitor who is alone, and of one of very many
+_MANY = 10  # visitors among whom a look costs twice as much patience as alone
 
 
 def pace() -> float:

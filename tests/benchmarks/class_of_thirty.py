@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ["fcn_small", "lenet_sigmoid", "lenet_tanh", "lenet_relu", "fcn_small", "lenet_leaky_relu"]
 LABELS = ["smoothing&epsilon=0.2", "mixup&ratio=0.7", "none", "mixup%2Bsmoothing"]
 LINK = "dataset=digits&image=7&network=lenet_sigmoid&label=mixup&ratio=0.7"
-PATIENCE = 60.0
+PATIENCE = 120.0
 SETTLING = 10.0  # seconds from the teacher to the class: the workers are ready by then
 ENDED, BROKEN = 0, 1  # how a run of the whole script ends
 

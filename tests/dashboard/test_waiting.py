@@ -31,4 +31,4 @@ def test_the_more_people_the_longer_between_two_looks(monkeypatch):
         monkeypatch.setattr(waiting, "the_room", lambda seated=seated: SimpleNamespace(seated=seated))
         looks.append(pace())
     assert looks == sorted(looks)
-    assert (looks[0], looks[-1]) == (0.5, 2.0)
+    assert (looks[0], looks[-1]) == (0.5, 3.0)

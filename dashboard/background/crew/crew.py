@@ -223,20 +223,19 @@ class Crew:
 def the_crew() -> Crew:
     """The crew of this server.
 
-    One worker keeps to short tasks, the others prefer long ones: as many in all as there are cores, but the page
-    needs one of its own where there are more than two. ``GRADINV_WORKERS`` says another number; with 0 threads of the
-    page's own process do the work.
+    One worker keeps to short tasks and one to long ones; where there are more than three cores, others do both, so that
+    the page has a core of its own. ``GRADINV_WORKERS`` says another number of workers; with 0 threads of the page's own
+    process do the work.
     """
     number = int(os.environ.get("GRADINV_WORKERS") or -1)
     number = max(2, machine_cores() - 1) if number < 0 else number
-    both = (Lane.LONG, Lane.SHORT)
+    both = (Lane.SHORT, Lane.LONG)
     if number == 0:
         crew = Crew([(Here(), both) for _ in range(_THREADS)])
-    elif number == 1:
-        crew = Crew([(Process(_share_of_memory(1)), (Lane.SHORT, Lane.LONG))])
     else:
-        bound = _share_of_memory(number)
-        crew = Crew([(Process(bound), (Lane.SHORT,)), *((Process(bound), both) for _ in range(number - 1))])
+        lanes = [both] if number == 1 else [(Lane.SHORT,), (Lane.LONG,), *[both] * (number - 2)]
+        memory = _share_of_memory(number)
+        crew = Crew([(Process(memory), each) for each in lanes])
     atexit.register(crew.close)
     return crew
 
