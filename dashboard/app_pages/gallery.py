@@ -12,8 +12,8 @@ from dashboard.sections.shared.cards import CARDS
 
 with page_frame(
     "A gallery of failures",
-    f"{len(CARDS)} ways in which the attack breaks. Every picture is computed by this server, once for all who ask, and "
-    "every cause is named by the computation.",
+    f"{len(CARDS)} ways in which the attack breaks. Every picture is computed by this server, once for all who ask, "
+    "and every cause is named by the computation.",
     "The server plays each scenario with nothing but network and gradient, and says what stands in its way.",
     (
         "Gradient",
