@@ -55,9 +55,7 @@ _opened: dict[tuple[str, int], ImageDataset] = {}
 _opening: dict[tuple[str, int], threading.Lock] = {}
 
 
-def _remember(
-    name: str, question: Question, find: Callable[[], Remembered], spinner: str = "", *details: Hashable
-) -> Remembered:
+def _remember(name: str, question: Question, find: Callable[[], Remembered], spinner: str = "") -> Remembered:
     """What is known about a question: among all visitors, or in this tab if the visitor's own picture is in it.
 
     Args:
@@ -65,11 +63,10 @@ def _remember(
         question: about which picture.
         find: finds it.
         spinner: what the page says meanwhile.
-        details: what else the answer depends on.
     """
     kept = session_kept() if question.private else _shared
     meanwhile = partial(st.spinner, spinner) if spinner else nullcontext
-    return kept.get((name, question.key, *details), partial(_in_turn, find), meanwhile)
+    return kept.get((name, question.key), partial(_in_turn, find), meanwhile)
 
 
 def _in_turn(find: Callable[[], Remembered]) -> Remembered:

@@ -135,7 +135,8 @@ def factorise(matrix: torch.Tensor, stop: Stop | None = None) -> Factor:
         if end < size:
             # Where the corner is nearly singular, its inverse would leave an error that breaks the rest; float32 is not
             # for such matrices.
-            single = matrix.dtype == torch.float32
-            exact = None if single else torch.linalg.solve_triangular(corner.T, below, upper=True, left=False)
-            below.copy_(below @ corners[-1].T if exact is None else exact)
+            if matrix.dtype == torch.float32:
+                below.copy_(below @ corners[-1].T)
+            else:
+                below.copy_(torch.linalg.solve_triangular(corner.T, below, upper=True, left=False))
     return Factor(matrix, tuple(corners))

@@ -168,6 +168,13 @@ async def first_of(work, ear: asyncio.Task) -> None:
     await doing
 
 
+async def everybody(port: int, record: Record, students: int, work) -> None:
+    """So many students at once, each with a number."""
+    await asyncio.gather(
+        *(join(port, record, lambda student, number=number: work(number, student)) for number in range(students))
+    )
+
+
 async def mixed(port: int, record: Record, students: int, seconds: float, pause: float) -> None:
     """Everybody changes the scenario every half to one and a half pauses."""
     until = time.monotonic() + seconds
@@ -184,9 +191,7 @@ async def mixed(port: int, record: Record, students: int, seconds: float, pause:
             await asyncio.sleep(random_.uniform(0.5, 1.5) * pause)
         await student.picture()
 
-    await asyncio.gather(
-        *(join(port, record, lambda student, number=number: work(number, student)) for number in range(students))
-    )
+    await everybody(port, record, students, work)
 
 
 async def one_link(port: int, record: Record, students: int) -> None:
@@ -197,9 +202,7 @@ async def one_link(port: int, record: Record, students: int) -> None:
         record.waits.append(await student.ask(LINK))
         await student.picture()
 
-    await asyncio.gather(
-        *(join(port, record, lambda student, number=number: work(number, student)) for number in range(students))
-    )
+    await everybody(port, record, students, work)
 
 
 async def alone(port: int, times: int) -> None:
