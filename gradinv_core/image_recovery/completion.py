@@ -24,6 +24,8 @@ __all__ = ["Bounds", "Completion", "complete"]
 _ITERATIONS = 2000
 _PAUSES = 25  # iterations between two questions whether to stop
 _TOLERANCE = 1e-5  # of the image's scale: a step or a violation smaller than this ends the iteration
+_STALLED = 0.98  # of the residual so many iterations ago: where bounds and equations contradict each other, it stays
+_LOOK_BACK = 200
 _RELAXATION = 1.6  # over-relaxation, as Boyd et al. recommend
 _THRESHOLD = 0.02  # edges that one ADMM step flattens, likewise: balances the two residuals
 
@@ -118,6 +120,7 @@ def _admm(
     system = directions.precision + coupling * directions.compress(sparse.csr_array(back @ stacked))
     ask(stop)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(system)) * coupling
+    rounded = inverse.float()  # halves the time of a step; stiff directions need the last one in float64
     start = torch.from_numpy(stacked @ directions.origin.numpy()) - limits
     split, multiplier = start.clone(), torch.zeros_like(start)
     norm = scale * size**0.5
@@ -126,7 +129,7 @@ def _admm(
         if iteration % _PAUSES == 0:
             ask(stop)
         wanted = torch.from_numpy(back @ (split - multiplier - start).numpy())
-        coordinates = inverse @ directions.along(wanted)
+        coordinates = (rounded @ directions.along(wanted).float()).double()
         reached = torch.from_numpy(stacked @ directions.at(coordinates).numpy()) - limits
         relaxed = _RELAXATION * reached + (1 - _RELAXATION) * split
         nearest = _project(relaxed + multiplier, sizes, bounds, weight / coupling)
@@ -134,9 +137,15 @@ def _admm(
         moved, violated = float((nearest - split).norm()), float((reached - nearest).norm())
         split = nearest
         convergence.append(max(moved, violated) / norm)
-        if convergence[-1] < _TOLERANCE:
+        if convergence[-1] < _TOLERANCE or _has_stalled(convergence):
             break
-    return coordinates, split[:size], tuple(convergence)
+    return inverse @ directions.along(wanted), split[:size], tuple(convergence)
+
+
+def _has_stalled(convergence: list[float]) -> bool:
+    if len(convergence) % _PAUSES or len(convergence) < 2 * _LOOK_BACK:
+        return False
+    return min(convergence[-_LOOK_BACK:]) > _STALLED * min(convergence[:-_LOOK_BACK])
 
 
 def _project(point: torch.Tensor, sizes: list[int], bounds: Bounds, threshold: float) -> torch.Tensor:

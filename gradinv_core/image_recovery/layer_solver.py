@@ -83,7 +83,7 @@ def solve_layer(
     dense = prod(link.input_shape) <= DENSE_LIMIT
     exact = picture is not None
     solution = solve_dense(equations, stop, exact_bars=exact) if dense else solve_iteratively(equations)
-    disagreement = equations.gradient_contradiction(solution.belief.mean)  # by the noise expected, not as it came out
+    expected = equations  # with the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
     # What a hidden layer puts out need not be smooth; its zeros alone are worth looking for where noise was added.
@@ -106,7 +106,8 @@ def solve_layer(
         equations=sum(equations.counts),
         rank=solution.rank,
         misfit=equations.relative_misfit(belief.mean),
-        disagreement=disagreement,
+        disagreement=expected.gradient_contradiction(solution.belief.mean),
+        contradiction=expected.gradient_contradiction(belief.mean),
         completed=completion is not None and completion.used,
         convergence=() if completion is None or not completion.used else completion.convergence,
         smoothed=0.0 if completion is None else completion.decided / len(belief.mean),

@@ -56,11 +56,13 @@ def solve_linear(
     # |G| = |delta| |x|: the share of it that noise of this size makes up.
     power = float(arriving.delta.square().sum() * value.square().sum())
     expected = noise_std**2 * gradient.numel() / power if power > 0 else 0.0
+    beyond_noise = max(0.0, misfit**2 - _NOISE_MARGIN * expected) ** 0.5
     return Solved(
         arriving=Arriving(belief, delta, delta_std, None, factor_std),
         output=weight @ value + bias,
         equations=layer.in_features * int((arriving.delta != 0).sum()),
         rank=layer.in_features,
         misfit=misfit,
-        disagreement=max(0.0, misfit**2 - _NOISE_MARGIN * expected) ** 0.5,
+        disagreement=beyond_noise,
+        contradiction=beyond_noise,
     )

@@ -32,7 +32,7 @@ from gradinv_core.pixels import PixelSpace
 __all__ = ["ContradictionError", "Peeled", "peel"]
 
 _ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
-_REFUSE = 0.5  # relative misfit at which a layer's gradient is plainly not what was handed down
+_REFUSE = 0.5  # share of a layer's gradient that plainly contradicts what was handed down
 _TIMES_APART = 100.0  # rounding, or the head's noise, times this: no single sample misses its own product by as much
 _KINKED = (nn.ReLU, nn.LeakyReLU)  # a wrong side of a kink, which noise brings about, misses it too
 _POOLING_ROUNDS = 20  # of solving a pooled layer and reading its activation around the solution ...
@@ -136,7 +136,8 @@ def peel(
             return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, 0.0, tuple(odd), True)
         arriving, smoothed, objection = solved.arriving, solved.smoothed, solved.objection
         found.append(_report(link, solved, time.perf_counter() - started))
-        if solved.misfit > _REFUSE and noise_std == 0:  # added noise explains a misfit; the error bars tell of it
+        # What added noise explains, or a layer above that stays open, is for the error bars to tell.
+        if solved.contradiction > _REFUSE and noise_std == 0:
             raise ContradictionError(
                 f"gradient {link.name}.weight: expected the product of the recovered output gradient and one input, "
                 f"got one that differs from it by {solved.misfit:.0%}.",

@@ -45,6 +45,7 @@ class Solved:
         rank: how many unknowns they determine.
         misfit: relative misfit of the weight gradient.
         disagreement: the same, as far as it is beyond the noise expected, and before bounds and smoothness had a say.
+        contradiction: likewise, but of the input as it is handed down.
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: of the completion.
         smoothed: share of the unknowns that smoothness decided rather than the equations.
@@ -58,6 +59,7 @@ class Solved:
     rank: int
     misfit: float
     disagreement: float
+    contradiction: float
     completed: bool = False
     convergence: tuple[float, ...] = ()
     smoothed: float = 0.0

@@ -1,4 +1,4 @@
-"""Whether error bars mean anything where noise was added: they are worked out to first order, and noise can exceed it.
+"""Whether error bars mean anything: they are worked out to first order, and noise, or a unit misread, can exceed it.
 
 All of it is read off the recovery itself. A bar as wide as a pixel nobody knows anything of is no measurement; and bars
 that rest on smoothness alone say how smooth pictures are, not how well this one is known.
@@ -26,13 +26,13 @@ def why_no_bars(std: torch.Tensor, spread: float, peeled: Peeled, noise_std: flo
         peeled: the way down to the picture.
         noise_std: of the noise in each gradient entry, 0 for none.
     """
+    if peeled.objection > _TORN:
+        no_picture = "no picture in the equations that keeps the range of pixels and the signs that units seem to have."
+        if noise_std > 0:
+            return f"No error bars: the noise is too large for them. It leaves {no_picture}"
+        return f"No error bars: a unit near zero was taken for active, or silent, in error. There is {no_picture}"
     if noise_std == 0:
         return ""
-    if peeled.objection > _TORN:
-        return (
-            "No error bars: the noise is too large for them. What it leaves of the equations has no picture in it that "
-            "keeps the range of pixels and the signs that units seem to have."
-        )
     if peeled.smoothed > _SMOOTHED:
         return (
             f"No error bars: the noise is too large for them. It leaves {peeled.smoothed:.0%} of the picture to the "

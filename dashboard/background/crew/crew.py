@@ -223,17 +223,17 @@ class Crew:
 def the_crew() -> Crew:
     """The crew of this server.
 
-    One worker keeps to short tasks and one to long ones; where there are more than three cores, others do both, so that
-    the page has a core of its own. ``GRADINV_WORKERS`` says another number of workers; with 0 threads of the page's own
-    process do the work.
+    One worker keeps to short tasks; the others do whatever waits, long ones first, so that neither kind ever waits
+    behind the other alone. The page has a core of its own where there are more than three. ``GRADINV_WORKERS`` says
+    another number of workers; with 0 threads of the page's own process do the work.
     """
     number = int(os.environ.get("GRADINV_WORKERS") or -1)
     number = max(2, machine_cores() - 1) if number < 0 else number
-    both = (Lane.SHORT, Lane.LONG)
+    both = (Lane.LONG, Lane.SHORT)
     if number == 0:
         crew = Crew([(Here(), both) for _ in range(_THREADS)])
     else:
-        lanes = [both] if number == 1 else [(Lane.SHORT,), (Lane.LONG,), *[both] * (number - 2)]
+        lanes = [both] if number == 1 else [(Lane.SHORT,), *[both] * (number - 1)]
         memory = _share_of_memory(number)
         crew = Crew([(Process(memory), each) for each in lanes])
     atexit.register(crew.close)

@@ -70,14 +70,15 @@ def test_small_noise_keeps_its_bars_and_they_are_narrow(network):
     assert 0.9 <= within(recovery, image) < 1
 
 
-def test_noise_alone_takes_bars_away():
+def test_noise_takes_bars_away_and_so_do_units_misread():
     wide, narrow = torch.full((4,), 0.25), torch.full((4,), 0.05)
-    assert why_no_bars(wide, 1.0, way(smoothed=0.9, objection=50.0), 0.0) == ""
+    assert why_no_bars(wide, 1.0, way(smoothed=0.9), 0.0) == ""
     assert why_no_bars(narrow, 1.0, way(smoothed=0.1), 1e-3) == ""
     assert "about as wide as the range of a pixel" in why_no_bars(wide, 1.0, way(), 1e-3)
     assert why_no_bars(wide, 2.0, way(), 1e-3) == ""  # beside a range twice as large
     assert "leaves 90% of the picture to the assumption" in why_no_bars(narrow, 1.0, way(smoothed=0.9), 1e-3)
-    assert "has no picture in it" in why_no_bars(narrow, 1.0, way(objection=50.0), 1e-3)
+    assert "leaves no picture" in why_no_bars(narrow, 1.0, way(objection=50.0), 1e-3)
+    assert "taken for active, or silent, in error" in why_no_bars(narrow, 1.0, way(objection=50.0), 0.0)
 
 
 def test_a_picture_of_many_edges_is_known_less_well_where_smoothness_decides():
