@@ -151,7 +151,8 @@ def build_network(
         raise ClassCountError(f"classes: expected a whole number from 2 to {_LARGEST_CLASS_COUNT}, got {classes!r}.")
     with torch.device("meta"):  # the plan only: no memory, and nothing drawn from the global generator
         model = _BUILDERS[name](classes, head_bias)
-    model.to_empty(device="cpu")
+    # Not `to_empty`, which does the same: it imports PyTorch's compiler, and that takes half a second.
+    model._apply(lambda planned: torch.empty(planned.shape, dtype=planned.dtype))
     _initialise(model, initialisation, torch.Generator().manual_seed(seed))
     return model.eval()
 

@@ -210,6 +210,8 @@ def leaf_modules(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module
 
 def _output_shape(name: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape after a module, found without a number computed or a statistic touched."""
+    if isinstance(module, nn.Linear) and shape[-1] == module.in_features:  # asked, it imports PyTorch's compiler
+        return (*shape[:-1], module.out_features)
     # A copy: `functional_call` would put its tensors into the caller's module while another thread may be using it.
     plan: dict[int, object] = {id(value): value.detach().to("meta") for value in module.buffers()}
     plan |= {id(value): nn.Parameter(value.detach().to("meta"), False) for value in module.parameters()}

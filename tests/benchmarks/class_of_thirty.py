@@ -1,8 +1,9 @@
 """A class on one server: every student holds a connection, asks for another scenario every few seconds, and watches.
 
-    python tests/benchmarks/class_of_thirty.py [mixed | link | alone] [--students 30] [--seconds 300] [--pause 8]
+    python tests/benchmarks/class_of_thirty.py [mixed | stop | link | alone] [--students 30] [--seconds 300] [--pause 8]
 
-``mixed``: everybody on networks and pictures of their own. ``link``: all open one address within two seconds.
+``mixed``: everybody on networks and pictures of their own. ``stop``: the same, and one more who stops a slow picture
+again and again. ``link``: all open one address within two seconds.
 ``alone``: one student, network by network. It starts a server of its own, prints what the students waited for (medians
 and 95th percentiles, in seconds), what became of every picture, and the memory of the server and its workers in the
 course of it. Like a browser it follows the page's own timers, or no picture would ever arrive.
@@ -31,6 +32,8 @@ NETWORKS = ["fcn_small", "lenet_sigmoid", "lenet_tanh", "lenet_relu", "fcn_small
 LABELS = ["smoothing&epsilon=0.2", "mixup&ratio=0.7", "none", "mixup%2Bsmoothing"]
 LINK = "dataset=digits&image=7&network=lenet_sigmoid&label=mixup&ratio=0.7"
 PATIENCE = 120.0
+SLOW = "dataset=digits&network=lenet_relu&seed={}&image={}"  # a picture that takes long enough to be stopped
+STOPS = 12
 SETTLING = 10.0  # seconds from the teacher to the class: the workers are ready by then
 ENDED, BROKEN = 0, 1  # how a run of the whole script ends
 
@@ -41,6 +44,7 @@ class Record:
 
     waits: list[float] = field(default_factory=list)
     pictures: list[float] = field(default_factory=list)
+    stops: list[float] = field(default_factory=list)
     fates: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     memory: list[tuple[float, float]] = field(default_factory=list)
@@ -53,7 +57,8 @@ class Student:
         self._socket, self._record = socket_, record
         self._query = ""
         self._timers: dict[str, asyncio.Task] = {}
-        self._standing, self._pictured = asyncio.Event(), asyncio.Event()
+        self._standing, self._pictured, self._stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._stop_button = ""
         self._asked = 0.0
 
     async def ask(self, query: str) -> float:
@@ -62,8 +67,9 @@ class Student:
             self._record.fates["left before it came"] += 1
         self._forget_timers()
         self._query, self._asked = query, time.monotonic()
-        self._standing.clear()
-        self._pictured.clear()
+        for event in (self._standing, self._pictured, self._stopped):
+            event.clear()
+        self._stop_button = ""
         await self._send()
         await asyncio.wait_for(self._standing.wait(), PATIENCE)
         return time.monotonic() - self._asked
@@ -72,6 +78,16 @@ class Student:
         """Seconds until there is a picture, or the page has said why there is none."""
         await asyncio.wait_for(self._pictured.wait(), PATIENCE)
         return time.monotonic() - self._asked
+
+    async def stop(self) -> float | None:
+        """Press Stop; seconds until the page says that it has stopped. None where there is nothing to stop any more."""
+        if not self._stop_button or self._pictured.is_set():
+            return None
+        pressed = time.monotonic()
+        await self._send(button=self._stop_button)
+        while not self._stopped.is_set() and not self._pictured.is_set():
+            await asyncio.sleep(0.005)
+        return time.monotonic() - pressed if self._stopped.is_set() else None
 
     async def listen(self) -> None:
         """Read what the server says, until it hangs up."""
@@ -100,6 +116,10 @@ class Student:
         kind = element.WhichOneof("type")
         if kind == "exception":
             self._record.errors[element.exception.message[:120]] += 1
+        if kind == "button" and "exact stop" in element.button.id:
+            self._stop_button = element.button.id
+        if kind == "heading" and element.heading.body == "Stopped on the way to the picture":
+            self._stopped.set()
         text = element.html.body if kind == "html" else element.alert.body if kind == "alert" else ""
         if ("What the server rebuilt" in text or "exact route" in text) and not self._pictured.is_set():
             self._pictured.set()
@@ -121,11 +141,13 @@ class Student:
             timer.cancel()
         self._timers.clear()
 
-    async def _send(self, fragment: str = "") -> None:
+    async def _send(self, fragment: str = "", button: str = "") -> None:
         message = BackMsg()
         message.rerun_script.query_string = self._query
         if fragment:
             message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, True
+        if button:
+            message.rerun_script.widget_states.widgets.add(id=button, trigger_value=True)
         await self._socket.send(message.SerializeToString())
 
 
@@ -192,6 +214,30 @@ async def mixed(port: int, record: Record, students: int, seconds: float, pause:
         await student.picture()
 
     await everybody(port, record, students, work)
+
+
+async def stopping(port: int, record: Record, students: int, seconds: float, pause: float) -> None:
+    """The class at work, and one who stops."""
+
+    async def work(student: Student) -> None:
+        await asyncio.sleep(pause)
+        for turn in range(10 * STOPS):
+            await student.ask(SLOW.format(turn // 40, turn % 40))
+            await asyncio.sleep(1.0)
+            waited = await student.stop()
+            if waited is not None:
+                record.stops.append(waited)
+            if len(record.stops) == STOPS:
+                return
+
+    crowd = asyncio.create_task(mixed(port, record, students, seconds, pause))
+    await join(port, record, work)
+    print(
+        f"Stop, {students} beside: {len(record.stops)} times, p50 {percentile(record.stops, 0.5):.2f} s, "
+        f"longest {percentile(record.stops, 1.0):.2f} s",
+        flush=True,
+    )
+    await crowd
 
 
 async def one_link(port: int, record: Record, students: int) -> None:
@@ -310,15 +356,17 @@ def start_server() -> tuple[subprocess.Popen, int]:
 
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="mixed", choices=("mixed", "link", "alone"))
+    parser.add_argument("what", nargs="?", default="mixed", choices=("mixed", "stop", "link", "alone"))
     parser.add_argument("--students", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--pause", type=float, default=8.0)
     options = parser.parse_args()
+    began = time.monotonic()
     server, port = start_server()
     record = Record()
     try:
         await join(port, Record(), lambda student: student.ask(""))  # the teacher
+        print(f"cold start: {time.monotonic() - began:.2f} s until label and curve stand", flush=True)
         await asyncio.sleep(SETTLING)
         if options.what == "alone":
             await alone(port, 12)
@@ -326,6 +374,8 @@ async def main() -> int:
         memory = asyncio.create_task(watch_memory(server.pid, record, time.monotonic()))
         if options.what == "mixed":
             await mixed(port, record, options.students, options.seconds, options.pause)
+        elif options.what == "stop":
+            await stopping(port, record, options.students, options.seconds, options.pause)
         else:
             await one_link(port, record, options.students)
         memory.cancel()
