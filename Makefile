@@ -19,9 +19,10 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(PYTEST) tests/benchmarks tests/browser --benchmark-enable --benchmark-only -q
 
-# Thirty students on one server for five minutes, then all on one link, then one alone.
+# Thirty students on one server for five minutes, then one who stops beside them, then all on one link, then one alone.
 load: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/class_of_thirty.py mixed
+	$(BIN)/python tests/benchmarks/class_of_thirty.py stop --seconds 60
 	$(BIN)/python tests/benchmarks/class_of_thirty.py link
 	$(BIN)/python tests/benchmarks/class_of_thirty.py alone
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-__all__ = ["FAILURES", "GALLERY", "LAB", "PAGES", "PROTECTION", "Page"]
+__all__ = ["FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Page:
 
 
 LAB = Page("lab", "Lab", ":material/science:")
+LESSON = Page("lesson", "Lesson", ":material/school:")
 GALLERY = Page("gallery", "Gallery", ":material/gallery_thumbnail:")
 FAILURES = Page("failures", "Failures", ":material/troubleshoot:")
 PROTECTION = Page("protection", "What protects", ":material/shield:")
 
-PAGES = (LAB, GALLERY, FAILURES, PROTECTION)
+PAGES = (LAB, LESSON, GALLERY, FAILURES, PROTECTION)
 """The first is the one that opens without an address."""

@@ -1,6 +1,6 @@
 """The page's address and its widgets, kept in step: what a link holds is what the page shows."""
 
-from dashboard.address.link import adopt, publish, query_of, republish
+from dashboard.address.link import adopt, publish, query_of, republish, rest
 from dashboard.address.widgets import SCENARIO, SEARCH, SWEEP
 
-__all__ = ["SCENARIO", "SEARCH", "SWEEP", "adopt", "publish", "query_of", "republish"]
+__all__ = ["SCENARIO", "SEARCH", "SWEEP", "adopt", "publish", "query_of", "republish", "rest"]

@@ -17,7 +17,7 @@ from gradinv_core.experiments.client.own_photo import PHOTO_LOST
 from gradinv_core.experiments.scenario import OWN_CLASS, VERSION, Scenario, from_query, to_query
 from gradinv_core.experiments.settings import read_settings, write_settings
 
-__all__ = ["adopt", "publish", "query_of", "republish"]
+__all__ = ["adopt", "publish", "query_of", "republish", "rest"]
 
 _WRITTEN = "address written"
 _SHOWN = "scenario shown"
@@ -80,6 +80,18 @@ def adopt(stages: Callable[[str], tuple[str, ...]], page: str, *, photo_here: bo
     if not started:  # a visitor who moves on before the page is drawn takes the scenario along
         st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, shown
     return list(st.session_state[_SENTENCES])
+
+
+def rest(page: str) -> None:
+    """Leave the scenario of the other pages as it is, on a page with an address of its own.
+
+    Args:
+        page: that is drawn.
+    """
+    started = _SHOWN in st.session_state
+    if started:
+        st.session_state[_PAGE] = page
+    _fill(*(st.session_state[_SHOWN] if started else (Scenario(), SearchSettings(), SweepSettings())))
 
 
 def publish() -> Scenario:

@@ -10,7 +10,7 @@ from dashboard.figures.base import TITLE_HEIGHT
 from dashboard.figures.sketch import Sketch
 from dashboard.layout.plotly_chart import plotly_chart
 
-__all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "say", "step"]
+__all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "say", "say_plainly", "step"]
 
 _GOOD = (
     Kind.UNIQUE,
@@ -31,10 +31,15 @@ def step(number: int, title: str, sentence: str, explanation: str) -> None:
 
 def say(claim: Claim) -> None:
     """A claim in a box: blue where something is settled, yellow where it is not."""
-    if claim.kind in _GOOD:
-        st.info(claim.text, icon=":material/check:")
+    say_plainly(claim.text, good=claim.kind in _GOOD)
+
+
+def say_plainly(text: str, *, good: bool) -> None:
+    """A sentence in such a box."""
+    if good:
+        st.info(text, icon=":material/check:")
     else:
-        st.warning(claim.text, icon=":material/help:")
+        st.warning(text, icon=":material/help:")
 
 
 def finding(sentence: str, explanation: str | None = None) -> None:

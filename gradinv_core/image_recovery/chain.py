@@ -1,4 +1,4 @@
-"""The network as a chain: leaf modules from the input to the head, with the shapes that pass between them."""
+"""The network as a chain: operations from the input to the head, with the shapes that pass between them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from torch import nn
 from gradinv_core.errors import NoExactRouteError, ShapeError
 from gradinv_core.image_recovery.activations import ACTIVATIONS
 from gradinv_core.image_recovery.affine import AffineLine, affine_line
+from gradinv_core.image_recovery.graph import Node, trace_network
 
 __all__ = ["Link", "check_shape", "leaf_modules", "leaves_before_head", "network_chain"]
 
 _SILENT = (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # nothing to invert in evaluation mode
 _WEIGHTED = (nn.Linear, nn.Conv2d)
 _KNOWN = (*_WEIGHTED, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm1d, *ACTIVATIONS)
+_READABLE = (*_KNOWN, *_SILENT, AffineLine)
 _FIRST = (*_WEIGHTED, *_SILENT, AffineLine)  # what may stand before the first layer with weights, or be it
 _LARGEST_POOLED = 16384  # entries whose averages alone are known hang together: their precision weighs 2.1 GB here
 _SOFTPLUS_THRESHOLD = 16.0  # from here on it is a straight line to float32's precision, whatever PyTorch switches to
@@ -55,12 +57,13 @@ def check_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
-    """Take a sequential network apart.
+    """Take a network apart in which one operation follows the other.
 
     Args:
-        model: a (possibly nested) ``nn.Sequential`` of Conv2d, Linear, AvgPool2d, Flatten, Dropout, batch norm and
-            element-wise activations, which ends in the linear layer that gives the logits. Before its first layer with
-            weights may stand modules without parameters that are straight lines entry by entry: normalisations.
+        model: any network that runs Conv2d, Linear, AvgPool2d, Flatten, Dropout, batch norm and element-wise
+            activations one after the other, as modules, functions or methods (`trace_network` reads its ``forward``),
+            and ends in the linear layer that gives the logits. Before its first layer with weights may stand modules
+            without parameters that are straight lines entry by entry: normalisations.
         input_shape: (channels, height, width) of the image.
 
     Returns:
@@ -73,6 +76,8 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
     shape: tuple[int, ...] = check_shape(input_shape)
     leaves = [(name, module) for name, module in leaf_modules(model) if not isinstance(module, nn.Identity)]
     leaves = _with_normalisations(leaves, shape)
+    if any(type(module) not in _READABLE for _, module in leaves):
+        leaves = _in_a_row(trace_network(model, shape))
     for name, module in leaves:
         _check_module(name, module)
         _check_options(name, module)
@@ -116,6 +121,17 @@ def network_chain(model: nn.Module, input_shape: Sequence[int]) -> list[Link]:
     return links
 
 
+def _in_a_row(nodes: Sequence[Node]) -> list[tuple[str, nn.Module]]:
+    """The modules of a graph in which each takes what the one before it gives."""
+    for place, node in enumerate(nodes[1:]):
+        if node.inputs != (place,):
+            raise NoExactRouteError(
+                f"no exact route to the image is known for this network yet: {node.name} takes something else than "
+                f"what runs before it, so there are branches. Label and feature are recovered all the same."
+            )
+    return [(node.name, node.module) for node in nodes if node.module is not None]
+
+
 def leaves_before_head(model: nn.Module, head: str) -> list[tuple[str, nn.Module]]:
     """Leaf modules that run right before the head, in order: those of the largest ``nn.Sequential`` around it.
 
@@ -153,7 +169,7 @@ def _with_normalisations(leaves: list[tuple[str, nn.Module]], shape: tuple[int, 
 
 def _check_module(name: str, module: nn.Module) -> None:
     # A subclass may compute something else, so the very types alone are known.
-    if type(module) not in (*_KNOWN, *_SILENT, AffineLine):
+    if type(module) not in _READABLE:
         found = f"layer {name} is a {type(module).__name__}" if name else f"{type(module).__name__} is no plain chain"
         raise NoExactRouteError(
             f"no exact route to the image is known for this network yet: {found}. Label and feature are recovered all "

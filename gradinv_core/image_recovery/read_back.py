@@ -1,4 +1,4 @@
-"""What stands between two layers with weights, read backwards: activations, batch norm and average pooling."""
+"""What stands between two layers with weights, read backwards: activations, batch norm, lines and average pooling."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from gradinv_core.image_recovery.activations import ACTIVATIONS, Inverted, invert
+from gradinv_core.image_recovery.affine import AffineLine
 from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link
 from gradinv_core.image_recovery.convolution_matrix import pooling_matrix
 
 __all__ = ["Arriving", "guess_matters", "read_back"]
 
+_LINES = (nn.BatchNorm1d, nn.BatchNorm2d, AffineLine)
 _PRODUCT_ROUNDING = 0.5  # a float32 product errs by about half a unit of its size
 
 
@@ -62,16 +64,16 @@ def read_back(
     for link, expected in zip(reversed(links), reversed(forward[:-1]), strict=True):
         if isinstance(link.module, nn.AvgPool2d):
             arriving = _unpool(link.module, link.input_shape, arriving, expected)
-        elif isinstance(link.module, nn.BatchNorm1d | nn.BatchNorm2d):
-            arriving = _unfold_batch_norm(link.module, link.input_shape, arriving)
+        elif isinstance(link.module, _LINES):
+            arriving = _unfold_line(link.module, link.input_shape, arriving)
         else:
             arriving = _through(link.module, arriving, rounding)
     return arriving
 
 
 def _run(link: Link, value: torch.Tensor) -> torch.Tensor:
-    if isinstance(link.module, nn.BatchNorm1d | nn.BatchNorm2d):
-        scale, shift = _batch_norm_line(link.module, link.input_shape)
+    if isinstance(link.module, _LINES):
+        scale, shift = _line(link.module, link.input_shape)
         return scale * value + shift
     # A copy: an activation may work in place.
     result: torch.Tensor = link.module(value.reshape(1, *link.input_shape).clone())
@@ -104,10 +106,12 @@ def _factor_below(arriving: Arriving, inverted: Inverted, inside: torch.Tensor) 
     return arriving.factor_std - float(moved @ inside) / power
 
 
-def _batch_norm_line(
-    module: nn.BatchNorm1d | nn.BatchNorm2d, shape: tuple[int, ...]
+def _line(
+    module: nn.BatchNorm1d | nn.BatchNorm2d | AffineLine, shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale and shift of every entry: in evaluation mode batch norm is a straight line per channel."""
+    if isinstance(module, AffineLine):
+        return module.scale, module.shift
     mean, variance = (
         part.detach().double().cpu() for part in (module.running_mean, module.running_var) if part is not None
     )
@@ -120,8 +124,10 @@ def _batch_norm_line(
     return scale.repeat_interleave(each), shift.repeat_interleave(each)
 
 
-def _unfold_batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, shape: tuple[int, ...], arriving: Arriving) -> Arriving:
-    scale, shift = _batch_norm_line(module, shape)
+def _unfold_line(
+    module: nn.BatchNorm1d | nn.BatchNorm2d | AffineLine, shape: tuple[int, ...], arriving: Arriving
+) -> Arriving:
+    scale, shift = _line(module, shape)
     open_ = scale != 0
     value = torch.where(open_, (arriving.belief.mean - shift) / scale.masked_fill(~open_, 1.0), 0.0)
     return replace(

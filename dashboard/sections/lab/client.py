@@ -12,7 +12,7 @@ from dashboard.sections.lab.mixture import mixture_row
 from dashboard.sections.lab.view import ClientView
 from gradinv_core.augmentation import AUGMENTATIONS
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _EXPLANATION = (
     "The label says what the picture shows; a soft label spreads its weight over several classes. "
@@ -24,6 +24,11 @@ _MOST_NAMED = 3
 def show(view: ClientView) -> None:
     """Draw the step."""
     step(1, "The client", AUGMENTATIONS[view.scenario.augmentation].sentence, _EXPLANATION)
+    body(view)
+
+
+def body(view: ClientView) -> None:
+    """What the step shows, without its heading."""
     if view.client.partner is None:
         left, right = st.columns([1, 2], gap="large")
         with left:

@@ -10,7 +10,7 @@ from dashboard.layout.story import formulas, mathematics, step
 from dashboard.sections.lab.view import LabView
 from gradinv_core.label_recovery import Status, Window
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _AMBIGUOUS_CAPTION = (
     "The server cannot tell the hatched λ apart. Move the slider through them: each means another label."
@@ -36,6 +36,11 @@ def show(view: LabView) -> None:
         "It is a product of two lists, and so tells neither one's size: twice the one and half the other "
         "look the same. λ is that missing factor. A loss measures how badly a candidate fits.",
     )
+    body(view)
+
+
+def body(view: LabView) -> None:
+    """What the step shows, without its heading."""
     found, head, curve, server = view.attack.recovery, view.attack.head, view.attack.curve, view.server
     if found.status is Status.VANISHED:
         st.warning(VANISHED, icon=":material/block:")

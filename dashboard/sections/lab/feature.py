@@ -9,16 +9,21 @@ from dashboard.layout.story import chart, formulas, mathematics, number, numbers
 from dashboard.sections.lab.view import LabView
 from gradinv_core.metrics import relative_error
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _EXPLANATION = "The feature is what the last layer gets to see: the picture, boiled down to a short list of numbers."
 
 
 def show(view: LabView) -> None:
     """Draw the step."""
+    step(5, "The feature", feature_lead(view.server, view.truth).text, _EXPLANATION)
+    body(view)
+
+
+def body(view: LabView) -> None:
+    """What the step shows, without its heading."""
     found, true, server = view.attack.recovery.feature, view.truth.feature, view.server
     error = relative_error(found, true)
-    step(5, "The feature", feature_lead(server, view.truth).text, _EXPLANATION)
     with numbers():
         number("Relative error", plain(error, 2), "Length of the difference over the length of the truth.")
         cosine = view.truth.pattern(found)

@@ -10,7 +10,7 @@ from dashboard.layout.story import chart, formulas, mathematics, number, numbers
 from dashboard.sections.lab import defended
 from dashboard.sections.lab.view import ClientView
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _SENTENCE = "Only the gradient is sent. Picture, label and prediction stay at home."
 _EXPLANATION = (
@@ -25,8 +25,13 @@ _OUTER_PRODUCT = (
 
 def show(view: ClientView) -> None:
     """Draw the step."""
-    gradients, sent = view.client.gradients, view.client.head_gradient
     step(2, "What leaves the device", _SENTENCE, _EXPLANATION)
+    body(view)
+
+
+def body(view: ClientView) -> None:
+    """What the step shows, without its heading."""
+    gradients, sent = view.client.gradients, view.client.head_gradient
     defended.show(view)
     norm = 0.0 if sent is None else float(np.linalg.norm(sent))
     with numbers():

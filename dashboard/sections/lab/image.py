@@ -21,7 +21,7 @@ from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery, Step
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _SLOT, _STOPPED = "exact", "exact route stopped"
 _TYPICAL = 4.0  # seconds for one layer, by which its part of the bar is half full
@@ -32,21 +32,8 @@ _EXPLANATION = "Each layer's gradient is a product, too: of what went into the l
 def show(view: LabView, task: PictureTask) -> None:
     """Draw the step."""
     step(6, "The picture", _SENTENCE, _EXPLANATION)
-    job = _exact_job(view, task)
-    recovery: ImageRecovery | None = None
-    if job.state is JobState.RUNNING:
-        _at_work(job, _weighted_layers(task.network), view.dark)
-    elif job.state is JobState.STOPPED:
-        _stopped(job, view.dark)
-    elif job.state is JobState.FAILED:
-        failure = job.failure
-        why = barred(failure).text if isinstance(failure, GradientInversionError) else job.error
-        st.info(why, icon=":material/block:")
-        show_budget(task.budget(), view.dark)
-    else:
-        recovery = job.result
-    if recovery is not None:
-        exact.show(view, task, recovery)
+    job = body(view, task)
+    recovery = job.result if job.state is JobState.DONE else None
     search.show(view, task, recovery, impossible=job.state in (JobState.FAILED, JobState.STOPPED))
     with mathematics():
         formulas(
@@ -57,6 +44,23 @@ def show(view: LabView, task: PictureTask) -> None:
         if recovery is not None:
             exact.show_formulas(view, recovery)
         search.show_formulas()
+
+
+def body(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
+    """The exact route, without the step's heading and without the search; its job, as far as that is."""
+    job = _exact_job(view, task)
+    if job.state is JobState.RUNNING:
+        _at_work(job, _weighted_layers(task.network), view.dark)
+    elif job.state is JobState.STOPPED:
+        _stopped(job, view.dark)
+    elif job.state is JobState.FAILED:
+        failure = job.failure
+        why = barred(failure).text if isinstance(failure, GradientInversionError) else job.error
+        st.info(why, icon=":material/block:")
+        show_budget(task.budget(), view.dark)
+    elif job.result is not None:
+        exact.show(view, task, job.result)
+    return job
 
 
 def _exact_job(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:

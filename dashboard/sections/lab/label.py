@@ -11,7 +11,7 @@ from dashboard.layout.story import chart, formulas, mathematics, number, numbers
 from dashboard.sections.lab.view import LabView
 from gradinv_core.metrics import max_abs_error
 
-__all__ = ["show"]
+__all__ = ["body", "show"]
 
 _LEAD = (
     "Every λ means one whole soft label, not just its largest class. Where several fit, the bars show the best guess "
@@ -25,9 +25,14 @@ _CHART_EXPLANATION = "iDLG is an earlier attack. It takes for granted that the l
 
 def show(view: LabView) -> None:
     """Draw the step."""
+    step(4, "The label", _LEAD, _EXPLANATION)
+    body(view)
+
+
+def body(view: LabView) -> None:
+    """What the step shows, without its heading."""
     found, server, truth = view.attack.recovery, view.server, view.truth
     label = truth.label
-    step(4, "The label", _LEAD, _EXPLANATION)
     say(claims.verdict(server, truth))
     error = truth.label_error(found.label)
     with numbers():

@@ -65,6 +65,9 @@ def trace_network(model: nn.Module, input_shape: Sequence[int]) -> tuple[Node, .
     except Exception as error:
         _log.info("torch.fx: %s", error)
         raise _no_rule(f"the forward of {type(model).__name__} cannot be followed ({_first_line(error)}).") from error
+    inputs = [node.name for node in graph.nodes if node.op == "placeholder" and not node.args]
+    if len(inputs) != 1:
+        raise _no_rule(f"its forward takes {', '.join(inputs) or 'nothing'}; expected one batch of pictures.")
     return _Reader(model, twin, graph, tuple(input_shape)).read()
 
 

@@ -1,0 +1,107 @@
+"""One step of the lesson on the page: text, prediction, and what is revealed by it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.address import query_of
+from dashboard.layout.story import say_plainly
+from dashboard.pages import LAB
+from dashboard.sections.lesson.material import Material
+from dashboard.sections.lesson.steps import STEPS, LessonStep
+
+__all__ = ["asked_step", "show"]
+
+_STEP = "step"
+_PREDICTED = "lesson predictions"
+
+
+def asked_step() -> int:
+    """Number of the step in the address, from 0; the first where the address names none."""
+    text = st.query_params.get(_STEP, "1")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 1
+    return min(max(number, 1), len(STEPS)) - 1
+
+
+def show(place: int, *, dark: bool) -> None:
+    """Draw one step.
+
+    Args:
+        place: which, from 0.
+        dark: whether the page is dark.
+    """
+    step, material = STEPS[place], Material(STEPS[place].scenario, dark)
+    st.session_state.setdefault(_PREDICTED, {})
+    st.progress((place + 1) / len(STEPS), text=f"Step {place + 1} of {len(STEPS)}")
+    st.header(step.title)
+    st.markdown(step.text)
+    if step.before is not None:
+        step.before(material)
+    choices = step.choices or tuple(material.client.class_names)
+    predicted = _ask(place, step, choices)
+    if predicted is None:
+        st.caption("Predict first: then the page shows what happens.")
+    else:
+        _reveal(place, material, choices, predicted)
+    _move(place)
+
+
+def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
+    """The prediction, None while there is none."""
+    before, _ = st.session_state[_PREDICTED].get(place, (None, False))
+    return st.radio(
+        step.question,
+        range(len(choices)),
+        index=before,
+        format_func=lambda choice: choices[choice],
+        key=f"prediction {place}",
+        horizontal=len(choices) > len(STEPS) // 2 and step.choices is None,
+    )
+
+
+def _reveal(place: int, material: Material, choices: tuple[str, ...], predicted: int) -> None:
+    """Whether the prediction is right, why, and the part of the Lab that shows it."""
+    step = STEPS[place]
+    answer = step.answer(material)
+    right = predicted == answer.choice
+    st.session_state[_PREDICTED][place] = predicted, right
+    if right:
+        say_plainly(f"**Right.** {answer.because}", good=True)
+    else:
+        say_plainly(f"**Not quite: {_lower(choices[answer.choice])}.** {answer.because}", good=False)
+    step.part(material)
+    LAB.link("Play on with this in the Lab", query_of(step.scenario))
+
+
+def _lower(choice: str) -> str:
+    """A choice in the middle of a sentence."""
+    return choice[:1].lower() + choice[1:]
+
+
+def _move(place: int) -> None:
+    left, right = st.columns(2)
+    if place > 0:
+        left.button("Back", key="lesson back", icon=":material/arrow_back:", on_click=_go, args=(place - 1,))
+    if place + 1 < len(STEPS):
+        answered = place in st.session_state[_PREDICTED]
+        with right.container(horizontal_alignment="right"):
+            st.button(
+                "Next",
+                key="lesson next",
+                icon=":material/arrow_forward:",
+                type="primary" if answered else "secondary",
+                on_click=_go,
+                args=(place + 1,),
+            )
+    else:
+        right.caption(_score())
+
+
+def _go(place: int) -> None:
+    st.query_params[_STEP] = str(place + 1)
+
+
+def _score() -> str:
+    predictions = st.session_state[_PREDICTED].values()
+    right = sum(was_right for _, was_right in predictions)
+    return f"The end. Of {len(STEPS)} questions you answered {len(predictions)}, and predicted {right} right."
