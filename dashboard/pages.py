@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-__all__ = ["FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
+__all__ = ["DEMO", "FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Page:
 
 LAB = Page("lab", "Lab", ":material/science:")
 LESSON = Page("lesson", "Lesson", ":material/school:")
+DEMO = Page("demo", "Demo", ":material/play_circle:")
 GALLERY = Page("gallery", "Gallery", ":material/gallery_thumbnail:")
 FAILURES = Page("failures", "Failures", ":material/troubleshoot:")
 PROTECTION = Page("protection", "What protects", ":material/shield:")
 
-PAGES = (LAB, LESSON, GALLERY, FAILURES, PROTECTION)
+PAGES = (LAB, LESSON, DEMO, GALLERY, FAILURES, PROTECTION)
 """The first is the one that opens without an address."""

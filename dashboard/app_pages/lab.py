@@ -7,9 +7,10 @@ from dashboard.controls import Choice, choose_scenario
 from dashboard.layout.glossary import GLOSSARY
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
-from dashboard.sections.lab import client, curve, feature, gradient, image, label
-from dashboard.sections.lab.view import ClientView, LabView
+from dashboard.sections.lab import picture
 from dashboard.sections.shared import refusal
+from dashboard.sections.story import client, curve, feature, gradient, label
+from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
 
@@ -32,7 +33,7 @@ def show_story(choice: Choice) -> None:
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
-    image.show(view, cache.picture_task(scenario, own_image))
+    picture.show(view, cache.picture_task(scenario, own_image))
 
 
 with page_frame(

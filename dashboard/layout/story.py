@@ -1,4 +1,4 @@
-"""How every step of the story is laid out; what it gets to see is in `dashboard.sections.lab.view`."""
+"""How every step of the story is laid out; what it gets to see is in `dashboard.sections.story.view`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -35,6 +35,7 @@ WAIT_MILLISECONDS = 120_000
 PLACES = {
     "Lab": ("/", "6 The picture"),
     "Lesson": ("/lesson", "What one gradient gives away"),
+    "Demo": ("/demo", "One message is enough"),
     "Gallery": ("/gallery", "A gallery of failures"),
     "Failures": ("/failures", "3 The race"),
     "What protects": ("/protection", "3 What this proves, and what not"),

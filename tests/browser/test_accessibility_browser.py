@@ -12,7 +12,7 @@ RULES = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 WRONG = ("serious", "critical")
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
 ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
-PAGES = ("Lab", "Lesson", "Gallery", "Failures", "What protects")
+PAGES = ("Lab", "Lesson", "Demo", "Gallery", "Failures", "What protects")
 
 
 def findings(page) -> list[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.components.frame_player import Frame, Trace, _curve_payloads, _Pictures
 from dashboard.drawing.pictures import deviation_picture, layer_picture
-from dashboard.sections.lab.film import layer_curves, layer_frames, search_curves, search_frames
+from dashboard.sections.story.film import layer_curves, layer_frames, search_curves, search_frames
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import Step
 from gradinv_core.networks import build_network

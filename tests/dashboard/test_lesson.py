@@ -6,8 +6,8 @@ import pytest
 
 from dashboard.sections.lesson import answers
 from dashboard.sections.lesson.defence_table import DefenceRow, best_of
-from dashboard.sections.lesson.material import Material
 from dashboard.sections.lesson.steps import STEPS
+from dashboard.sections.shared.material import Material
 from gradinv_core.experiments.scenario import Scenario
 
 PAGE = "app_pages/lesson.py"

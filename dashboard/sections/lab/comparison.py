@@ -13,7 +13,7 @@ from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding
 from dashboard.layout.waiting import in_line
 from dashboard.sections.lab.search_film import best_of
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.view import LabView
 from gradinv_core.image_recovery import Step
 from gradinv_core.metrics import psnr
 

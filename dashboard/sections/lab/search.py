@@ -15,8 +15,8 @@ from dashboard.layout.story import formulas
 from dashboard.layout.waiting import pace
 from dashboard.sections.lab import comparison, search_film
 from dashboard.sections.lab.search_controls import choose_search
-from dashboard.sections.lab.view import LabView
 from dashboard.sections.shared.refusal import what_went_wrong
+from dashboard.sections.story.view import LabView
 from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show", "show_formulas"]

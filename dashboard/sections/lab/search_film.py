@@ -12,9 +12,9 @@ from dashboard.components import frame_player
 from dashboard.drawing.number_text import plain
 from dashboard.layout.story import number, numbers
 from dashboard.layout.waiting import in_line
-from dashboard.sections.lab.film import Film, search_curves, search_frames
 from dashboard.sections.lab.search_controls import LABEL_TITLES, OPTIMIZER_TITLES
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.film import Film, search_curves, search_frames
+from dashboard.sections.story.view import LabView
 from gradinv_core.image_recovery import Step
 from gradinv_core.metrics import psnr, ssim
 

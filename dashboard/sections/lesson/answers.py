@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from dashboard.drawing.number_text import percent, plain
 from dashboard.sections.lesson.defence_table import COMPARED, best_of, played
-from dashboard.sections.lesson.material import Answer, Material
+from dashboard.sections.shared.material import Material
 from gradinv_core.label_recovery import Status, Window
 from gradinv_core.metrics import max_abs_error, relative_error
 
 __all__ = [
+    "Answer",
+    "Answering",
     "best_defence",
     "both_shares",
     "curve_dips",
@@ -25,6 +31,22 @@ __all__ = [
 
 _SAME_TO_THE_EYE, _RECOGNISABLE = 40.0, 15.0  # dB
 _SMALL, _FAIR = 1e-3, 3e-2  # errors of a share
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is true of a question.
+
+    Attributes:
+        choice: which of the choices.
+        because: one or two sentences, with the numbers of this very gradient.
+    """
+
+    choice: int
+    because: str
+
+
+Answering: TypeAlias = Callable[[Material], Answer]
 
 
 def what_leaves(material: Material) -> Answer:

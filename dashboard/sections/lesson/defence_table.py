@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 
 from dashboard.drawing.number_text import percent, plain
-from dashboard.sections.lesson.material import Material
+from dashboard.sections.shared.material import Material
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.metrics import max_abs_error
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dashboard.sections.lab import client, curve, feature, gradient, image, label
 from dashboard.sections.lesson import answers, devices
+from dashboard.sections.lesson.answers import Answering
 from dashboard.sections.lesson.defence_table import COMPARED, show_table
-from dashboard.sections.lesson.material import Answering, Material
+from dashboard.sections.shared.material import Material
+from dashboard.sections.story import client, curve, feature, gradient, image, label
 from gradinv_core.experiments.scenario import Scenario
 
 __all__ = ["STEPS", "LessonStep"]

@@ -7,8 +7,8 @@ import streamlit as st
 from dashboard.address import query_of
 from dashboard.layout.story import say_plainly
 from dashboard.pages import LAB
-from dashboard.sections.lesson.material import Material
 from dashboard.sections.lesson.steps import STEPS, LessonStep
+from dashboard.sections.shared.material import Material
 
 __all__ = ["asked_step", "show"]
 

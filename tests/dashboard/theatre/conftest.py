@@ -9,7 +9,7 @@ import torch
 from dashboard import cache
 from dashboard.background import tasks, work
 from dashboard.background.crew import the_crew
-from dashboard.sections.lab import image
+from dashboard.sections.story import image
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery, LayerRecovery, Step

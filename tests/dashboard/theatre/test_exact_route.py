@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from dashboard.background.jobs import JobState
-from dashboard.sections.lab.image import _share
+from dashboard.sections.story.image import _share
 from gradinv_core.errors import NoExactRouteError, RankError
 
 LENET = {"network": "lenet_tanh"}

@@ -1,4 +1,4 @@
-"""Step 6, the theatre: the picture is rebuilt in the background while the class watches, exactly or by search."""
+"""The theatre: the picture is rebuilt in the background while the class watches, layer by layer."""
 
 import time
 
@@ -11,43 +11,24 @@ from dashboard.background.work import exact_work, patience
 from dashboard.cache import PictureTask
 from dashboard.claims.picture import barred
 from dashboard.components import frame_player
-from dashboard.layout.story import finding, formulas, mathematics, step
+from dashboard.layout.story import finding
 from dashboard.layout.waiting import in_line, pace
-from dashboard.sections.lab import exact, search
-from dashboard.sections.lab.film import layer_frames
-from dashboard.sections.lab.layers import show_budget
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story import exact
+from dashboard.sections.story.film import layer_frames
+from dashboard.sections.story.layers import show_budget
+from dashboard.sections.story.view import LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery, Step
 
-__all__ = ["body", "show"]
+__all__ = ["body"]
 
 _SLOT, _STOPPED = "exact", "exact route stopped"
 _TYPICAL = 4.0  # seconds for one layer, by which its part of the bar is half full
-_SENTENCE = "From the feature, the server tries to walk back through the layers to the pixels."
-_EXPLANATION = "Each layer's gradient is a product, too: of what went into the layer, and of what it did to the loss."
-
-
-def show(view: LabView, task: PictureTask) -> None:
-    """Draw the step."""
-    step(6, "The picture", _SENTENCE, _EXPLANATION)
-    job = body(view, task)
-    recovery = job.result if job.state is JobState.DONE else None
-    search.show(view, task, recovery, impossible=job.state in (JobState.FAILED, JobState.STOPPED))
-    with mathematics():
-        formulas(
-            r"\frac{\partial L}{\partial W_\ell} = \delta_\ell\, h_{\ell-1}^{\top}",
-            r"h_{\ell-1} = \frac{1}{\lVert \delta_\ell \rVert^2} "
-            r"\left(\frac{\partial L}{\partial W_\ell}\right)^{\!\top} \delta_\ell",
-        )
-        if recovery is not None:
-            exact.show_formulas(view, recovery)
-        search.show_formulas()
 
 
 def body(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
-    """The exact route, without the step's heading and without the search; its job, as far as that is."""
+    """Draw the exact route, as far as its job is; the job itself is returned."""
     job = _exact_job(view, task)
     if job.state is JobState.RUNNING:
         _at_work(job, _weighted_layers(task.network), view.dark)

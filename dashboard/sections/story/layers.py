@@ -6,7 +6,7 @@ from dashboard.claims.picture import Rebuilt
 from dashboard.drawing.number_text import plain
 from dashboard.figures import StripLayer, convergence, layer_strip
 from dashboard.layout.story import chart
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.view import LabView
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.head import find_head
 from gradinv_core.image_recovery import ImageRecovery, Leak

@@ -6,7 +6,7 @@ from dashboard.claims.feature import feature_finding, feature_lead
 from dashboard.drawing.number_text import plain, tex
 from dashboard.figures import feature_plot
 from dashboard.layout.story import chart, formulas, mathematics, number, numbers, step
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.view import LabView
 from gradinv_core.metrics import relative_error
 
 __all__ = ["body", "show"]

@@ -8,7 +8,7 @@ from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import plain, tex
 from dashboard.figures import label_bars
 from dashboard.layout.story import chart, formulas, mathematics, number, numbers, say, step
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.view import LabView
 from gradinv_core.metrics import max_abs_error
 
 __all__ = ["body", "show"]

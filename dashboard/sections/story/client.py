@@ -8,8 +8,8 @@ from dashboard.drawing.pictures import picture_source
 from dashboard.figures import probability_bars
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import chart, formulas, mathematics, step
-from dashboard.sections.lab.mixture import mixture_row
-from dashboard.sections.lab.view import ClientView
+from dashboard.sections.story.mixture import mixture_row
+from dashboard.sections.story.view import ClientView
 from gradinv_core.augmentation import AUGMENTATIONS
 
 __all__ = ["body", "show"]

@@ -15,9 +15,9 @@ from dashboard.drawing.pictures import deviation_picture, picture_source
 from dashboard.drawing.theme import palette
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding, formulas, number, numbers, say
-from dashboard.sections.lab.film import REAL_ERROR, Film, layer_curves, layer_frames
-from dashboard.sections.lab.layers import show_layers
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames
+from dashboard.sections.story.layers import show_layers
+from dashboard.sections.story.view import LabView
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.metrics import psnr, ssim

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.claims.plain_words import of_error
 from dashboard.drawing.number_text import percent, plain
 from dashboard.layout.story import number, numbers
-from dashboard.sections.lab.view import ClientView
+from dashboard.sections.story.view import ClientView
 from gradinv_core.defences import DEFENCES, Defence, accountable_multiplier, privacy_spent, read_defences
 from gradinv_core.errors import OptionError
 

@@ -7,7 +7,7 @@ from dashboard.claims.feature import curve_finding
 from dashboard.components import ScrubberData, lambda_scrubber
 from dashboard.drawing.number_text import tex
 from dashboard.layout.story import formulas, mathematics, step
-from dashboard.sections.lab.view import LabView
+from dashboard.sections.story.view import LabView
 from gradinv_core.label_recovery import Status, Window
 
 __all__ = ["body", "show"]

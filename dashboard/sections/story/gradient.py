@@ -7,8 +7,8 @@ from dashboard.claims import gradient as claims
 from dashboard.drawing.number_text import plain, tex
 from dashboard.figures import gradient_heatmap, outside_rank_one
 from dashboard.layout.story import chart, formulas, mathematics, number, numbers, step
-from dashboard.sections.lab import defended
-from dashboard.sections.lab.view import ClientView
+from dashboard.sections.story import defended
+from dashboard.sections.story.view import ClientView
 
 __all__ = ["body", "show"]
 

@@ -1,51 +1,38 @@
-"""What a lesson's step gets to see, and the form of its answer, which is computed from the scenario it is about."""
+"""One scenario as far as a page asks for it: the client's step, the server's answer, and the picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+
+import torch
 
 from dashboard import cache
-from dashboard.sections.lab.view import ClientView, LabView
+from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.server.attack import attack_image, certain_answer
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.metrics import psnr
 
-__all__ = ["Answer", "Answering", "Material"]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is true of a question.
-
-    Attributes:
-        choice: which of the choices.
-        because: one or two sentences, with the numbers of this very gradient.
-    """
-
-    choice: int
-    because: str
+__all__ = ["Material"]
 
 
 class Material:
-    """One step's scenario, as far as somebody asks for it.
+    """One scenario; everything is worked out when it is first asked for, and remembered as on every page.
 
     Args:
-        scenario: of the step.
+        scenario: of the client.
         dark: whether the page is dark.
+        own_image: picture of the visitor's own, None for the dataset's.
     """
 
-    def __init__(self, scenario: Scenario, dark: bool) -> None:
-        self.scenario, self.dark = scenario, dark
+    def __init__(self, scenario: Scenario, dark: bool, own_image: torch.Tensor | None = None) -> None:
+        self.scenario, self.dark, self._own_image = scenario, dark, own_image
 
     @cached_property
     def client(self) -> ClientView:
         """Before the server looks."""
-        return ClientView(self.scenario, cache.scene(self.scenario, None), self.dark)
+        return ClientView(self.scenario, cache.scene(self.scenario, self._own_image), self.dark)
 
     @cached_property
     def lab(self) -> LabView:
@@ -54,13 +41,16 @@ class Material:
         Raises:
             GradientInversionError: the server gets nowhere.
         """
-        attack, diagnosis = cache.label_attack(self.scenario, None), cache.diagnosis(self.scenario, None)
+        attack, diagnosis = (
+            cache.label_attack(self.scenario, self._own_image),
+            cache.diagnosis(self.scenario, self._own_image),
+        )
         return LabView(self.scenario, self.client.scene, self.dark, attack, diagnosis)
 
     @cached_property
     def task(self) -> cache.PictureTask:
         """What the attacks on the picture work on."""
-        return cache.picture_task(self.scenario, None)
+        return cache.picture_task(self.scenario, self._own_image)
 
     def recovery(self) -> ImageRecovery:
         """The picture through fully connected layers, which takes a moment.
@@ -82,6 +72,3 @@ class Material:
             return psnr(self.recovery().image, self.client.truth.image)
         except GradientInversionError:
             return None
-
-
-Answering: TypeAlias = Callable[[Material], Answer]

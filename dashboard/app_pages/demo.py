@@ -1,0 +1,16 @@
+"""The demonstration for whoever decides: one picture, one gradient, one leak, and a defence to switch on."""
+
+import streamlit as st
+
+from dashboard.address import rest
+from dashboard.layout.page import page_frame
+from dashboard.pages import DEMO
+from dashboard.sections.demo import stage
+
+with page_frame(
+    "One message is enough",
+    "A device learns from one picture and sends what it learned. See what the receiver can make of that.",
+    "What is sent is a gradient: for every weight of a network, which way to change it. The picture is not sent.",
+):
+    rest(DEMO.name)
+    stage.show(dark=st.context.theme.type == "dark")

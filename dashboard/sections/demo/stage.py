@@ -1,0 +1,152 @@
+"""The whole demonstration on one screen: the device, the server, a defence to switch on, and what it all means.
+
+Three clicks: a picture, the gradient, a defence. The address holds how far one has come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+import torch
+
+from dashboard.address import query_of
+from dashboard.background.tab import session_photo
+from dashboard.claims.plain_words import of_error
+from dashboard.drawing.number_text import percent, plain
+from dashboard.drawing.pictures import picture_source
+from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.layout.story import say_plainly
+from dashboard.pages import LAB, PROTECTION
+from dashboard.sections.demo.photo import OWN, choose
+from dashboard.sections.shared.material import Material
+from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.client.own_photo import own_image
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.metrics import cosine_similarity
+
+__all__ = ["show"]
+
+_SENT, _DEFENCE = "sent", "defence"
+_HIDDEN, _CLEAR = 15.0, 30.0  # dB
+_TO_DO = (
+    "What to do: treat a gradient as you would treat the picture itself. Add up many devices' gradients before anyone "
+    "can read one, add noise you have accounted for, and try this attack on your own network first."
+)
+
+
+@dataclass(frozen=True)
+class _Switch:
+    """A position of the defence switch.
+
+    Attributes:
+        title: on the switch.
+        defences: as a scenario writes it.
+    """
+
+    title: str
+    defences: str
+
+
+_SWITCHES = {
+    "off": _Switch("None", ""),
+    "clip": _Switch("Limit its length", "clip:0.5"),
+    "noise": _Switch("A little noise", "gaussian:0.0001"),
+    "more-noise": _Switch("More noise", "gaussian:0.01"),
+    "sparse": _Switch("Send one number in ten", "prune:0.9"),
+}
+
+
+def show(*, dark: bool) -> None:
+    """Draw it as far as the visitor has come."""
+    number, own = choose(locked=st.query_params.get(_SENT) == "yes")
+    scenario = Scenario(image=number, own_photo=own, augmentation="smoothing")
+    photo = own_image(scenario, session_photo())
+    plainly = Material(scenario, dark, photo)
+    if st.query_params.get(_SENT) != "yes":
+        st.html(picture_row([_on_the_device(plainly), _nothing_yet()], "the device and the server", largest="17rem"))
+        st.button(
+            "Send one gradient", key="demo send", type="primary", icon=":material/send:", on_click=_go, args=("yes",)
+        )
+        return
+    switch = _SWITCHES[_switched()]
+    defended = Material(replace(scenario, defences=switch.defences), dark, photo)
+    rebuilt, decibels, refusal = _rebuilt(defended)
+    st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server", largest="17rem"))
+    st.segmented_control(
+        "Defence on the device: what it does to the gradient before it sends it",
+        tuple(_SWITCHES),
+        default=_switched(),
+        format_func=lambda name: _SWITCHES[name].title,
+        key="demo defence",
+        required=True,
+        on_change=_switch,
+    )
+    _say(decibels, refusal, _kept(plainly, defended))
+    with st.container(horizontal=True):
+        LAB.link("See how, step by step", None if own else query_of(defended.scenario))
+        PROTECTION.link("Which defences hold on many pictures")
+        st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
+
+
+def _on_the_device(material: Material) -> Picture:
+    return Picture(
+        picture_source(material.client.truth.image.double()), "On the device. It never leaves it.", truth=True
+    )
+
+
+def _nothing_yet() -> Picture:
+    return Picture("", "The server has received nothing yet.")
+
+
+def _rebuilt(material: Material) -> tuple[Picture, float | None, str]:
+    """What the server got, its PSNR, and why there is nothing where there is none."""
+    try:
+        image = material.recovery().image
+    except GradientInversionError as error:
+        return Picture("", "The server could not rebuild a picture."), None, of_error(error)
+    return Picture(picture_source(image), "What the server rebuilt from one gradient."), material.decibels(), ""
+
+
+def _say(decibels: float | None, refusal: str, kept: float) -> None:
+    """What it means, and what to do about it."""
+    price = f"The gradient keeps {percent(kept)} of its direction."
+    if decibels is None:
+        text = f"**The defence holds here.** This server finds no picture behind the gradient. {price}"
+        explanation = f"{refusal} That is no proof that another server could not."
+    else:
+        seen = "**The picture leaks.**" if decibels >= _CLEAR else "**Blurred, but it leaks.**"
+        meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."
+        holds = "**The defence holds here.** One would not recognise this picture."
+        text = f"{seen} {meaning} {price}" if decibels >= _HIDDEN else f"{holds} {price}"
+        explanation = f"{plain(decibels, 3)} dB; from 40 on the eye sees no difference, below 15 it sees little."
+    say_plainly(text, good=decibels is None or decibels < _HIDDEN)
+    st.markdown(_TO_DO, help=explanation)
+
+
+def _kept(honest: Material, sent: Material) -> float:
+    """Cosine between what was sent and the honest gradient."""
+    before, after = honest.client.scene.gradients, sent.client.scene.gradients
+    names = [name for name in before if name in after]
+    flat = [torch.cat([each[name].double().flatten() for name in names]).numpy() for each in (before, after)]
+    return cosine_similarity(flat[1], flat[0])
+
+
+def _switched() -> str:
+    name = st.query_params.get(_DEFENCE, "off")
+    return name if name in _SWITCHES else "off"
+
+
+def _switch() -> None:
+    st.query_params[_DEFENCE] = st.session_state["demo defence"]
+
+
+def _go(sent: str) -> None:
+    """Send the gradient, or begin anew with the same picture."""
+    for name in (_SENT, _DEFENCE):
+        if name in st.query_params:
+            del st.query_params[name]
+    if sent:
+        st.query_params[_SENT] = sent
+    if OWN in st.query_params and session_photo() is None:
+        del st.query_params[OWN]
