@@ -5,6 +5,7 @@
 // The back button would then stop at addresses that nobody chose.
 //
 // And a page one comes back to is where one left it: a gallery of fourteen cards would else begin from its top each time.
+// The next step of a lesson, on the other hand, begins at its top.
 
 const CALM = 20; // frames without a redraw after which a page counts as drawn
 
@@ -26,6 +27,8 @@ function returnTo(top) {
   };
   requestAnimationFrame(step);
 }
+
+const stepIn = (url) => url.searchParams.get("step");
 
 export default function () {
   if (window.gradinvKeepsHistory) return;
@@ -54,6 +57,7 @@ export default function () {
     // The menu leads elsewhere without a query: the scenario comes along, so the address may say so at once.
     if (target.pathname !== location.pathname && !target.search) target.search = location.search;
     if (target.pathname !== shown) places.set(shown, top);
+    else if (stepIn(target) !== stepIn(new URL(location.href))) returnTo(0);
     shown = target.pathname;
     (acted ? push : replace)(state, unused, target.href);
     acted = false;

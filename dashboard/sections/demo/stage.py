@@ -59,34 +59,50 @@ _SWITCHES = {
 
 def show(*, dark: bool) -> None:
     """Draw it as far as the visitor has come."""
-    number, own = choose(locked=st.query_params.get(_SENT) == "yes")
+    sent = st.query_params.get(_SENT) == "yes"
+    number, own = choose(locked=sent)
     scenario = Scenario(image=number, own_photo=own, augmentation="smoothing")
     photo = own_image(scenario, session_photo())
     plainly = Material(scenario, dark, photo)
-    if st.query_params.get(_SENT) != "yes":
-        st.html(picture_row([_on_the_device(plainly), _nothing_yet()], "the device and the server", largest="17rem"))
-        st.button(
-            "Send one gradient", key="demo send", type="primary", icon=":material/send:", on_click=_go, args=("yes",)
-        )
+    left, right = st.columns([3, 2], gap="large")
+    if not sent:
+        with left:
+            st.html(picture_row([_on_the_device(plainly), _nothing_yet()], "the device and the server"))
+        with right:
+            _offer()
         return
-    switch = _SWITCHES[_switched()]
-    defended = Material(replace(scenario, defences=switch.defences), dark, photo)
+    defended = Material(replace(scenario, defences=_SWITCHES[_switched()].defences), dark, photo)
     rebuilt, decibels, refusal = _rebuilt(defended)
-    st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server", largest="17rem"))
-    st.segmented_control(
-        "Defence on the device: what it does to the gradient before it sends it",
-        tuple(_SWITCHES),
-        default=_switched(),
-        format_func=lambda name: _SWITCHES[name].title,
-        key="demo defence",
-        required=True,
-        on_change=_switch,
+    with left:
+        st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server"))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
+            LAB.link("See how, step by step", None if own else query_of(defended.scenario))
+            PROTECTION.link("Which defences hold on many pictures")
+    with right:
+        st.pills(
+            "Defence on the device, before it sends",
+            tuple(_SWITCHES),
+            default=_switched(),
+            format_func=lambda name: _SWITCHES[name].title,
+            key="demo defence",
+            required=True,
+            wrap=True,
+            on_change=_switch,
+        )
+        _say(decibels, refusal, _kept(plainly, defended))
+
+
+def _offer() -> None:
+    st.markdown("The device trains the network on its picture for one step. The picture stays; the gradient is sent.")
+    st.button(
+        "Send one gradient",
+        key="demo send",
+        type="primary",
+        icon=":material/send:",
+        on_click=_go,
+        args=("yes",),
     )
-    _say(decibels, refusal, _kept(plainly, defended))
-    with st.container(horizontal=True):
-        LAB.link("See how, step by step", None if own else query_of(defended.scenario))
-        PROTECTION.link("Which defences hold on many pictures")
-        st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
 
 
 def _on_the_device(material: Material) -> Picture:

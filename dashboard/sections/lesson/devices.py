@@ -48,7 +48,8 @@ def _scene(dark: bool) -> str:
             ear_x, ear_y = (x + middle_x) / 2, (y + middle_y) / 2
             parts.append(f'<circle cx="{ear_x:.0f}" cy="{ear_y:.0f}" r="11" fill="{colour}"/>')
             parts.append(
-                f'<text x="{ear_x + 18:.0f}" y="{ear_y - 10:.0f}" fill="{colour}" font-size="17">reads along</text>'
+                f'<text x="{ear_x:.0f}" y="{ear_y - 20:.0f}" text-anchor="middle" fill="{colour}" font-size="17">'
+                f"reads along</text>"
             )
     parts.append(
         f'<rect x="{middle_x - 46}" y="{middle_y - 24}" width="92" height="48" rx="6" fill="{colours.background}" '
