@@ -11,7 +11,8 @@ def test_every_step_is_asked_answered_and_shown(shared_page, settle):
     page = shared_page(place="Lesson")
     for place in range(STEPS):
         expect(page.get_by_text(f"Step {place + 1} of {STEPS}")).to_be_visible()
-        choices = page.get_by_test_id("stRadio").locator("label[data-baseweb=radio]")
+        settle(page)
+        choices = page.get_by_test_id("stRadio").locator("label:has(input)")
         verdict = page.get_by_text("Not quite: ").or_(page.get_by_text("Right.", exact=True)).first
         choices.last.click()
         expect(verdict).to_be_visible()

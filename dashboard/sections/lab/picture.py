@@ -3,7 +3,7 @@
 from dashboard.background.jobs import JobState
 from dashboard.cache import PictureTask
 from dashboard.layout.story import formulas, mathematics, step
-from dashboard.sections.lab import search
+from dashboard.sections.lab import search, take_along
 from dashboard.sections.story import exact, image
 from dashboard.sections.story.view import LabView
 
@@ -28,3 +28,4 @@ def show(view: LabView, task: PictureTask) -> None:
         if recovery is not None:
             exact.show_formulas(view, recovery)
         search.show_formulas()
+    take_along.show(view, recovery)

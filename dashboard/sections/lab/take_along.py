@@ -1,0 +1,55 @@
+"""Behind the last step: the run to take along, as numbers, as a page to open offline, and as a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard.claims import label as claims
+from dashboard.export import Run, label_table, numbers, offline_page, script
+from dashboard.figures import feature_plot, gradient_heatmap, label_bars
+from dashboard.sections.story.view import LabView
+from gradinv_core.image_recovery import ImageRecovery
+
+__all__ = ["show"]
+
+_HELP = "Made when you click, from what the page shows now."
+
+
+def show(view: LabView, recovery: ImageRecovery | None) -> None:
+    """Draw the buttons; what they give is made when somebody asks for it.
+
+    Args:
+        view: the solved scenario.
+        recovery: its picture, None where there is none yet.
+    """
+    run = Run(view.scenario, view.class_names, view.client, view.attack, recovery)
+    files: tuple[tuple[str, str, str, str, Callable[[], str]], ...] = (
+        ("Page to open offline", "run.html", "text/html", ":material/web:", lambda: _page(view, run)),
+        ("Numbers (JSON)", "run.json", "application/json", ":material/data_object:", lambda: numbers(run)),
+        ("Label (CSV)", "label.csv", "text/csv", ":material/table:", lambda: label_table(run)),
+        ("Python script", "run.py", "text/x-python", ":material/code:", lambda: script(run)),
+    )
+    with st.expander("Take this run along", icon=":material/download:"), st.container(horizontal=True):
+        for title, name, kind, icon, make in files:
+            st.download_button(title, make, name, kind, key=f"take {name}", icon=icon, on_click="ignore", help=_HELP)
+
+
+def _page(view: LabView, run: Run) -> str:
+    found, server, truth, names = view.attack.recovery, view.server, view.truth, view.class_names
+    figures = [
+        label_bars(
+            found.label,
+            truth.label,
+            None,
+            names,
+            title=claims.headline(server, truth, names).text,
+            settled=server.label_settled,
+            dark=view.dark,
+        ),
+        feature_plot(found.feature, truth.feature, ambiguous=not server.feature_settled, dark=view.dark),
+    ]
+    if view.client.head_gradient is not None:
+        figures.append(gradient_heatmap(view.client.head_gradient, names, dark=view.dark))
+    return offline_page(run, claims.verdict(server, truth).text.replace("**", ""), figures, dark=view.dark)

@@ -1,0 +1,74 @@
+"""What a visitor takes along: the same numbers in every form."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from dashboard.export import Run, label_table, numbers, offline_page, script
+from dashboard.figures import label_bars
+from gradinv_core.experiments import Scenario, play
+from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer
+from gradinv_core.metrics import max_abs_error, psnr
+
+
+def attacked(scenario):
+    scene = play(scenario)
+    attack = attack_label(scene.network, scene.gradients, scene.announced)
+    recovery = attack_image(scene.network, attack.gradients, certain_answer(attack.recovery, scene.announced))
+    names = [f"class {place}" for place in range(scene.client.mean.label.numel())]
+    return Run(scenario, names, scene.client, attack, recovery)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return attacked(Scenario(dataset="digits", image=7, augmentation="mixup", partner=12, seed=2))
+
+
+def test_the_numbers_are_those_of_the_run(run):
+    content = json.loads(numbers(run))
+    assert content["scenario"]["image"] == "7"
+    assert content["status"] == "unique"
+    assert content["lambda"]["recovered"] == run.attack.recovery.scale
+    assert content["label"]["recovered"] == run.attack.recovery.label.tolist()
+    assert content["label"]["largest_error"] == max_abs_error(run.attack.recovery.label, run.client.mean.label)
+    assert content["picture"]["psnr"] == psnr(run.recovery.image, run.client.mean.image)
+    assert json.loads(numbers(replace(run, recovery=None)))["picture"] is None
+
+
+def test_the_table_has_a_line_for_every_class_and_no_formula(run):
+    rows = list(csv.reader(io.StringIO(label_table(run))))
+    assert len(rows) == 11
+    assert [float(row[1]) for row in rows[1:]] == run.attack.recovery.label.tolist()
+    dangerous = replace(run, class_names=["=1+1", *run.class_names[1:]])
+    assert label_table(dangerous).splitlines()[1].startswith("'=1+1,")
+
+
+def test_the_script_reproduces_the_numbers(run, capsys):
+    exec(compile(script(run), "run.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own text
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    content = json.loads(numbers(run))
+    assert printed["status"] == content["status"]
+    assert float(printed["lambda"]) == content["lambda"]["recovered"]
+    assert float(printed["largest error of the label"]) == content["label"]["largest_error"]
+    assert float(printed["relative error of the feature"]) == content["feature"]["relative_error"]
+    assert float(printed["PSNR"]) == pytest.approx(content["picture"]["psnr"], abs=1e-6)
+
+
+def test_a_script_without_the_own_photo_says_so(run):
+    assert "a photo of your own" in script(replace(run, scenario=Scenario(own_photo=True)))
+    assert "a photo of your own" not in script(run)
+
+
+def test_a_page_asks_nobody_for_anything_and_is_not_fooled_by_names(run):
+    names = ['</script><script src="http://evil">', *run.class_names[1:]]
+    figure = label_bars(run.attack.recovery.label, run.client.mean.label, None, names)
+    page = offline_page(run, "<b>One</b> & all", [figure], dark=True)
+    own = page[: page.index("plotly.js v")]
+    assert 'src="http' not in own
+    assert "&lt;b&gt;One&lt;/b&gt; &amp; all" in own
+    assert "<script src" not in own
+    assert own.count("<img") == 2
+    assert offline_page(replace(run, recovery=None), "", [], dark=False).count("<figure>") == 1
