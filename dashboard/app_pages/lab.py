@@ -3,16 +3,24 @@
 import streamlit as st
 
 from dashboard import cache
+from dashboard.background.jobs import JobState
 from dashboard.controls import Choice, choose_scenario
 from dashboard.layout.glossary import GLOSSARY
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
-from dashboard.sections.lab import picture
+from dashboard.sections.lab import picture, verdict
 from dashboard.sections.shared import refusal
 from dashboard.sections.story import client, curve, feature, gradient, label
 from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
+
+_WITHOUT_PICTURE = {
+    JobState.RUNNING: "The server is at work.",
+    JobState.STOPPED: "Stopped on the way to the picture.",
+    JobState.FAILED: "No exact way leads to the picture.",
+    JobState.DONE: "",
+}
 
 
 def show_story(choice: Choice) -> None:
@@ -20,20 +28,27 @@ def show_story(choice: Choice) -> None:
     scenario, own_image = choice.scenario.played, choice.own_image
     scene = cache.scene(scenario, own_image)
     before = ClientView(scenario, scene, dark=st.context.theme.type == "dark")
+    first = st.container()  # filled last, when all is known
     for section in (client, gradient):
         section.show(before)
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
         refusal.show(error, cache.diagnosis(scenario, own_image))
+        with first:
+            verdict.show_unread(before)
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view)
     if attack.recovery.status is Status.VANISHED:
+        with first:
+            verdict.show_unread(before)
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
-    picture.show(view, cache.picture_task(scenario, own_image))
+    job = picture.show(view, cache.picture_task(scenario, own_image))
+    with first:
+        verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
 
 
 with page_frame(

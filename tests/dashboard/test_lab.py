@@ -109,7 +109,7 @@ def test_a_bias_is_another_window(lab, numbers):
 
 def test_a_mixture_shows_both_pictures_and_their_shares(lab):
     page = lab(label="mixup", ratio="0.7", partner="3")
-    row = page.main.get("html")[0]
+    row = next(row for row in page.main.get("html") if "mixture" in row.proto.body)
     assert row.proto.body.count("<img") == 3
     assert "70 % “astronaut”" in row.proto.body
     assert "30 % “rocket”" in row.proto.body
@@ -207,3 +207,31 @@ def test_nothing_cached_is_modified():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not model.training
+
+
+def verdict(page):
+    """Pictures and sentence above the first step."""
+    row = page.main.get("html")[0].proto.body
+    assert "what the client keeps and what leaked" in row
+    return row, next(text.value for text in page.main.markdown if text.value.startswith("**"))
+
+
+def test_the_verdict_stands_first_and_a_defence_can_be_switched_on_beside_it(lab):
+    page = lab()
+    row, sentence = verdict(page)
+    assert row.count("<img") == 2
+    assert sentence.startswith("**Recovered: the eye sees no difference. Soft label recovered to ")
+    page.pills(key="defence switch").set_value("more-noise").run()
+    assert not page.exception
+    assert page.query_params["defences"] == "gaussian:0.01"
+    row, sentence = verdict(page)
+    assert row.count("<img") == 1
+    assert sentence == "**Neither label nor picture is read off this gradient.**"
+    page.pills(key="defence switch").set_value("off").run()
+    assert "defences" not in page.query_params
+    assert verdict(page)[0].count("<img") == 2
+
+
+def test_the_switch_shows_no_position_for_a_defence_of_the_visitors_own(lab):
+    assert lab(defences="clip:0.3").pills(key="defence switch").value is None
+    assert lab(defences="prune:0.9").pills(key="defence switch").value == "sparse"

@@ -9,6 +9,7 @@ from dashboard.sections.lesson.defence_table import DefenceRow, best_of
 from dashboard.sections.lesson.steps import STEPS
 from dashboard.sections.shared.material import Material
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.likeness import Likeness
 
 PAGE = "app_pages/lesson.py"
 PLACES = range(len(STEPS))
@@ -107,19 +108,13 @@ def test_answers_follow_the_scenario(question, changed, choice):
 
 def test_the_best_defence_hides_the_picture_and_keeps_most_of_the_gradient():
     rows = [
-        DefenceRow("none", "read", 120.0, 1.0),
-        DefenceRow("loud", "not read", None, 0.2),
-        DefenceRow("fair", "not read", 14.0, 0.8),
-        DefenceRow("weak", "read", 20.0, 0.9),
+        DefenceRow("none", "read", Likeness.SAME, 1.0),
+        DefenceRow("loud", "not read", Likeness.NOT, 0.2),
+        DefenceRow("fair", "not read", Likeness.FAINT, 0.8),
+        DefenceRow("weak", "read", Likeness.RECOGNISABLE, 0.9),
     ]
     assert best_of(rows) == 2
     assert best_of([rows[0], rows[3]]) == 1
-
-
-def test_what_a_defence_did_is_named_in_words():
-    assert DefenceRow("", "", 20.0, 1.0).picture == "20.0 dB are rebuilt: leaked"
-    assert DefenceRow("", "", 5.0, 1.0).picture == "5.00 dB are rebuilt: hidden"
-    assert DefenceRow("", "", None, 1.0).picture == "nothing is rebuilt"
 
 
 def test_steps_play_what_a_scenario_can_be():

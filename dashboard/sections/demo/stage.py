@@ -5,56 +5,36 @@ Three clicks: a picture, the gradient, a defence. The address holds how far one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 import torch
 
 from dashboard.address import query_of
 from dashboard.background.tab import session_photo
+from dashboard.claims.picture import LIKENESS
 from dashboard.claims.plain_words import of_error
-from dashboard.drawing.number_text import percent, plain
+from dashboard.drawing.number_text import percent
 from dashboard.drawing.pictures import picture_source
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import say_plainly
 from dashboard.pages import LAB, PROTECTION
 from dashboard.sections.demo.photo import OWN, choose
 from dashboard.sections.shared.material import Material
+from dashboard.sections.shared.switches import SWITCHES
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.client.own_photo import own_image
 from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.likeness import Likeness, visible
 from gradinv_core.metrics import cosine_similarity
 
 __all__ = ["show"]
 
 _SENT, _DEFENCE = "sent", "defence"
-_HIDDEN, _CLEAR = 15.0, 30.0  # dB
 _TO_DO = (
     "What to do: treat a gradient as you would treat the picture itself. Add up many devices' gradients before anyone "
     "can read one, add noise you have accounted for, and try this attack on your own network first."
 )
-
-
-@dataclass(frozen=True)
-class _Switch:
-    """A position of the defence switch.
-
-    Attributes:
-        title: on the switch.
-        defences: as a scenario writes it.
-    """
-
-    title: str
-    defences: str
-
-
-_SWITCHES = {
-    "off": _Switch("None", ""),
-    "clip": _Switch("Limit its length", "clip:0.5"),
-    "noise": _Switch("A little noise", "gaussian:0.0001"),
-    "more-noise": _Switch("More noise", "gaussian:0.01"),
-    "sparse": _Switch("Send one number in ten", "prune:0.9"),
-}
 
 
 def show(*, dark: bool) -> None:
@@ -71,8 +51,8 @@ def show(*, dark: bool) -> None:
         with right:
             _offer()
         return
-    defended = Material(replace(scenario, defences=_SWITCHES[_switched()].defences), dark, photo)
-    rebuilt, decibels, refusal = _rebuilt(defended)
+    defended = Material(replace(scenario, defences=SWITCHES[_switched()].defences), dark, photo)
+    rebuilt, refusal = _rebuilt(defended)
     with left:
         st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server"))
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -82,15 +62,15 @@ def show(*, dark: bool) -> None:
     with right:
         st.pills(
             "Defence on the device, before it sends",
-            tuple(_SWITCHES),
+            tuple(SWITCHES),
             default=_switched(),
-            format_func=lambda name: _SWITCHES[name].title,
+            format_func=lambda name: SWITCHES[name].title,
             key="demo defence",
             required=True,
             wrap=True,
             on_change=_switch,
         )
-        _say(decibels, refusal, _kept(plainly, defended))
+        _say(defended, refusal, _kept(plainly, defended))
 
 
 def _offer() -> None:
@@ -115,28 +95,26 @@ def _nothing_yet() -> Picture:
     return Picture("", "The server has received nothing yet.")
 
 
-def _rebuilt(material: Material) -> tuple[Picture, float | None, str]:
-    """What the server got, its PSNR, and why there is nothing where there is none."""
+def _rebuilt(material: Material) -> tuple[Picture, str]:
+    """What the server got, and why it is nothing where it is nothing."""
     try:
         image = material.recovery().image
     except GradientInversionError as error:
-        return Picture("", "The server could not rebuild a picture."), None, of_error(error)
-    return Picture(picture_source(image), "What the server rebuilt from one gradient."), material.decibels(), ""
+        return Picture("", "The server could not rebuild a picture."), of_error(error)
+    return Picture(picture_source(visible(image)), "What the server rebuilt from one gradient."), ""
 
 
-def _say(decibels: float | None, refusal: str, kept: float) -> None:
+def _say(defended: Material, refusal: str, kept: float) -> None:
     """What it means, and what to do about it."""
-    price = f"The gradient keeps {percent(kept)} of its direction."
-    if decibels is None:
-        text = f"**The defence holds here.** This server finds no picture behind the gradient. {price}"
-        explanation = f"{refusal} That is no proof that another server could not."
-    else:
-        seen = "**The picture leaks.**" if decibels >= _CLEAR else "**Blurred, but it leaks.**"
+    price, seen = f"The gradient keeps {percent(kept)} of its direction.", defended.likeness()
+    if seen.recognised:
+        lead = "**Blurred, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
         meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."
-        holds = "**The defence holds here.** One would not recognise this picture."
-        text = f"{seen} {meaning} {price}" if decibels >= _HIDDEN else f"{holds} {price}"
-        explanation = f"{plain(decibels, 3)} dB; from 40 on the eye sees no difference, below 15 it sees little."
-    say_plainly(text, good=decibels is None or decibels < _HIDDEN)
+        text = f"{lead} {meaning} {price}"
+    else:
+        text = f"**The defence holds here.** Nobody would recognise the picture in what this server rebuilt. {price}"
+    say_plainly(text, good=not seen.recognised)
+    explanation = f"The picture: {LIKENESS[seen][1]}. That is no proof that another server gets no further. {refusal}"
     st.markdown(_TO_DO, help=explanation)
 
 
@@ -150,7 +128,7 @@ def _kept(honest: Material, sent: Material) -> float:
 
 def _switched() -> str:
     name = st.query_params.get(_DEFENCE, "off")
-    return name if name in _SWITCHES else "off"
+    return name if name in SWITCHES else "off"
 
 
 def _switch() -> None:

@@ -1,11 +1,12 @@
 """Step 6: the picture, by the exact route where there is one, and by a search for whoever wants to compare."""
 
-from dashboard.background.jobs import JobState
+from dashboard.background.jobs import Job, JobState
 from dashboard.cache import PictureTask
 from dashboard.layout.story import formulas, mathematics, step
 from dashboard.sections.lab import search, take_along
 from dashboard.sections.story import exact, image
 from dashboard.sections.story.view import LabView
+from gradinv_core.image_recovery import ImageRecovery, Step
 
 __all__ = ["show"]
 
@@ -13,8 +14,8 @@ _SENTENCE = "From the feature, the server tries to walk back through the layers 
 _EXPLANATION = "Each layer's gradient is a product, too: of what went into the layer, and of what it did to the loss."
 
 
-def show(view: LabView, task: PictureTask) -> None:
-    """Draw the step."""
+def show(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
+    """Draw the step; the exact route's job is returned, as far as it is."""
     step(6, "The picture", _SENTENCE, _EXPLANATION)
     job = image.body(view, task)
     recovery = job.result if job.state is JobState.DONE else None
@@ -29,3 +30,4 @@ def show(view: LabView, task: PictureTask) -> None:
             exact.show_formulas(view, recovery)
         search.show_formulas()
     take_along.show(view, recovery)
+    return job

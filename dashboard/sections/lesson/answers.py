@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dashboard.claims.picture import LIKENESS
 from dashboard.drawing.number_text import percent, plain
 from dashboard.sections.lesson.defence_table import COMPARED, best_of, played
 from dashboard.sections.shared.material import Material
 from gradinv_core.label_recovery import Status, Window
+from gradinv_core.likeness import Likeness
 from gradinv_core.metrics import max_abs_error, relative_error
 
 __all__ = [
@@ -29,7 +31,6 @@ __all__ = [
     "which_class",
 ]
 
-_SAME_TO_THE_EYE, _RECOGNISABLE = 40.0, 15.0  # dB
 _SMALL, _FAIR = 1e-3, 3e-2  # errors of a share
 
 
@@ -127,11 +128,9 @@ def feature_comes_along(material: Material) -> Answer:
 
 def picture_quality(material: Material) -> Answer:
     """The same to the eye, recognisable, or noise."""
-    decibels = material.decibels()
-    if decibels is None:
-        return Answer(2, "There is no way back to the picture here.")
-    choice = 0 if decibels >= _SAME_TO_THE_EYE else 1 if decibels >= _RECOGNISABLE else 2
-    return Answer(choice, f"{plain(decibels, 3)} dB. From 40 on the eye sees no difference; below 15 it sees little.")
+    seen = material.likeness()
+    choice = 0 if seen in (Likeness.SAME, Likeness.CLOSE) else 1 if seen.recognised else 2
+    return Answer(choice, f"The page compares what was rebuilt with what was there: {LIKENESS[seen][1]}.")
 
 
 def equations_enough(material: Material) -> Answer:
@@ -156,7 +155,7 @@ def best_defence(material: Material) -> Answer:
     row = rows[best]
     return Answer(
         best,
-        f"Of the picture {row.picture}; the gradient keeps {percent(row.kept)} of its direction. "
+        f"The picture: {row.picture}; the gradient keeps {percent(row.kept)} of its direction. "
         f"A server that knows the defence may get further, and another picture may end otherwise: the page "
         f"“What protects” asks many.",
     )

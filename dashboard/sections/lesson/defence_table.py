@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import streamlit as st
 import torch
 
+from dashboard.claims.picture import LIKENESS
 from dashboard.drawing.number_text import percent, plain
 from dashboard.sections.shared.material import Material
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.likeness import Likeness
 from gradinv_core.metrics import max_abs_error
 
 __all__ = ["COMPARED", "Compared", "DefenceRow", "best_of", "played", "show_table"]
 
-_HIDDEN = 15.0  # dB below which a picture is taken for hidden
 _READ = 1e-2  # largest error of a label that is taken for read
 
 
@@ -49,22 +50,19 @@ class DefenceRow:
     Attributes:
         title: of the defence.
         label: what the server knows of the label, in words.
-        decibels: PSNR of the picture it rebuilt; None where it rebuilt none.
+        seen: how alike the picture is that it rebuilt.
         kept: cosine between what was sent and the honest gradient.
     """
 
     title: str
     label: str
-    decibels: float | None
+    seen: Likeness
     kept: float
 
     @property
     def picture(self) -> str:
         """What the server got of the picture, in words."""
-        if self.decibels is None:
-            return "nothing is rebuilt"
-        seen = "hidden" if self.decibels < _HIDDEN else "leaked"
-        return f"{plain(self.decibels, 3)} dB are rebuilt: {seen}"
+        return LIKENESS[self.seen][1]
 
 
 def played(compared: Compared, material: Material) -> DefenceRow:
@@ -77,19 +75,16 @@ def played(compared: Compared, material: Material) -> DefenceRow:
         label = "read" if error < _READ else f"off by {plain(error, 2)}"
     except GradientInversionError:
         label = "not read"
-    try:
-        decibels = defended.decibels()
-    except GradientInversionError:
-        decibels = None
-    return DefenceRow(compared.title, label, decibels, _cosine(honest, sent))
+    return DefenceRow(compared.title, label, defended.likeness(), _cosine(honest, sent))
 
 
 def best_of(rows: Sequence[DefenceRow]) -> int:
     """The row that hides the picture and keeps most of the gradient; if none does, the one that blurs it most."""
-    hidden = [place for place, row in enumerate(rows) if row.decibels is None or row.decibels < _HIDDEN]
+    hidden = [place for place, row in enumerate(rows) if not row.seen.recognised]
     if hidden:
         return max(hidden, key=lambda place: rows[place].kept)
-    return min(range(len(rows)), key=lambda place: rows[place].decibels or 0.0)
+    worst_first = list(Likeness)[::-1]
+    return min(range(len(rows)), key=lambda place: worst_first.index(rows[place].seen))
 
 
 def show_table(material: Material) -> None:

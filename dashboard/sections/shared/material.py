@@ -12,7 +12,7 @@ from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.server.attack import attack_image, certain_answer
 from gradinv_core.image_recovery import ImageRecovery
-from gradinv_core.metrics import psnr
+from gradinv_core.likeness import Likeness, likeness
 
 __all__ = ["Material"]
 
@@ -66,9 +66,9 @@ class Material:
 
         return self.task.remember(attacked)
 
-    def decibels(self) -> float | None:
-        """PSNR of that picture; None where there is none."""
+    def likeness(self) -> Likeness:
+        """How alike that picture is; not at all where there is none."""
         try:
-            return psnr(self.recovery().image, self.client.truth.image)
+            return likeness(self.recovery().image, self.client.truth.image)
         except GradientInversionError:
-            return None
+            return Likeness.NOT

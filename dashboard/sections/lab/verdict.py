@@ -1,0 +1,65 @@
+"""First of all, the verdict: what the client had beside what leaked, one sentence, and a defence to switch on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.address import SCENARIO
+from dashboard.claims import label as label_claims
+from dashboard.claims import picture as picture_claims
+from dashboard.claims.picture import Rebuilt
+from dashboard.drawing.pictures import picture_source
+from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.sections.shared.switches import SWITCHES, position_of
+from dashboard.sections.story.view import ClientView, LabView
+from gradinv_core.image_recovery import ImageRecovery
+
+__all__ = ["show", "show_unread"]
+
+_SWITCH = "defence switch"
+
+
+def show(view: LabView, recovery: ImageRecovery | None, why_none: str) -> None:
+    """Draw it.
+
+    Args:
+        view: the solved scenario.
+        recovery: the picture that the exact route gave; None where there is none, or none yet.
+        why_none: what stands in its place then.
+    """
+    label = label_claims.headline(view.server, view.truth, view.class_names).text
+    if recovery is None:
+        _draw(view, Picture("", why_none), f"**{label}.**")
+        return
+    rebuilt = Rebuilt(view.server, recovery)
+    found = picture_claims.finding(rebuilt, view.truth).text
+    _draw(view, Picture(picture_source(rebuilt.shown), "What one gradient gave away."), f"**{found}. {label}.**")
+
+
+def show_unread(view: ClientView) -> None:
+    """Draw it where the server cannot even read the last layer."""
+    _draw(view, Picture("", "The server gets nowhere."), "**Neither label nor picture is read off this gradient.**")
+
+
+def _draw(view: ClientView, leaked: Picture, sentence: str) -> None:
+    true = Picture(picture_source(view.truth.image.double()), "What the client keeps.", truth=True)
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    with left:
+        st.html(picture_row([true, leaked], "what the client keeps and what leaked", largest="11rem"))
+    with right:
+        st.markdown(sentence)
+        position = position_of(view.scenario.defences)
+        st.session_state[_SWITCH] = position
+        st.pills(
+            "Let the client defend itself",
+            tuple(SWITCHES),
+            format_func=lambda name: SWITCHES[name].title,
+            key=_SWITCH,
+            on_change=_switch,
+            wrap=True,
+            help="The sidebar has more of them, and in any order.",
+        )
+
+
+def _switch() -> None:
+    SCENARIO.set("defences", SWITCHES[st.session_state[_SWITCH] or "off"].defences)
