@@ -87,7 +87,7 @@ def smoothness_bars(
     objection = float(moved @ directions.precision @ moved)
     ask(stop)
     # Of the chi-square that the truth would have, smoothness may use up what it decides, no more.
-    decided = float(torch.cholesky_solve(compressed, factor).diagonal().sum())
+    decided = float(each @ of_edges)  # the trace of smoothness' precision times the covariance
     strain = max(1.0, objection / max(decided, 1.0))
     own = _MEAN_FIELD**2 * root.square().sum(0)
     if strain > 1:
