@@ -3,7 +3,7 @@
 from dashboard.background.jobs import Job, JobState
 from dashboard.cache import PictureTask
 from dashboard.layout.story import formulas, mathematics, step
-from dashboard.sections.lab import search, take_along
+from dashboard.sections.lab import runs, search, take_along
 from dashboard.sections.story import exact, image
 from dashboard.sections.story.view import LabView
 from gradinv_core.image_recovery import ImageRecovery, Step
@@ -29,5 +29,6 @@ def show(view: LabView, task: PictureTask) -> Job[Step, ImageRecovery]:
         if recovery is not None:
             exact.show_formulas(view, recovery)
         search.show_formulas()
+    runs.show(view, recovery)
     take_along.show(view, recovery)
     return job
