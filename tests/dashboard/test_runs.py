@@ -32,6 +32,12 @@ def test_a_scenario_is_named_by_what_is_special_about_it():
 def test_a_comparison_says_what_was_changed_and_by_how_much():
     before = PastRun(Scenario(), "unique", -1.25, 1e-7, 60.0, "data:")
     rows = differences(before, PastRun(Scenario(epsilon=0.3), "ambiguous", -1.5, 0.02))
-    assert [row[""] for row in rows] == ["Smoothing ε", "Answer", "λ", "Largest error of the label", "PSNR of the picture"]
+    assert [row[""] for row in rows] == [
+        "Smoothing ε",
+        "Answer",
+        "λ",
+        "Largest error of the label",
+        "PSNR of the picture",
+    ]
     assert rows[-1] == {"": "PSNR of the picture", "then": "60.0 dB", "now": "none", "difference": ""}
     assert differences(before, before)[-1]["difference"] == "+0.0 dB"
