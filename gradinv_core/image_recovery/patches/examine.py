@@ -158,6 +158,6 @@ def examine(fitted: Fitted, spread: float, evidence: Evidence) -> Verdict:
         )
     return Verdict(
         True,
-        f"Layer {place.layer} fits one sample only to {misfit:.1e}, far above rounding and noise: the gradient may be "
+        f"The patch layer fits one sample only to {misfit:.1e}, far above rounding and noise: the gradient may be "
         f"that of several samples, and the picture an average of theirs, or the client computed at lower precision.",
     )

@@ -193,7 +193,12 @@ def _reason(fitted: Fitted, found: _Found) -> str:
     place, _, fit = fitted
     unknowns = found.mean.numel()
     gives = "The gradient of the learned positions is the loss gradient at every patch"
-    if found.determined < unknowns or found.convergence is not None:
+    if found.determined == unknowns and found.convergence is not None:
+        return (
+            f"{gives}, so the patch layer's gradient is a linear system for the picture; noise leaves it so unsure that "
+            f"bounds and smoothness choose among what fits, a convex problem."
+        )
+    if found.determined < unknowns:
         share = found.determined / unknowns
         rest = (
             "of the rest it is only known that patches are alike; the error bars show what that leaves open."
