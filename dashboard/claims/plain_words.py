@@ -59,8 +59,8 @@ _TRANSLATIONS = tuple(
         ),
         (
             r"summed over the patches, that of \S+ differs",
-            "The gradient of the learned positions is not that of the patches: positions are used elsewhere too, or the "
-            "gradient was changed on the way. Only a search is left.",
+            "The gradient of the learned positions is not that of the patches: positions are used elsewhere too, or "
+            "the gradient was changed on the way. Only a search is left.",
         ),
         (
             r"cuts the picture into (?P<count>\d+) patches, but no learned position",

@@ -44,7 +44,9 @@ def diagnose_image(
     """
     model = unwrapped(model)
     of_label = diagnose(model, gradients, head=head)
-    settled = recovery is not None and recovery.label is not None and recovery.label.status is Status.UNIQUE
+    settled = recovery is not None and (
+        not recovery.rests_on_label or (recovery.label is not None and recovery.label.status is Status.UNIQUE)
+    )
     if of_label.cause is not Cause.NONE and not settled:
         return of_label
     if Cause.TRAINING_BATCH_NORM in of_label.traces:

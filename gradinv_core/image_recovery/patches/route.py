@@ -195,8 +195,8 @@ def _reason(fitted: Fitted, found: _Found) -> str:
     gives = "The gradient of the learned positions is the loss gradient at every patch"
     if found.determined == unknowns and found.convergence is not None:
         return (
-            f"{gives}, so the patch layer's gradient is a linear system for the picture; noise leaves it so unsure that "
-            f"bounds and smoothness choose among what fits, a convex problem."
+            f"{gives}, so the patch layer's gradient is a linear system for the picture; noise leaves it so unsure "
+            f"that bounds and smoothness choose among what fits, a convex problem."
         )
     if found.determined < unknowns:
         share = found.determined / unknowns
