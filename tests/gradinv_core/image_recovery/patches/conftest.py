@@ -59,10 +59,8 @@ def transformer() -> Callable[..., nn.Module]:
     """Factory: a transformer of 16 patches whose positions are 48 wide, unless told otherwise."""
 
     def build(size=32, patch=8, width=48, *, seed=0, **options):
-        usual = {
-            **{"tokens": 1, "behind": False, "bias": True, "early_norm": False, "late_norm": False},
-            **{"scale": 1.0, "learned": True, "first": nn.Identity()},
-        }
+        usual = {"tokens": 1, "behind": False, "bias": True, "early_norm": False, "late_norm": False}
+        usual |= {"scale": 1.0, "learned": True, "first": nn.Identity()}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return Transformer(size, patch, width, **(usual | options)).eval()

@@ -1,4 +1,4 @@
-"""Patches and their positions are found by what a network does, whoever wrote it, and nothing else is taken for them."""
+"""Patches and their positions are found by what a network does, whoever wrote it, and nothing else is."""
 
 import pytest
 import torch
