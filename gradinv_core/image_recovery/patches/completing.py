@@ -1,4 +1,4 @@
-"""Patches whose equations leave directions open, or noisy: bounds and smoothness choose among what fits.
+"""Patches whose equations leave a few directions open: bounds and smoothness choose among what fits.
 
 What is open is open alike in every column of X, so the open directions of the whole picture follow from those of one
 column; the completion itself is the one of all other layers.
@@ -15,8 +15,9 @@ from gradinv_core.image_recovery.result import Stop
 
 __all__ = ["close_patches"]
 
-_OPEN = 100.0  # precision, relative to the prior's, below which a direction counts as open
-_NEGLIGIBLE = 1e-2  # share of the variance that directions not counted may have, for the others to be left alone
+_OPEN = 10.0  # times the precision that the prior adds, below which a direction counts as open
+_MOST_OPEN = 0.5  # share of the directions, from which too little is known for smoothness to rest on
+_NEGLIGIBLE = 0.1  # share of the variance that directions not counted may have, for those to be left alone
 
 
 def close_patches(
@@ -24,44 +25,36 @@ def close_patches(
     belief: Posterior,
     places: torch.Tensor,
     shape: tuple[int, int, int],
-    prior_std: float,
     stop: Stop | None,
-) -> Completion:
+) -> Completion | None:
     """The picture, in shares, of least total variation that fits and keeps the range.
 
     Args:
         fit: of the equations.
-        belief: with the weak prior.
+        belief: of the shares.
         places: (N, P) where each entry of the patches stands in the flattened picture.
         shape: (channels, height, width).
-        prior_std: of the prior that the belief rests on.
         stop: asked now and then.
+
+    Returns:
+        The completion; None where open directions do not stand apart from the others, as under noise.
 
     Raises:
         StoppedError: the work was stopped.
     """
-    return complete(_open_directions(fit, belief, places, prior_std), Bounds(shape, 1.0, 0.0, 1.0), stop)
-
-
-def _open_directions(fit: PatchFit, belief: Posterior, places: torch.Tensor, prior_std: float) -> OpenDirections:
-    """Every open direction of the picture: one for each open direction of a column, and each column."""
     patches, columns = places.shape
-    size = patches * columns
-    origin = torch.empty(size, dtype=torch.float64)
-    origin[places] = belief.mean
-    open_ = belief.precision.min(1).values < _OPEN * prior_std**-2.0
+    is_open = belief.precision.min(1).values < _OPEN * belief.prior_precision
     variance = belief.precision.reciprocal()
-    if 2 * int(open_.sum()) >= patches or float(variance[~open_].sum()) > _NEGLIGIBLE * float(variance[open_].sum()):
-        precision = torch.zeros(size, size, dtype=torch.float64)
-        for column in range(columns):
-            within = places[:, column]
-            precision[within[:, None], within] = (fit.directions * belief.precision[:, column]) @ fit.directions.T
-        return OpenDirections(origin, None, precision)
-    ways = fit.directions[:, open_]
+    open_variance, closed_variance = float(variance[is_open].sum()), float(variance[~is_open].sum())
+    if int(is_open.sum()) > _MOST_OPEN * patches or closed_variance > _NEGLIGIBLE * open_variance:
+        return None
+    size, ways = patches * columns, fit.directions[:, is_open]
     count = ways.shape[1]
+    origin, closed = torch.empty(size, dtype=torch.float64), torch.empty(size, dtype=torch.float64)
+    origin[places] = belief.mean
+    closed[places] = (fit.directions[:, ~is_open] ** 2 @ variance[~is_open]).sqrt()
     basis = torch.zeros(size, columns * count, dtype=torch.float64)
     for column in range(columns):
         basis[places[:, column], column * count : (column + 1) * count] = ways
-    closed = torch.empty(size, dtype=torch.float64)
-    closed[places] = (fit.directions[:, ~open_] ** 2 @ variance[~open_]).sqrt()
-    return OpenDirections(origin, basis, torch.diag(belief.precision[open_].T.flatten()), closed)
+    directions = OpenDirections(origin, basis, torch.diag(belief.precision[is_open].T.flatten()), closed)
+    return complete(directions, Bounds(shape, 1.0, 0.0, 1.0), stop)

@@ -25,8 +25,9 @@ _ROUNDINGS = 1.6  # units of rounding in an entry, relative to its row, where no
 _LEAST_ROUNDINGS = 0.1  # no misfit, however small, makes us surer than that
 _SUMS_TO_ZERO = 100.0  # units of rounding, within which every row of Delta sums to zero, as below a layer norm
 _DETERMINED = 10.0  # precision, relative to the prior's, from which a direction tells what pictures are like
-_FEWEST = 6  # such directions, at least, for their spread to say something
-_NARROWEST = 0.02  # spread of the pixels at the same place of all patches, as a share of their range
+_FEWEST = 6  # such directions, at least, for their spread to say something ...
+_WEAKEST = 4  # ... as a share of all: patches that are alike have gradients that are, so weak directions hold little
+_NARROWEST = 0.002  # spread of the pixels at the same place of all patches, as a share of their range
 WEAK_MEAN, WEAK_STD = 0.5, 0.5
 
 
@@ -96,12 +97,14 @@ class Posterior:
         std: (N, P).
         determined: how many of the N P unknowns the equations determine better than the prior does.
         precision: (N, P) of every direction in every column, the prior's included.
+        prior_precision: the prior's share of it.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
     determined: int
     precision: torch.Tensor
+    prior_precision: float
 
 
 def fit_patches(equations: PatchEquations) -> PatchFit:
@@ -135,7 +138,11 @@ def _fit(equations: PatchEquations, weights: torch.Tensor, surplus: int) -> tupl
     if surplus:
         count = surplus * columns
         std = max(float(rest.norm()) / count**0.5, _LEAST_ROUNDINGS * smallest)
-        score = count * 2 * torch.tensor(std).log() - 2 * count / width * weights.log().sum()
+        # The restricted likelihood (Patterson and Thompson 1971): of what is left once the patches are taken out.
+        volume = singular.clamp(min=1e-300).log().sum() - weights.log().sum()
+        if surplus < width - patches:
+            volume = volume + weights.square().sum().log() / 2
+        score = 2 * columns * (surplus * torch.tensor(std).log() + volume)
         unweighted = (rest / weights[:, None]).norm() / equations.gradient.norm()
         misfit = float(unweighted) * (width / surplus) ** 0.5
     else:
@@ -171,14 +178,14 @@ def posterior(fit: PatchFit, scale: torch.Tensor, shift: torch.Tensor, prior: Pr
     precision = known + own
     mean = fit.directions @ ((pull + own * ones * prior.mean) / precision)
     std = (fit.directions**2 @ precision.reciprocal()).sqrt()
-    return Posterior(mean, std, int((known > own).sum()), precision)
+    return Posterior(mean, std, int((known > own).sum()), precision, own)
 
 
 def prior_from(fit: PatchFit, scale: torch.Tensor, shift: torch.Tensor) -> Prior:
     """What the directions that are known say of all: the mean at each place of a patch, and the spread around it.
 
-    Patches of one picture are alike, so that what the equations leave open is about as large as what they do not.
-    Where too little is known for that, the weak prior.
+    Patches of one picture are alike, so that what the equations leave open is about as large as what they say with the
+    least weight. Where too little is known for that, the weak prior.
 
     Args:
         fit: of the equations.
@@ -192,7 +199,8 @@ def prior_from(fit: PatchFit, scale: torch.Tensor, shift: torch.Tensor) -> Prior
         return weak
     said = (fit.pull[known] / fit.precision[known, None] - ones * shift) / scale
     mean = (ones * said).sum(0) / ones.square().sum()
-    if int(known.sum()) < _FEWEST:
+    weakest = (said - ones * mean)[-max(int(known.sum()) // _WEAKEST, _FEWEST) :]
+    if len(weakest) < _FEWEST:
         return Prior(mean.clamp(0, 1), weak.std)
-    spread = float((said - ones * mean).square().sum() / ((int(known.sum()) - 1) * len(scale))) ** 0.5
+    spread = float(weakest.square().mean()) ** 0.5
     return Prior(mean.clamp(0, 1), min(max(spread, _NARROWEST), weak.std))

@@ -25,9 +25,8 @@ from gradinv_core.pixels import PixelSpace
 
 __all__ = ["recover_patches"]
 
-_WORTH_CLOSING = 1e-3  # standard deviation of the pixels, from which bounds and smoothness close open directions ...
-_WORTH_SMOOTHING = 1e-2  # ... and from which they help where none is open
-_TORN, _OBJECTED, _FEW = 4.0, 1.0, 0.3  # from when on the equations object to that, as in `layer_solver`
+_UNSURE_OPEN = 1e-3  # standard deviation of pixels, from which what is open is filled in by what pictures are like ...
+_UNSURE = 1e-2  # ... and from which that helps where nothing is open
 _LARGE = 1024  # unknowns from which somebody might want to stop a completion on its way
 _PARTS = 4  # pictures of the playback
 _STOPPED = "Patch by patch, by linear algebra; stopped before the image was reached."
@@ -39,9 +38,8 @@ class _Found(NamedTuple):
     mean: torch.Tensor
     std: torch.Tensor
     determined: int
-    convergence: tuple[float, ...] | None = None
-    smoothed: float = 0.0
-    objection: float = 0.0
+    guessed: bool = False
+    convergence: tuple[float, ...] = ()
 
 
 def recover_patches(
@@ -95,13 +93,12 @@ def recover_patches(
     odd = range_sentence(image, std, space.low, space.high, bool(space.mean))
     if outside_range(image, std, space.low, space.high) < OUTSIDE_SHARE:
         image, std = image.clamp(space.low, space.high), std.clamp(max=space.spread / 2)
-    objection = found.objection if verdict.noisy else 0.0
     flat = Belief.independent(image.flatten(), std.flatten())
-    judged = Peeled((), (), flat, found.smoothed, objection, (), False)
+    judged = Peeled((), (), flat, 0.0, 0.0, (), stopped=False)
     why_no_std = why_no_bars(std.flatten(), space.spread, judged, 1.0 if verdict.noisy else 0.0)
     bars = None if why_no_std else std
     show(Step("Image", image, bars, fitted.place.layer))
-    parts = (_reason(fitted, found), verdict.doubt, odd, why_no_std, _no_label(last))
+    parts = (_reason(fitted, found, bars=bars is not None), verdict.doubt, odd, why_no_std, _no_label(last))
     return ImageRecovery(
         image=image,
         method="analytic",
@@ -131,26 +128,22 @@ def _clearest_first(fit: PatchFit, layout: PatchLayout, space: PixelSpace) -> li
 
 
 def _picture(fit: PatchFit, layout: PatchLayout, noisy: bool, stop: Stop | None) -> _Found:
-    """The picture: as the equations give it, or with what they leave open closed by what is known of pictures.
+    """The picture: as the equations give it, or with what they leave open filled in by what is known of pictures.
 
     Raises:
         StoppedError: the work was stopped.
     """
-    prior = weak_prior(len(layout.scale))
-    belief = posterior(fit, layout.scale, layout.shift, prior)
-    unknowns = belief.mean.numel()
-    unsure = float(belief.std.square().mean().sqrt())
-    if unsure <= (_WORTH_CLOSING if belief.determined < unknowns else _WORTH_SMOOTHING):
-        return _Found(belief.mean, belief.std, belief.determined)
-    if unknowns <= DENSE_LIMIT:
-        asked = stop if unknowns >= _LARGE else None
-        closed = close_patches(fit, belief, layout.places, layout.shape, prior.std, asked)
-        smoothed = closed.decided / unknowns
-        if not noisy or closed.objection <= (_OBJECTED if smoothed < _FEW else _TORN):
-            mean, std = closed.value[layout.places], closed.std[layout.places]
-            return _Found(mean, std, belief.determined, closed.convergence, smoothed, closed.objection)
+    belief = posterior(fit, layout.scale, layout.shift, weak_prior(len(layout.scale)))
+    determined, unknowns = belief.determined, belief.mean.numel()
+    if float(belief.std.square().mean().sqrt()) <= (_UNSURE_OPEN if determined < unknowns else _UNSURE):
+        return _Found(belief.mean, belief.std, determined)
     belief = posterior(fit, layout.scale, layout.shift, prior_from(fit, layout.scale, layout.shift))
-    return _Found(belief.mean, belief.std, min(belief.determined, unknowns))
+    if determined < unknowns <= DENSE_LIMIT and not noisy:
+        closed = close_patches(fit, belief, layout.places, layout.shape, stop if unknowns >= _LARGE else None)
+        if closed is not None:
+            mean, std = closed.value[layout.places], closed.std[layout.places]
+            return _Found(mean, std, determined, guessed=True, convergence=closed.convergence)
+    return _Found(belief.mean, belief.std, determined, guessed=True)
 
 
 def _stopped(shape: tuple[int, int, int], space: PixelSpace, last: LastLayer, steps: list[Step]) -> ImageRecovery:
@@ -183,29 +176,24 @@ def _layer(fitted: Fitted, layout: PatchLayout, found: _Found, seconds: float) -
         residual=float(missed.norm() / equations.gradient.norm()),
         error=float(found.std.square().mean().sqrt()) / size if size > 0 else 0.0,
         seconds=seconds,
-        completed=found.convergence is not None,
-        convergence=found.convergence or (),
+        completed=bool(found.convergence),
+        convergence=found.convergence,
     )
 
 
-def _reason(fitted: Fitted, found: _Found) -> str:
+def _reason(fitted: Fitted, found: _Found, *, bars: bool) -> str:
     """Why this route, and how far it carried."""
     place, _, fit = fitted
-    unknowns = found.mean.numel()
+    share = found.determined / found.mean.numel()
     gives = "The gradient of the learned positions is the loss gradient at every patch"
-    if found.determined == unknowns and found.convergence is not None:
+    shown = "; the error bars show what that leaves open" if bars else ""
+    if found.convergence:
         return (
-            f"{gives}, so the patch layer's gradient is a linear system for the picture; noise leaves it so unsure "
-            f"that bounds and smoothness choose among what fits, a convex problem."
+            f"{gives}, which determines {share:.0%} of the picture; bounds and smoothness choose among what fits, a "
+            f"convex problem."
         )
-    if found.determined < unknowns:
-        share = found.determined / unknowns
-        rest = (
-            "of the rest it is only known that patches are alike; the error bars show what that leaves open."
-            if found.convergence is None
-            else "bounds and smoothness choose among what fits, a convex problem."
-        )
-        return f"{gives}, which determines {share:.0%} of the picture; {rest}"
+    if found.guessed:
+        return f"{gives}, which determines {share:.0%} of the picture, and of the rest how much patches differ{shown}."
     text = f"{gives}, so linear algebra turns the patch layer's gradient into the picture; no label is needed."
     if fit.surplus:
         return text

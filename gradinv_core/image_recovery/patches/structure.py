@@ -155,18 +155,18 @@ def _places(
     model: nn.Module, name: str, shape: tuple[int, int, int], patches: int
 ) -> list[tuple[str, torch.Tensor, float]]:
     """Positions added to a patch layer's output: name, rows and factor of each, as `PatchPositions` has them."""
+    width = model.get_submodule(name).get_parameter("weight").shape[0]
+    names = [
+        key
+        for key, value in _learned(model)
+        if value.shape[-1] == width and 0 <= value.shape[-2] - patches <= _MOST_EXTRA
+    ]
+    if not names:
+        return []
     twin = private_twin(model)
     layer = twin.get_submodule(name)
     kind = next(layer.parameters())
-    # The twin's own parameters, by the caller's names: they are what the probe differentiates by.
-    width = kind.shape[0]
-    learned = {
-        key: value
-        for key, value in _learned(twin)
-        if value.shape[-1] == width and 0 <= value.shape[-2] - patches <= _MOST_EXTRA
-    }
-    if not learned:
-        return []
+    learned = {key: twin.get_parameter(key) for key in names}  # those that the probe can differentiate by
     probe = _Probe(learned)
     layer.register_forward_hook(probe.cut)
     for other in twin.modules():

@@ -263,7 +263,7 @@ def test_positions_that_are_used_elsewhere_too_are_found_out(transformer, photo)
 def test_a_transformer_without_learned_positions_says_where_the_route_ends(transformer, photo):
     model = transformer(learned=False)
     gradients = capture_gradients(model, photo(), LABEL)
-    with pytest.raises(NoExactRouteError, match=r"Transformer is no plain chain.* but no learned position was found"):
+    with pytest.raises(NoExactRouteError, match=r"forward of Transformer .* but no learned position was found"):
         reconstruct_image(model, gradients, SHAPE, method="analytic")
     recovery = reconstruct_image(model, gradients, SHAPE, **FEW)
     assert recovery.method == "matching"
