@@ -112,14 +112,14 @@ def test_no_label_is_needed(transformer, photo):
 
 
 def test_as_many_patches_as_numbers_leave_one_direction_open(torchvisions, photo):
-    model = torchvisions(patch=4, width=64)
-    recovery = reconstruct_image(model, capture_gradients(model, photo(), LABEL), SHAPE)
+    model, image = torchvisions(size=16, patch=4, width=16), photo(size=16)
+    recovery = reconstruct_image(model, capture_gradients(model, image, LABEL), (3, 16, 16))
     (layer,) = recovery.layers
-    assert layer.rank == 63 * 48
+    assert layer.rank == 15 * 48
     assert layer.completed
-    assert "which determines 98% of the picture; bounds and smoothness choose among what fits" in recovery.reason
-    assert psnr(recovery.image, photo()) > 45
-    assert within(recovery, photo()) >= 0.9
+    assert "which determines 94% of the picture; bounds and smoothness choose among what fits" in recovery.reason
+    assert psnr(recovery.image, image) > 35
+    assert within(recovery, image) >= 0.9
 
 
 def test_one_number_more_determines_the_picture_but_tests_nothing(torchvisions, photo):
@@ -157,17 +157,16 @@ def without_norm():
 
 
 def test_more_patches_than_numbers_are_completed(torchvisions, photo):
-    model = torchvisions(patch=4, width=48)
-    recovery = reconstruct_image(model, capture_gradients(model, photo(), LABEL), SHAPE)
+    model, image = torchvisions(size=16, patch=4, width=12), photo(size=16)
+    gradients = capture_gradients(model, image, LABEL)
+    recovery = reconstruct_image(model, gradients, (3, 16, 16))
     (layer,) = recovery.layers
-    assert layer.rank == 47 * 48
+    assert layer.rank == 11 * 48
     assert layer.leak is Leak.ALMOST
     assert layer.completed
-    assert psnr(recovery.image, photo()) > 28
-    assert within(recovery, photo()) >= 0.9
-    assert (
-        diagnose_image(model, capture_gradients(model, photo(), LABEL), recovery, SHAPE).cause is Cause.RANK_DEFICIENT
-    )
+    assert psnr(recovery.image, image) > 20
+    assert within(recovery, image) >= 0.9
+    assert diagnose_image(model, gradients, recovery, (3, 16, 16)).cause is Cause.RANK_DEFICIENT
 
 
 def test_a_large_picture_with_open_directions_has_bars_for_them(torchvisions):
@@ -178,13 +177,13 @@ def test_a_large_picture_with_open_directions_has_bars_for_them(torchvisions):
     assert not layer.completed
     assert layer.rank == 63 * 192
     assert recovery.reason.endswith(
-        "which determines 78% of the picture; of the rest it is only known that patches are alike; the error bars show "
-        "what that leaves open."
+        "which determines 78% of the picture, and of the rest how much patches differ; the error bars show what that "
+        "leaves open."
     )
-    assert 0.88 <= within(recovery, image) <= 0.995
+    assert within(recovery, image) >= 0.9
 
 
-@pytest.mark.parametrize("level", [1e-6, 1e-4, 1e-3])
+@pytest.mark.parametrize("level", [1e-5, 1e-4, 1e-3])
 def test_error_bars_hold_under_noise(transformer, level):
     model = transformer()
     image, _ = load_dataset("photographs", 32)[11]
