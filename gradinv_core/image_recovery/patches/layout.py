@@ -58,7 +58,7 @@ def patch_layout(place: PatchPositions, shape: tuple[int, int, int], space: Pixe
         NoExactRouteError: what stands before the layer normalises one place of the picture unlike another.
     """
     numbers = torch.arange(prod(shape), dtype=torch.float64).reshape(1, *shape)
-    places = unfold(numbers, place.module.kernel_size, stride=place.module.kernel_size)[0].T.long()  # type: ignore[arg-type]
+    places = unfold(numbers, place.module.kernel_size, stride=place.module.kernel_size)[0].T.long()
     between = picture_map([Link("", place.line, shape, shape)], shape, space)
     scale, shift = between.scale[places], between.shift[places]
     for values in (scale, shift):

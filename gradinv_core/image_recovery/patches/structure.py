@@ -138,7 +138,7 @@ def _line_before(model: nn.Module, name: str, shape: tuple[int, int, int], *, co
         try:
             return twin(image)
         except _ReachedError as reached:
-            return reached.value  # type: ignore[no-any-return]
+            return reached.value
         except Exception as error:
             refusals.append(error)
             raise
