@@ -28,7 +28,7 @@ from gradinv_core.augmentation import AugmentedSample
 from gradinv_core.networks import build_network
 
 HEAD_STD = 0.02  # torchvision leaves the last layer at zero, and then nothing reaches the layers below it
-NOISE_LEVELS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+NOISE_LEVELS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
 class Row(NamedTuple):
@@ -89,13 +89,13 @@ def study_row(row: Row, images: int) -> None:
     )
 
 
-def study_noise(images: int) -> None:
+def study_noise(row: Row, images: int) -> None:
     """Gaussian noise on every gradient tensor, in proportion to its root mean square; the attack is not told."""
-    headings(f"noise on the gradient, {ROWS[1].name}, {images} images")
+    headings(f"noise, {row.name}")
     for level in NOISE_LEVELS:
         outcomes = []
         for index in range(images):
-            model, client = ROWS[1].build(index), sample(index, size=ROWS[1].size)
+            model, client = row.build(index), sample(index, size=row.size)
             gradients = dict(noisy(capture_gradients(model, client.image, client.label), level, seed=index))
             outcomes.append(attack(model, client, gradients))
         print_row(f"{level:g}", outcomes)
@@ -107,4 +107,8 @@ if __name__ == "__main__":
     headings(f"vision transformers, {IMAGES} images")
     study_row(ROWS[0], 1)  # warm-up
     for part in asked:
-        study_noise(IMAGES) if part == "noise" else study_row(ROWS[int(part)], IMAGES)
+        if part == "noise":
+            for row in ROWS[:2]:
+                study_noise(row, IMAGES)
+        else:
+            study_row(ROWS[int(part)], IMAGES)
