@@ -16,10 +16,12 @@ from gradinv_core.image_recovery.patches.structure import PatchPositions
 
 __all__ = ["Evidence", "Fitted", "Verdict", "best_place", "examine"]
 
-_TIMES_APART = 100.0  # rounding, times this: no single sample misses its own product by as much
+_TIMES_APART = 10.0  # rounding, times this: no single sample misses its own product by as much
 _BEYOND_BIAS, _BEYOND_HEAD = 10.0, 100.0  # the noise that these show, times this: no more does noise
 _OTHER_POSITIONS = 0.5  # misfit of the bias from which the positions are not those of these patches
 _USELESS = 0.1  # standard deviation of the pixels, of their range, from which a misfit leaves no picture
+_COARSE = 1e-3  # misfit that products of ten or eleven bits, as graphics cards take them for float32, bring about
+_SHORT_BITS = (8, 11)  # significant bits of bfloat16 and of float16, which casting to float32 does not add to
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,18 @@ def _equations(place: PatchPositions, gradients: Mapping[str, torch.Tensor]) -> 
         delta=place.factor * rows[place.rows],
         gradient=weight.reshape(len(weight), -1).double().cpu(),
         bias=bias,
-        rounding=max(unit_roundoff(weight), unit_roundoff(positions)),
+        rounding=max(_roundoff(weight), _roundoff(positions)),
     )
+
+
+def _roundoff(gradient: torch.Tensor) -> float:
+    """Unit roundoff of the numbers themselves: some were computed in a shorter type than they came in."""
+    mantissa, _ = torch.frexp(gradient.float())
+    for bits in _SHORT_BITS:
+        scaled = mantissa * 2.0**bits
+        if bool((scaled == scaled.round()).all()):
+            return max(2.0**-bits, unit_roundoff(gradient))
+    return unit_roundoff(gradient)
 
 
 def examine(fitted: Fitted, spread: float, evidence: Evidence) -> Verdict:
@@ -150,7 +162,7 @@ def examine(fitted: Fitted, spread: float, evidence: Evidence) -> Verdict:
             f"What the surplus equations miss, {misfit:.1e} of the gradient, may be noise, or several samples; then "
             f"the picture is an average of theirs.",
         )
-    if spread > _USELESS:
+    if spread > _USELESS and misfit > _COARSE:
         raise MisfitError(
             f"gradient {place.layer}.weight: expected the product of the gradient of {place.positions} and the patches "
             f"of one picture, got one that misses every such product by {misfit:.1e} of its size, far more than "
@@ -158,6 +170,6 @@ def examine(fitted: Fitted, spread: float, evidence: Evidence) -> Verdict:
         )
     return Verdict(
         True,
-        f"The patch layer fits one sample only to {misfit:.1e}, far above rounding and noise: the gradient may be "
-        f"that of several samples, and the picture an average of theirs, or the client computed at lower precision.",
+        f"The patch layer fits one sample only to {misfit:.1e}, far above rounding and noise: the client computed at "
+        f"lower precision, or the gradient is that of several samples, and the picture an average of theirs.",
     )

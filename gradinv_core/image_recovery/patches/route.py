@@ -192,6 +192,11 @@ def _reason(fitted: Fitted, found: _Found, *, bars: bool) -> str:
             f"{gives}, which determines {share:.0%} of the picture; bounds and smoothness choose among what fits, a "
             f"convex problem."
         )
+    if found.guessed and share == 1:
+        return (
+            f"{gives}, so linear algebra turns the patch layer's gradient into the picture; what noise drowns is filled "
+            f"in by how much patches differ{shown}."
+        )
     if found.guessed:
         return f"{gives}, which determines {share:.0%} of the picture, and of the rest how much patches differ{shown}."
     text = f"{gives}, so linear algebra turns the patch layer's gradient into the picture; no label is needed."

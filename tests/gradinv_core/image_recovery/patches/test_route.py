@@ -193,6 +193,31 @@ def test_error_bars_hold_under_noise(transformer, level):
     assert 0.9 <= within(recovery, image) <= 0.995
 
 
+def test_clients_that_compute_at_lower_precision(transformer):
+    model = transformer()
+    image, _ = load_dataset("photographs", 32)[11]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = -(LABEL * torch.log_softmax(model(image[None])[0].float(), 0)).sum()
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
+    recovery = reconstruct_image(model, gradients, SHAPE)
+    assert psnr(recovery.image, image) > 25
+    assert within(recovery, image) >= 0.9
+
+
+def test_short_products_are_told_from_nothing_but_named(transformer, photo):
+    model = transformer()
+    gradients = capture_gradients(model, photo(), LABEL)
+    name, delta = "patch_embed.proj.weight", gradients["pos_embed"][0, 1:]
+    mantissa, exponent = torch.frexp(delta)
+    short = torch.ldexp((mantissa * 2**11).round() / 2**11, exponent)  # as graphics cards multiply
+    patches = torch.nn.functional.unfold(photo()[None], 8, stride=8)[0]
+    recovery = reconstruct_image(model, gradients | {name: (patches @ short).T.reshape(gradients[name].shape)}, SHAPE)
+    assert psnr(recovery.image, photo()) > 40
+    assert within(recovery, photo()) >= 0.9
+    assert "the client computed at lower precision, or the gradient is that of several samples" in recovery.reason
+
+
 def test_far_too_much_noise_leaves_no_bars_or_no_picture(transformer, photo):
     model = transformer()
     gradients = noisy(capture_gradients(model, photo(), LABEL), 0.1)
