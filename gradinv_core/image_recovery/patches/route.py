@@ -194,8 +194,8 @@ def _reason(fitted: Fitted, found: _Found, *, bars: bool) -> str:
         )
     if found.guessed and share == 1:
         return (
-            f"{gives}, so linear algebra turns the patch layer's gradient into the picture; what noise drowns is filled "
-            f"in by how much patches differ{shown}."
+            f"{gives}, so linear algebra turns the patch layer's gradient into the picture; what noise drowns is "
+            f"filled in by how much patches differ{shown}."
         )
     if found.guessed:
         return f"{gives}, which determines {share:.0%} of the picture, and of the rest how much patches differ{shown}."
