@@ -16,8 +16,8 @@ from gradinv_core.image_recovery.result import Stop
 __all__ = ["close_patches"]
 
 _OPEN = 10.0  # times the precision that the prior adds, below which a direction counts as open
-_MOST_OPEN = 0.5  # share of the directions, from which too little is known for smoothness to rest on
-_NEGLIGIBLE = 0.1  # share of the variance that directions not counted may have, for those to be left alone
+_MOST_OPEN = 0.35  # share of the directions, from which too little is known for smoothness to rest on
+_NEGLIGIBLE = 1e-3  # share of the variance that directions not counted may have, for those to be left alone
 
 
 def close_patches(

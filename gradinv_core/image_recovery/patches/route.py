@@ -138,7 +138,8 @@ def _picture(fit: PatchFit, layout: PatchLayout, noisy: bool, stop: Stop | None)
     if float(belief.std.square().mean().sqrt()) <= (_UNSURE_OPEN if determined < unknowns else _UNSURE):
         return _Found(belief.mean, belief.std, determined)
     belief = posterior(fit, layout.scale, layout.shift, prior_from(fit, layout.scale, layout.shift))
-    if determined < unknowns <= DENSE_LIMIT and not noisy:
+    # Only where equations are too few: what rounding or noise drowns is no clear-cut rest that smoothness could settle.
+    if determined < unknowns <= DENSE_LIMIT and not fit.surplus and not noisy:
         closed = close_patches(fit, belief, layout.places, layout.shape, stop if unknowns >= _LARGE else None)
         if closed is not None:
             mean, std = closed.value[layout.places], closed.std[layout.places]

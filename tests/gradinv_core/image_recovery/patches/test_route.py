@@ -11,7 +11,7 @@ from gradinv_core.diagnosis import Cause, diagnose_image
 from gradinv_core.errors import MisfitError, NoExactRouteError, NonFiniteError
 from gradinv_core.image_recovery import Leak
 from gradinv_core.metrics import psnr
-from gradinv_core.networks import build_network
+from gradinv_core.networks import build_network, scale_weights
 
 LABEL = torch.as_tensor(mixup_label(3, 5, 10, 0.65, 0.1))
 OTHER = torch.as_tensor(mixup_label(1, 2, 10, 0.8, 0.1))
@@ -116,8 +116,7 @@ def test_as_many_patches_as_numbers_leave_one_direction_open(torchvisions, photo
     recovery = reconstruct_image(model, capture_gradients(model, image, LABEL), (3, 16, 16))
     (layer,) = recovery.layers
     assert layer.rank == 15 * 48
-    assert layer.completed
-    assert "which determines 94% of the picture; bounds and smoothness choose among what fits" in recovery.reason
+    assert "which determines 94% of the picture" in recovery.reason
     assert psnr(recovery.image, image) > 35
     assert within(recovery, image) >= 0.9
 
@@ -216,6 +215,17 @@ def test_short_products_are_told_from_nothing_but_named(transformer, photo):
     assert psnr(recovery.image, photo()) > 40
     assert within(recovery, photo()) >= 0.9
     assert "the client computed at lower precision, or the gradient is that of several samples" in recovery.reason
+
+
+@pytest.mark.parametrize("gain", [10.0, 30.0])
+def test_error_bars_hold_where_attention_is_saturated(gain):
+    """Then gradients of many patches all but vanish, and rounding drowns them."""
+    model = build_network("vit_small", 10, seed=1)
+    scale_weights(model, hidden=gain)
+    image, _ = load_dataset("digits", 32)[5]
+    recovery = reconstruct_image(model, capture_gradients(model, image, LABEL), SHAPE)
+    assert not recovery.layers[0].completed
+    assert 0.88 <= within(recovery, image) <= 0.995
 
 
 def test_far_too_much_noise_leaves_no_bars_or_no_picture(transformer, photo):
