@@ -18,6 +18,7 @@ from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.head import find_head, observe_head
 from gradinv_core.torchvision_access import import_torchvision
+from gradinv_core.vision_transformer import VisionTransformer
 
 __all__ = [
     "INITIALISATIONS",
@@ -30,6 +31,7 @@ __all__ = [
 
 INITIALISATIONS = ("pytorch", "uniform")
 _LARGEST_CLASS_COUNT = 100_000
+_TOKEN_STD = 0.02  # of positions and class tokens before training, as vision transformers draw them
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,10 @@ _CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
         NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64, has_batch_norm=True),
         lambda classes, head_bias: _torchvision(classes, head_bias, "resnet50"),
     ),
+    (
+        NetworkSpec("vit_small", "Vision transformer, small", "Each patch's position gives that patch away.", 32),
+        lambda classes, head_bias: VisionTransformer(classes, head_bias=head_bias),
+    ),
 )
 
 NETWORKS: Mapping[str, NetworkSpec] = MappingProxyType({spec.name: spec for spec, _ in _CATALOGUE})
@@ -161,13 +167,16 @@ def build_network(
 def _initialise(model: nn.Module, initialisation: str, generator: torch.Generator) -> None:
     """Fill every parameter and buffer in the order of ``model.modules()``."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
             module.reset_parameters()  # constants: scale 1, shift 0, running mean 0, running variance 1
         elif isinstance(module, nn.Conv2d | nn.Linear):
             # PyTorch's default for both weight and bias: uniform within 1 / sqrt(number of inputs of one output).
             bound = 1.0 / math.sqrt(module.weight[0].numel())
             for parameter in module.parameters():
                 parameter.uniform_(-bound, bound, generator=generator)
+        else:  # what a network learns besides its layers: positions and class tokens
+            for parameter in module.parameters(recurse=False):
+                parameter.normal_(0.0, _TOKEN_STD, generator=generator)
     if initialisation == "uniform":
         for parameter in model.parameters():
             parameter.uniform_(-0.5, 0.5, generator=generator)

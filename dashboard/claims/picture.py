@@ -65,6 +65,11 @@ class Rebuilt:
 
     @property
     def settled(self) -> bool:
+        """Whether one picture fits, as far as the server knows: one lambda does, or the picture rests on none."""
+        return not self.recovery.rests_on_label or self.label_settled
+
+    @property
+    def label_settled(self) -> bool:
         """Whether one lambda fits, as far as the server knows: layers below may settle what the head leaves open."""
         label = self.recovery.label
         if label is None:

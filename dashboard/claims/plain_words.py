@@ -49,6 +49,26 @@ _TRANSLATIONS = tuple(
         ),
         (r"gradients: expected an entry", "The gradient of one layer was not sent, and this attack needs it."),
         (
+            r"was not sent, and the exact route needs that of the positions",
+            "The gradient of the patch layer or of the learned positions was not sent, and the exact route needs both. "
+            "Gradient matching does with those that were sent.",
+        ),
+        (
+            r"no gradient reaches the patches",
+            "No gradient reaches the patches of the picture, as it is while the last layer's weights are zero.",
+        ),
+        (
+            r"summed over the patches, that of \S+ differs",
+            "The gradient of the learned positions is not that of the patches: positions are used elsewhere too, or "
+            "the gradient was changed on the way. Only a search is left.",
+        ),
+        (
+            r"cuts the picture into (?P<count>\d+) patches, but no learned position",
+            "This network cuts the picture into {count} patches and learns no position for each of them, so nothing "
+            "that was sent is the gradient of every patch alone: no exact route to the picture is known. Label and "
+            "feature leak all the same.",
+        ),
+        (
             r"the gradient of layer \S+ was not sent",
             "The gradient of one layer was not sent, and the exact route needs that of every layer. Gradient matching "
             "does with those that were sent.",

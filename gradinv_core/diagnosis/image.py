@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from gradinv_core.diagnosis.cause import Cause, Diagnosis
@@ -43,7 +44,9 @@ def diagnose_image(
     """
     model = unwrapped(model)
     of_label = diagnose(model, gradients, head=head)
-    settled = recovery is not None and recovery.label is not None and recovery.label.status is Status.UNIQUE
+    settled = recovery is not None and (
+        not recovery.rests_on_label or (recovery.label is not None and recovery.label.status is Status.UNIQUE)
+    )
     if of_label.cause is not Cause.NONE and not settled:
         return of_label
     if Cause.TRAINING_BATCH_NORM in of_label.traces:
@@ -60,12 +63,12 @@ def diagnose_image(
     weak = weakest_layer(recovery)
     if weak is None:
         return Diagnosis(Cause.NONE, recovery.reason, of_label.measures, of_label.traces)
-    return _of_layer(weak, network_chain(model, input_shape), recovery, of_label)
+    return _of_layer(weak, _links(model, input_shape), recovery, of_label)
 
 
 def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, of_label: Diagnosis) -> Diagnosis:
-    """Flat units above it, or too few equations in it."""
-    slopes, silent = slopes_above(layer.name, links, recovery)
+    """Flat units above it, or too few equations in it; no units are looked at where there is no chain of them."""
+    slopes, silent = slopes_above(layer.name, links, recovery) if links else (torch.zeros(0), False)
     flat = float((slopes < _FLAT).double().mean()) if len(slopes) else 0.0
     measures = dict(of_label.measures) | {
         "unknowns": float(layer.unknowns),
@@ -89,6 +92,14 @@ def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, 
         measures,
         of_label.traces,
     )
+
+
+def _links(model: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
+    """The network as a chain; empty where it is none, and the picture came through learned positions."""
+    try:
+        return network_chain(model, input_shape)
+    except NoExactRouteError:
+        return []
 
 
 def _why_no_chain(model: nn.Module, input_shape: tuple[int, ...]) -> str:

@@ -7,11 +7,12 @@ entry it puts out is a straight line of the same entry that went in, it is an ex
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
-__all__ = ["AffineLine", "affine_line"]
+__all__ = ["AffineLine", "affine_line", "straight_line"]
 
 _LARGEST_PROBE = 3.0  # beyond what pixels and normalised pixels hold, so that a clamp or a kink shows
 _PROBES = 3
@@ -46,14 +47,27 @@ def affine_line(module: nn.Module, shape: tuple[int, ...]) -> AffineLine | None:
         return None
     twin = copy.deepcopy(module).eval()
     device = next((buffer.device for buffer in module.buffers()), torch.device("cpu"))
+    return straight_line(twin, shape, device)
+
+
+def straight_line(
+    compute: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...], device: torch.device
+) -> AffineLine | None:
+    """The straight lines that a computation draws, entry by entry, or None if it does anything else.
+
+    Args:
+        compute: takes one input (1, *shape) in float64, or in float32 where it refuses that; may raise anything.
+        shape: of one input.
+        device: where the input must lie.
+    """
     generator = torch.Generator().manual_seed(0)
     drawn = torch.rand((_PROBES, *shape), generator=generator, dtype=torch.float64)
     inputs = torch.cat([torch.zeros(1, *shape), torch.ones(1, *shape), _LARGEST_PROBE * (2 * drawn - 1)])
     with torch.no_grad():
         for kind in (torch.float64, torch.float32):
             try:
-                outputs = torch.cat([twin(one[None].to(device, kind)) for one in inputs]).double().cpu()
-            except Exception:  # noqa: S112 - whatever a stranger's module does, it is then no straight line
+                outputs = torch.cat([compute(one[None].to(device, kind)) for one in inputs]).double().cpu()
+            except Exception:  # noqa: S112 - whatever a stranger's code does, it is then no straight line
                 continue
             return _fit(inputs.double().flatten(1), outputs.flatten(1)) if outputs.shape == inputs.shape else None
     return None

@@ -18,6 +18,7 @@ from gradinv_core.image_recovery.analytic import check_sent, peel_image
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
+from gradinv_core.image_recovery.patches import PatchSearch, ask_last_layer, find_patches, recover_patches
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.losses import TrainingLoss, training_loss
@@ -57,11 +58,12 @@ def reconstruct_image(
         gradients: of one sample, as from `capture_gradients`, or anything else that `read_gradients` takes. What a
             frozen layer does not send may be missing; gradient matching does with the rest.
         input_shape: (channels, height, width) of the image.
-        method: "analytic" (layer by layer, by linear algebra), "matching" (search for an image with this gradient), or
-            "auto": the first where the network allows it, the second elsewhere and where a label is handed in alone.
+        method: "analytic" (by linear algebra: layer by layer, or through the learned positions of a vision
+            transformer), "matching" (search for an image with this gradient), or "auto": the first where the network
+            allows it, the second elsewhere and where a label is handed in alone.
         label: (C,) soft label the server has recovered already; recovered here if None. Gradient matching takes it
-            alone; the analytic route wants the feature with it. A whole answer of a label recovery brings its own
-            feature, and what it leaves open of lambda reaches the error bars.
+            alone; the way back layer by layer wants the feature with it. A whole answer of a label recovery brings its
+            own feature, and what it leaves open of lambda reaches the error bars. Learned positions need no label.
         feature: (d,) last-layer feature it has recovered already; recovered here if None.
         start: (channels, height, width) picture that gradient matching starts from; None starts from noise.
         on_step: called with each `Step` as soon as it is known.
@@ -107,16 +109,26 @@ def reconstruct_image(
         answer = label
         label, feature = answer.label, answer.feature
     label_alone = label is not None and feature is None
-    if method == "analytic" or (method == "auto" and not label_alone):
+    patches = PatchSearch() if method == "matching" else find_patches(model, check_shape(input_shape))
+    if method == "analytic" or (method == "auto" and (patches.found or not label_alone)):
         try:
-            recovery = _analytic(model, sent, input_shape, answer, label, feature, on_step, stop, name, space, training)
+            if patches.found:
+                last = ask_last_layer(model, sent, patches.found, name, training, answer, label)
+                recovery = recover_patches(patches.found, sent, check_shape(input_shape), space, last, on_step, stop)
+            else:
+                recovery = _layer_by_layer(
+                    model, sent, input_shape, answer, label, feature, on_step, stop, name, space, training
+                )
             return replace(recovery, seconds=time.perf_counter() - started)
-        except (NoExactRouteError, MisfitError) as error:
-            if isinstance(error, MisfitError) and method == "analytic":
+        except MisfitError as error:
+            if method == "analytic":
                 raise MisfitError(f"{error} Gradient matching (method='matching') needs no such product.") from error
-            if method == "analytic" or (sent and not any(bool(gradient.any()) for gradient in sent.values())):
-                raise
             why_not = error.sentence
+        except NoExactRouteError as error:
+            refusal = NoExactRouteError(f"{error} {patches.why_not}") if patches.why_not else error
+            if method == "analytic" or (sent and not any(bool(gradient.any()) for gradient in sent.values())):
+                raise refusal from error
+            why_not = refusal.sentence
     chosen = MatchingOptions(**options)
     recovery = _matching(
         model, sent, input_shape, chosen, label, feature, start, on_step, stop, seed, name, space, training, why_not
@@ -124,7 +136,7 @@ def reconstruct_image(
     return replace(recovery, seconds=time.perf_counter() - started)
 
 
-def _analytic(
+def _layer_by_layer(
     model: nn.Module,
     gradients: Mapping[str, torch.Tensor],
     input_shape: Sequence[int],

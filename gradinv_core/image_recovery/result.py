@@ -110,6 +110,7 @@ class ImageRecovery:
         losses: what a search reached, as (iteration, loss) pairs; empty on a route that does not search.
         stopped: whether it was stopped before its end.
         seconds: wall time, label recovery included.
+        rests_on_label: whether another label, or another lambda, would have made it another picture.
     """
 
     image: torch.Tensor
@@ -124,3 +125,4 @@ class ImageRecovery:
     losses: tuple[tuple[int, float], ...] = ()
     stopped: bool = False
     why_no_std: str = ""
+    rests_on_label: bool = True

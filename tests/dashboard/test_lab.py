@@ -235,3 +235,19 @@ def test_the_verdict_stands_first_and_a_defence_can_be_switched_on_beside_it(lab
 def test_the_switch_shows_no_position_for_a_defence_of_the_visitors_own(lab):
     assert lab(defences="clip:0.3").pills(key="defence switch").value is None
     assert lab(defences="prune:0.9").pills(key="defence switch").value == "sparse"
+
+
+def test_a_vision_transformer_gives_its_picture_away(lab, rebuilt, numbers):
+    page = rebuilt(lab(network="vit_small", label="mixup+smoothing", partner="12"))
+    shown = numbers(page)
+    assert shown["Format"] == "mixup+smoothing"
+    assert float(shown["PSNR"].split()[0]) > 70
+    assert shown["SSIM"] == "1.0000"
+    assert "Within the error bars" in shown
+    assert not page.error
+    texts = [text.value for text in (*page.main.markdown, *page.main.caption)]
+    assert any(
+        text.startswith("The gradient of the learned positions is the loss gradient at every patch") for text in texts
+    )
+    assert any(text.startswith("The layers in between are not needed") for text in texts)
+    assert any("is a *linear* system for $X$" in text for text in texts)

@@ -94,6 +94,15 @@ def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
             "A convolution's input stands in two systems of *linear* equations: what came out of the layer, and what "
             "its weights' gradient is. Each equation counts by its own noise; the solution comes with error bars."
         )
+    if any(layer.kind.startswith("patches") for layer in recovery.layers):
+        formulas(
+            r"\Delta = \frac{\partial L}{\partial P}",
+            r"\frac{\partial L}{\partial W} = \Delta^{\top} X",
+        )
+        st.markdown(
+            "A transformer adds a learned position, a row of $P$, to every patch $X W^{\\top}$. So the gradient of the "
+            "positions is the gradient at the patches, and the patch layer's own is a *linear* system for $X$."
+        )
     formulas(rf"\text{{PSNR}} = {tex(decibels)}\ \text{{dB}}", rf"\max |\hat x - x| = {tex(largest, 3)}")
 
 

@@ -26,6 +26,10 @@ _CHANGED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. They are those of the untouched "
     "gradient of one picture. What they lead to here is not what was there."
 )
+_SKIPPED = (
+    "The layers in between are not needed: each patch of the picture has a learned position, and its gradient is what "
+    "all those layers together hand down to that patch."
+)
 _COUNTED = (
     "The picture is on top, and each row is one layer: its equations for its unknowns. They are only counted here: "
     "enough equations are necessary, not sufficient, because equations may repeat each other."
@@ -62,6 +66,8 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery, 
     rows.append(_head_row(view, network, recovery))
     chart(layer_strip(rows, exact=exact, dark=view.dark), "layers", _EXPLANATION)
     st.caption(_SOLVED if exact else _CHANGED)
+    if not recovery.rests_on_label:
+        st.caption(_SKIPPED)
     with st.expander("Layer by layer, in numbers"):
         _table(rows, [*(layer.seconds for layer in reversed(layers)), view.attack.recovery.seconds])
         open_layers = {layer.name: layer.convergence for layer in layers if layer.convergence}
@@ -72,7 +78,7 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery, 
 def _head_row(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> StripLayer:
     """The last layer: all of its input leaks, or all but its size."""
     classes, features = view.attack.head.weight.shape
-    settled = Rebuilt(view.server, recovery).settled
+    settled = Rebuilt(view.server, recovery).label_settled
     feature = recovery.steps[0]
     size = float(feature.value.norm())
     return StripLayer(

@@ -7,10 +7,12 @@ fixed. So the graph ends at the gradient g: the distance itself and its derivati
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
 
+from gradinv_core.image_recovery.matching.attention import is_about_attention, written_out_attention
 from gradinv_core.image_recovery.matching.distance import Distance
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
 from gradinv_core.image_recovery.matching.objective import Candidate, Slope
@@ -51,12 +53,22 @@ class AutogradRoute:
         self._distance, self._training = distance, training
         self._inputs = tuple(inputs)
         self._vector = torch.empty_like(observed.direction)  # the gradient, then the distance's derivative by it
+        self._written_out = False  # whether attention is computed so that it can be differentiated twice
         self._seen: dict[str, torch.Tensor] = {}
         for known in self._inputs:
             twin.get_submodule(known.layer).register_forward_pre_hook(_Keeper(self._seen, known.layer))
 
     def evaluate(self, candidate: Candidate) -> Slope:
         """Loss and derivative at the candidate."""
+        try:
+            return self._evaluate(candidate)
+        except RuntimeError as error:
+            if self._written_out or not is_about_attention(error):
+                raise
+        self._written_out = True
+        return self._evaluate(candidate)
+
+    def _evaluate(self, candidate: Candidate) -> Slope:
         with torch.enable_grad():
             leaves = [candidate.image.detach().requires_grad_(True)]
             if candidate.logits is not None:
@@ -78,7 +90,8 @@ class AutogradRoute:
 
     def _terms(self, leaves: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor], float]:
         """Every quantity the loss depends on, the loss's derivative by it, and the loss."""
-        logits = self._twin(leaves[0][None])[0]
+        with written_out_attention() if self._written_out else nullcontext():
+            logits = self._twin(leaves[0][None])[0]
         outputs: list[torch.Tensor] = []
         directions: list[torch.Tensor] = []
         loss = 0.0

@@ -208,3 +208,28 @@ def test_what_is_not_a_plain_chain_goes_through_autograd():
     options = MatchingOptions(iterations=2, label_mode="given")
     result = match_gradients(model, gradients_of(model, image()), SHAPE, options, label=torch.as_tensor(LABEL), seed=0)
     assert result.route == "autograd"
+
+
+class FusedAttention(nn.Module):
+    """One head of PyTorch's own attention, which has no second derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.attend, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 5)
+
+    def forward(self, images):
+        tokens = images.reshape(len(images), -1, 8)
+        return self.head((tokens + self.attend(tokens, tokens, tokens, need_weights=False)[0]).mean(1))
+
+
+def test_fused_attention_is_written_out_and_differentiated_twice():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = FusedAttention().double().eval()
+    observed = observe_gradient(model, gradients_of(model, image(shape=(2, 8, 8))))
+    route = AutogradRoute(private_twin(model), observed, torch.as_tensor(LABEL), DISTANCE_FUNCTIONS["l2"], ())
+    here, way = image(2, (2, 8, 8)), torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(3)).double()
+    slope = float((route.evaluate(Candidate(here)).image * way).sum())
+    ahead, behind = (route.evaluate(Candidate(here + step * way)).loss for step in (1e-6, -1e-6))
+    assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-4)
+    assert torch.backends.cuda.flash_sdp_enabled()
