@@ -38,6 +38,7 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_wrong_worlds.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_wrong_worlds.py --kinds dirichlet --heads biased --seeds 5 --untold
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_transformers.py
 
 # Measure the stored curves of the defences in assets/studies again.
 curves: $(VENV)/.installed-test

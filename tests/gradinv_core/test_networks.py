@@ -82,12 +82,22 @@ def test_fully_connected_networks_are_free_of_bias() -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "head"), [("lenet_tanh", "7"), ("fcn_small", "5"), ("resnet18", "fc")])
+@pytest.mark.parametrize(
+    ("name", "head"), [("lenet_tanh", "7"), ("fcn_small", "5"), ("resnet18", "fc"), ("vit_small", "head")]
+)
 @pytest.mark.parametrize("head_bias", [False, True])
 def test_the_head_is_found_by_name(name: str, head: str, head_bias: bool) -> None:
     model = build_network(name, 6, head_bias=head_bias)
     assert find_head(model) == head
     assert (f"{head}.bias" in dict(model.named_parameters())) is head_bias
+
+
+def test_positions_and_class_token_of_a_transformer_are_drawn_small():
+    model = build_network("vit_small", 10, seed=2)
+    for name in ("pos_embed", "cls_token"):
+        assert float(model.get_parameter(name).detach().std()) == pytest.approx(0.02, rel=0.2)
+    assert torch.equal(model.get_parameter("norm.weight"), torch.ones(96))
+    assert find_head(build_network("vit_small", 96)) == "head"  # as many classes as a token has numbers
 
 
 def test_alexnet_head() -> None:

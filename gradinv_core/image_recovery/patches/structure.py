@@ -104,14 +104,14 @@ def _cuts_patches(layer: nn.Conv2d, channels: int) -> bool:
 
 
 def _learned(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Parameters that may be positions, (1, rows, width) or (rows, width): those of no ordinary layer."""
+    """Parameters that may be positions, (rows, width) or (1, rows, width) or on a grid: those of no ordinary layer."""
     for name, module in model.named_modules():
         if type(module).__module__.startswith("torch.nn.") and not isinstance(module, _HOLDERS):
             continue
         if isinstance(module, nn.Linear | nn.MultiheadAttention):  # somebody's own kind of one
             continue
         for key, value in module._parameters.items():
-            if value is not None and (value.ndim == 2 or (value.ndim == 3 and len(value) == 1)):
+            if value is not None and (value.ndim == 2 or (value.ndim in (3, 4) and len(value) == 1)):
                 yield f"{name}.{key}" if name else key, value
 
 
@@ -159,7 +159,7 @@ def _places(
     names = [
         key
         for key, value in _learned(model)
-        if value.shape[-1] == width and 0 <= value.shape[-2] - patches <= _MOST_EXTRA
+        if value.shape[-1] == width and 0 <= value.numel() // width - patches <= _MOST_EXTRA
     ]
     if not names:
         return []

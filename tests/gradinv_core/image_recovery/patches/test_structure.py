@@ -43,6 +43,36 @@ def test_tokens_may_stand_anywhere_and_patches_may_be_scaled(transformer, option
     assert place.factor == pytest.approx(factor)
 
 
+class Written(nn.Module):
+    """Positions as other libraries keep them: a plain matrix, a table that is looked up, a grid."""
+
+    def __init__(self, kind, width=48):
+        super().__init__()
+        self.kind = kind
+        self.conv = nn.Conv2d(3, width, 8, 8, bias=kind != "matrix")
+        if kind == "table":
+            self.place = nn.Embedding(16, width)
+        else:
+            self.place = nn.Parameter(torch.randn((16, width) if kind == "matrix" else (1, 4, 4, width)))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 10)
+
+    def forward(self, images):
+        patches = self.conv(images).permute(0, 2, 3, 1)
+        if self.kind == "grid":
+            patches = patches + self.place
+        tokens = patches.flatten(1, 2)
+        if self.kind != "grid":
+            tokens = tokens + (self.place(torch.arange(16)) if self.kind == "table" else self.place)
+        return self.head(self.norm(tokens).tanh().mean(1))
+
+
+@pytest.mark.parametrize("kind", ["matrix", "table", "grid"])
+def test_positions_may_be_kept_in_any_form(kind):
+    (place,) = find_patches(Written(kind).eval(), SHAPE).found
+    assert place.positions == ("place.weight" if kind == "table" else "place")
+    assert place.rows.tolist() == list(range(16))
+
+
 def test_columns_before_rows_are_seen(transformer):
     class Turned(nn.Module):
         def __init__(self, inner):
