@@ -105,16 +105,16 @@ _SUMS = {"add", "iadd", "add_"}
 _JOINS = {"cat", "concat", "concatenate"}
 
 
-def as_module(target: Any, options: Sequence[Any], named: Mapping[str, Any]) -> nn.Module | None:
+def as_module(called: Any, options: Sequence[Any], named: Mapping[str, Any]) -> nn.Module | None:
     """The module that does what a function or a method does to its one tensor; None where there is no rule.
 
     Args:
-        target: the function, or the method's name.
+        called: the function, or the method's name.
         options: its arguments after the tensor.
         named: those given by name.
     """
-    rule = _FUNCTIONS.get(_name(target))
-    if rule is None or (not isinstance(target, str) and not _is_of_torch(target)):
+    rule = _FUNCTIONS.get(_name(called))
+    if rule is None or (not isinstance(called, str) and not _is_of_torch(called)):
         return None
     try:
         return rule(*options, **named)
@@ -123,17 +123,17 @@ def as_module(target: Any, options: Sequence[Any], named: Mapping[str, Any]) -> 
 
 
 def join(
-    target: Any, shapes: Sequence[tuple[int, ...]], options: Sequence[Any], named: Mapping[str, Any]
+    called: Any, shapes: Sequence[tuple[int, ...]], options: Sequence[Any], named: Mapping[str, Any]
 ) -> nn.Module | None:
     """The module that brings several tensors together; None where there is no rule.
 
     Args:
-        target: the function, or the method's name.
+        called: the function, or the method's name.
         shapes: of the tensors, without the batch.
         options: its arguments after the tensors.
         named: those given by name.
     """
-    name = _name(target)
+    name = _name(called)
     if name in _SUMS and len(shapes) == 2 and len(set(shapes)) == 1 and not options and not named:
         return Add()
     axis = named.get("dim", named.get("axis", options[0] if options else 0))
@@ -141,8 +141,8 @@ def join(
     return Concatenate(axis % axes) if name in _JOINS and isinstance(axis, int) and axis % axes else None
 
 
-def _name(target: Any) -> str:
-    return target if isinstance(target, str) else str(getattr(target, "__name__", ""))
+def _name(called: Any) -> str:
+    return called if isinstance(called, str) else str(getattr(called, "__name__", ""))
 
 
 def _is_of_torch(function: Any) -> bool:
