@@ -17,7 +17,10 @@ def test_three_clicks_fit_a_projector(shared_page, settle):
     page.get_by_role("radio", name="Send one number in ten").click()
     expect(page.get_by_text("The defence holds here.")).to_be_visible()
     settle(page)
-    assert page.evaluate(
-        "() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollHeight - main.clientHeight; }"
-    ) <= 0
+    assert (
+        page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollHeight - main.clientHeight; }"
+        )
+        <= 0
+    )
