@@ -60,7 +60,11 @@ def diagnose_image(
     weak = weakest_layer(recovery)
     if weak is None:
         return Diagnosis(Cause.NONE, recovery.reason, of_label.measures, of_label.traces)
-    return _of_layer(weak, network_chain(model, input_shape), recovery, of_label)
+    try:
+        links = network_chain(model, input_shape)
+    except NoExactRouteError:  # the walk through a network's graph settles its units, all but those of the stem
+        links = []
+    return _of_layer(weak, links, recovery, of_label)
 
 
 def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, of_label: Diagnosis) -> Diagnosis:
