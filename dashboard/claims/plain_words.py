@@ -122,9 +122,9 @@ _TRANSLATIONS = tuple(
             "none of them.",
         ),
         (
-            r"layer \S+ is an? (?P<kind>\w+)\. Label and feature|(?P<whole>\w+) is no plain chain",
-            "No exact route to the picture is known for a network of this kind: it is no plain chain of layers that "
-            "can be undone one after the other. Label and feature leak all the same.",
+            r"no exact route to the image is known for this network yet",
+            "No exact route to the picture is known for a network of this kind: something in it cannot be undone from "
+            "what was sent. Label and feature leak all the same.",
         ),
     )
 )
