@@ -9,14 +9,13 @@ from math import inf
 import torch
 from torch import nn
 
-from gradinv_core.arrays import ArrayLike, as_array, to_tensor, unit_roundoff
-from gradinv_core.errors import MisfitError, NoExactRouteError, RankError, ShapeError
-from gradinv_core.head import HeadView, view_head
+from gradinv_core.arrays import ArrayLike, as_array, to_tensor
+from gradinv_core.errors import MisfitError, NoExactRouteError
+from gradinv_core.head import view_head
 from gradinv_core.head.factors import predicted
 from gradinv_core.image_recovery.activations import Range, output_range
-from gradinv_core.image_recovery.belief import Belief
 from gradinv_core.image_recovery.chain import Link, check_shape, network_chain
-from gradinv_core.image_recovery.fully_connected import previous_input
+from gradinv_core.image_recovery.head_start import feature_and_residual, feature_belief
 from gradinv_core.image_recovery.judgement import Known, judge
 from gradinv_core.image_recovery.open_scale import doubt_of, open_scale
 from gradinv_core.image_recovery.peel import ContradictionError, Peeled, peel
@@ -28,9 +27,6 @@ from gradinv_core.pixels import PixelSpace
 
 __all__ = ["check_sent", "peel_image"]
 
-_REFUSE = 0.5  # relative misfit at which a label and feature plainly do not belong to the gradient
-_ROUNDING_FLOOR = 1e-2  # of the root mean square: no entry is known better than this times the unit roundoff
-_ROUNDING_RESIDUAL = 2e-7  # a head's relative residual below this is rounding, not added noise
 _STOPPED = "Layer by layer, by linear algebra; stopped before the image was reached."
 
 
@@ -71,12 +67,12 @@ def peel_image(
     _check_chain(links, gradients, head)
     view = view_head(model, gradients, links[-1].name)
     picture = picture_map(links, shape, space)
-    value, residual = _feature_and_residual(view, answer, label, feature)
+    value, residual = feature_and_residual(view, answer, label, feature)
     doubt = doubt_of(answer)
 
     def walk(factor: float, on_step: OnStep | None, stop: Stop | None) -> tuple[Peeled, float]:
         """Down to the pixels, for a lambda that is ``factor`` times the answer's."""
-        belief, noise_std, share = _feature_belief(view, value * factor, residual / factor)
+        belief, noise_std, share = feature_belief(view, value * factor, residual / factor)
         std = 0.0 if doubt.wide else doubt.std
         start = belief.sharing(std)
         way = peel(links, gradients, start, residual / factor, noise_std, on_step, stop, picture, std, share)
@@ -159,45 +155,3 @@ def _shaped(std: torch.Tensor | None, shape: tuple[int, int, int]) -> torch.Tens
 def _all_linear(links: Sequence[Link]) -> bool:
     """Whether every layer with weights is fully connected, so that the picture of one more lambda is cheap."""
     return not any(isinstance(link.module, nn.Conv2d | nn.AvgPool2d) for link in links)
-
-
-def _feature_and_residual(
-    view: HeadView, answer: LabelRecovery | None, label: ArrayLike | None, feature: ArrayLike | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The feature (d,) and the residual p - y (C,)."""
-    if answer is None:
-        return _handed_in(view, label, feature)
-    # a = G x / |x|^2 is what the gradient itself says; p - y would add the rounding of softmax.
-    gradient = view.weight_grad.double().cpu()
-    return answer.feature, gradient @ answer.feature / float(answer.feature @ answer.feature)
-
-
-def _feature_belief(view: HeadView, value: torch.Tensor, residual: torch.Tensor) -> tuple[Belief, float, float]:
-    """Belief about the feature (d,), the noise added to each gradient entry, and the share that noise is of it."""
-    gradient = view.weight_grad.double().cpu()
-    implied, std, misfit = previous_input(gradient, residual)
-    if misfit > _REFUSE or float((implied - value).norm()) > _REFUSE * float(value.norm()):
-        raise RankError(
-            "label and feature: expected the ones this gradient was made of, got a pair that does not multiply to the "
-            "gradient of the last layer; leave both out to have them recovered here."
-        )
-    rounding = unit_roundoff(view.weight_grad)
-    # Rounding errs in proportion to each entry, which a small leaky-ReLU output profits from; added noise does not.
-    noise_std = std * float(residual.norm()) if misfit > _ROUNDING_RESIDUAL else 0.0
-    own = rounding * (value.abs() + _ROUNDING_FLOOR * float(value.square().mean().sqrt()))
-    entry_std = own if noise_std == 0 else (std**2 + own**2).sqrt()
-    return Belief.independent(value, entry_std.clamp(min=1e-30)), noise_std, misfit
-
-
-def _handed_in(view: HeadView, label: ArrayLike | None, feature: ArrayLike | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Feature and residual that follow from a label and feature somebody recovered before."""
-    weight = view.weight.double().cpu()
-    bias = torch.zeros(len(weight), dtype=torch.float64) if view.bias is None else view.bias.double().cpu()
-    soft = to_tensor(as_array(label, "label", "classes"))  # type: ignore[arg-type]
-    value = to_tensor(as_array(feature, "feature", "features"))  # type: ignore[arg-type]
-    if len(soft) != weight.shape[0] or len(value) != weight.shape[1]:
-        raise ShapeError(
-            f"label and feature: expected {weight.shape[0]} and {weight.shape[1]} entries, "
-            f"got {len(soft)} and {len(value)}."
-        )
-    return value, torch.softmax(weight @ value + bias, 0) - soft

@@ -15,8 +15,9 @@ from gradinv_core.errors import MisfitError, NoExactRouteError, OptionError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import find_head
 from gradinv_core.image_recovery.analytic import check_sent, peel_image
-from gradinv_core.image_recovery.chain import check_shape
+from gradinv_core.image_recovery.chain import check_shape, network_chain
 from gradinv_core.image_recovery.deep_evidence import recover_from_gradients
+from gradinv_core.image_recovery.graph.recover import plan_network, walk_back
 from gradinv_core.image_recovery.matching import MatchingOptions, match_gradients
 from gradinv_core.image_recovery.patches import PatchSearch, ask_last_layer, find_patches, recover_patches
 from gradinv_core.image_recovery.result import ImageRecovery, OnStep, Stop
@@ -165,6 +166,11 @@ def _layer_by_layer(
         if not answer.feature.any():
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     try:
+        try:
+            network_chain(model, input_shape)
+        except NoExactRouteError:
+            plan = plan_network(model, input_shape, head)
+            return walk_back(model, plan, gradients, answer, label, feature, on_step, stop, space)
         return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, head, space)
     except torch.linalg.LinAlgError as error:
         raise NoExactRouteError(

@@ -1,0 +1,151 @@
+"""Which units of a ReLU were active, settled by the layer below it (our derivation).
+
+delta travels down exactly but for one thing: whether a unit was active, where its value is no further from zero than
+its error bar. A wrong one spoils the rows of its own output channel in the layer below and no others. So that layer's
+input follows from the channels that fit, and delta of those that do not is read off it: at every position it is nought,
+or all of what arrives from above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gradinv_core.image_recovery.graph.reader import Reader
+from gradinv_core.image_recovery.graph.row_solver import MISFIT, Rows, RowSolution, solve_rows
+from gradinv_core.image_recovery.result import Stop
+
+__all__ = ["Gate", "Reading", "settle"]
+
+_ROUNDS = 8
+
+
+@dataclass
+class Gate:
+    """The units of a ReLU.
+
+    Attributes:
+        active: (channels, positions) which ones hand the gradient on, as far as known.
+        sure: of which of them that is certain.
+        is_open: whether the layer below has not had its say yet.
+    """
+
+    active: torch.Tensor
+    sure: torch.Tensor
+    is_open: bool = True
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A layer that reads the value wanted.
+
+    Attributes:
+        reader: the layer.
+        gradient: (outputs, channels per group, taps) of its weight.
+        delta: (outputs, positions) at its output, with the gate as it stands at first.
+        gate: that the gradient went through right above it; None where there is none, or where its units are settled.
+        whole: (outputs, positions) delta if all of the gate's units were active.
+    """
+
+    reader: Reader
+    gradient: torch.Tensor
+    delta: torch.Tensor
+    gate: Gate | None = None
+    whole: torch.Tensor | None = None
+
+    def delta_now(self) -> torch.Tensor:
+        """(outputs, positions) with the gate as it stands now."""
+        return self.delta if self.gate is None or self.whole is None else self.whole * self.gate.active
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A value, and what the units above it turned out to be.
+
+    Attributes:
+        solution: the value, (channels, pixels), and how well it fits.
+        flipped: how many units changed sides.
+        unsettled: for each reading, how many output channels still misfit.
+    """
+
+    solution: RowSolution
+    flipped: int
+    unsettled: tuple[int, ...]
+
+
+def settle(readings: Sequence[Reading], rounding: float, stop: Stop | None = None) -> Settled:
+    """Solve for what these layers read, and settle the units of the gates above them.
+
+    Args:
+        readings: of layers whose groups are alike.
+        rounding: unit roundoff of the gradients.
+        stop: asked between rounds.
+
+    Raises:
+        StoppedError: the work was stopped.
+    """
+    groups = readings[0].reader.groups
+    gates = {id(reading.gate): reading.gate for reading in readings if reading.gate is not None}
+    before = {key: gate.active.clone() for key, gate in gates.items()}
+    for _ in range(_ROUNDS):
+        solution = _solve(readings, groups, rounding, stop)
+        changed = False
+        for reading, sigmas in zip(readings, solution.misfits, strict=True):
+            bad = (sigmas > MISFIT).nonzero()[:, 0]
+            if reading.gate is not None and reading.whole is not None and len(bad):
+                changed |= _read_off(reading, reading.gate, reading.whole, bad, solution)
+        if not changed:
+            break
+    else:
+        solution = _solve(readings, groups, rounding, stop)
+    flipped = sum(int((gate.active != before[key]).sum()) for key, gate in gates.items())
+    return Settled(solution, flipped, tuple(int((sigmas > MISFIT).sum()) for sigmas in solution.misfits))
+
+
+def _solve(readings: Sequence[Reading], groups: int, rounding: float, stop: Stop | None) -> RowSolution:
+    parts = []
+    for group in range(groups):
+        rows = []
+        for reading in readings:
+            size = reading.reader.outputs // groups
+            chosen = slice(group * size, (group + 1) * size)
+            seen = reading.reader.seen
+            matrix = reading.reader.rows(reading.delta_now()[chosen])[:, seen]
+            rows.append(Rows(matrix, reading.gradient[chosen].transpose(1, 2)[:, seen]))
+        parts.append(solve_rows(rows, rounding, stop))
+    if groups == 1:
+        return parts[0]
+    return RowSolution(
+        torch.cat([part.value for part in parts]),
+        torch.cat([part.std for part in parts]),
+        tuple(torch.cat(each) for each in zip(*(part.misfits for part in parts), strict=True)),
+        tuple(max(each) for each in zip(*(part.relative for part in parts), strict=True)),
+        min(part.rank for part in parts),
+        max(part.condition for part in parts),
+        min(part.equations for part in parts),
+    )
+
+
+def _read_off(reading: Reading, gate: Gate, whole: torch.Tensor, bad: torch.Tensor, solution: RowSolution) -> bool:
+    """Settle the units of output channels that misfit; whether any changed sides."""
+    reader = reading.reader
+    size = reader.outputs // reader.groups
+    changed = False
+    for group in range(reader.groups):
+        chosen = bad[(bad >= group * size) & (bad < (group + 1) * size)]
+        if not len(chosen):
+            continue
+        each = reader.channels // reader.groups
+        patches = reader.patches(solution.value[group * each : (group + 1) * each]).flatten(0, 1)
+        if patches.shape[0] < patches.shape[1]:
+            continue  # more positions than equations for them
+        seen = reading.gradient[chosen].flatten(1).T
+        delta = torch.linalg.lstsq(patches, seen, driver="gelsy").solution.T
+        full = whole[chosen]
+        share = delta / torch.where(full == 0, 1.0, full)
+        now = torch.where(gate.sure[chosen] | (full == 0), gate.active[chosen], share > 0.5)
+        changed |= bool((now != gate.active[chosen]).any())
+        gate.active[chosen] = now
+    return changed

@@ -1,0 +1,10 @@
+"""The picture behind a convolution, an activation and a max pool, from the pooled map and the gradient there.
+
+Two steps: `search` looks for a picture that the pooled map allows; `settle_winners` finds out which entry of every
+window the pool took, and from there on all is linear.
+"""
+
+from gradinv_core.image_recovery.graph.stem.front_door import StemAnswer, recover_picture
+from gradinv_core.image_recovery.graph.stem.pooled import PooledStem, pooled_stem
+
+__all__ = ["PooledStem", "StemAnswer", "pooled_stem", "recover_picture"]

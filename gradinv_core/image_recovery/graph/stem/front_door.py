@@ -1,0 +1,117 @@
+"""Both steps of a picture behind a max pool, what is told on the way, and how far the result can be trusted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from gradinv_core.image_recovery.graph.stem.final import solve_finally
+from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
+from gradinv_core.image_recovery.graph.stem.search import OnRound, search
+from gradinv_core.image_recovery.graph.stem.winners import settle_winners
+from gradinv_core.image_recovery.result import OnStep, Step, Stop
+from gradinv_core.image_recovery.stopping import StoppedError
+from gradinv_core.pixels import PixelSpace
+
+__all__ = ["StemAnswer", "recover_picture"]
+
+_ROUNDS = 300  # of the search, for pictures of 32 x 32 ...
+_LARGE_ROUNDS, _LARGE = 600, 4096  # ... and for those with more entries than this
+_TURNS = 25
+_SETTLED = 1e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
+_TORN = 0.01  # share of the cells whose winner may stay open then
+
+
+@dataclass(frozen=True)
+class StemAnswer:
+    """The picture.
+
+    Attributes:
+        picture: (channels, height, width), as the picture's pixels stand.
+        std: standard deviations of its pixels; None where the winners are not settled.
+        steps: pictures on the way.
+        settled: whether the winners are.
+        misfit: relative, of the pooled map.
+        of_gradient: relative, of the first layer's gradient; 1 where nothing asked it.
+        equations: that speak of the picture.
+        convergence: misfit of the pooled map after each picture told.
+        seconds: wall time.
+        stopped: whether it was stopped on the way.
+    """
+
+    picture: torch.Tensor
+    std: torch.Tensor | None
+    steps: tuple[Step, ...]
+    settled: bool
+    misfit: float
+    of_gradient: float
+    equations: int
+    convergence: tuple[float, ...]
+    seconds: float
+    stopped: bool
+
+
+def recover_picture(
+    stem: PooledStem,
+    space: PixelSpace,
+    noise: float = 0.0,
+    factor_std: float = 0.0,
+    on_step: OnStep | None = None,
+    stop: Stop | None = None,
+) -> StemAnswer:
+    """Search for the picture, then settle the winners.
+
+    Args:
+        stem: what is known.
+        space: which values pixels may have.
+        noise: relative noise of the gradient, which no picture can fit better than.
+        factor_std: relative standard deviation of lambda, which the pooled map grows by.
+        on_step: called with pictures on the way.
+        stop: asked often; True ends the work, and the best so far is returned.
+    """
+    started = time.perf_counter()
+    steps: list[Step] = []
+    losses: list[float] = []
+
+    def told(title: str) -> OnRound:
+        def tell(_: int, picture: torch.Tensor, misfit: float) -> None:
+            losses.append(misfit)
+            steps.append(Step(title, space.from_unit(picture.clamp(0, 1)), None, None, len(losses), misfit))
+            if on_step is not None:
+                on_step(steps[-1])
+
+        return tell
+
+    large = prod(stem.shape) > _LARGE
+    picture = search(stem, _LARGE_ROUNDS if large else _ROUNDS, told("A picture the max pool allows"), stop)
+    misfit, of_gradient, equations = stem.misfit(stem.z(picture)), 1.0, int(stem.known.sum())
+    std, settled, stopped = None, False, stop is not None and stop()
+    if not stopped:
+        try:
+            winners = settle_winners(stem, picture, _TURNS, told("Which entries the max pool took"), stop)
+            if winners.misfit < misfit:
+                picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
+                allowed = _SETTLED + 10 * noise
+                settled = misfit < allowed and of_gradient < allowed and winners.torn < _TORN
+            if settled:
+                final = solve_finally(stem, winners, factor_std, stop)
+                picture, std, equations = final.picture, space.spread * final.std, final.equations
+        except StoppedError:
+            stopped = True
+    if not settled:
+        picture = picture.clamp(0, 1)
+    return StemAnswer(
+        picture=space.from_unit(picture),
+        std=std,
+        steps=tuple(steps),
+        settled=settled,
+        misfit=misfit,
+        of_gradient=of_gradient,
+        equations=equations,
+        convergence=tuple(losses),
+        seconds=time.perf_counter() - started,
+        stopped=stopped,
+    )
