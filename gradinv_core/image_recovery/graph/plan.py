@@ -159,11 +159,14 @@ def _stem(nodes: tuple[Node, ...], users: Sequence[Sequence[int]], first: int) -
             pooled = index
         elif is_activation(node) and not bent:
             bent = True
-        elif not isinstance(node.module, nn.BatchNorm1d | nn.BatchNorm2d) or bent or pooled is not None:
+        elif not isinstance(node.module, LINES) or bent or pooled is not None:
             break
         stem.append(index)
     if pooled is not None:
         _check_pool(nodes[pooled])
+        line = next((nodes[each] for each in stem if isinstance(nodes[each].module, AffineLine)), None)
+        if line is not None:
+            raise _no_route(f"{line.name} stands between layer {nodes[first].name} and a max pool.")
         if nodes[first].module.groups != 1:  # type: ignore[union-attr]
             raise _no_route(f"layer {nodes[first].name}, below a max pool, has several groups of channels.")
     return stem, pooled

@@ -26,7 +26,8 @@ _POWER_ROUNDS = 3  # of the range finder
 _OVERSAMPLED = 6
 _COMMON = 0.9  # a direction in common has 1 for every tap that holds it; the next must fall short of that by a share
 _HALF = 0.5
-_WEAKEST = 1e-3  # of the typical scale times c: below it a channel's units cannot be told, and hardly matter
+_WEAKEST = 1e-6  # of what typically arrives: below it a channel's units cannot be told, and do not matter
+_STRONG = 0.3  # ... and above it they can, whatever the noise
 
 
 def separable(held: Sequence[torch.Tensor]) -> bool:
@@ -52,18 +53,15 @@ def active_units(readings: Sequence[Reading], name: str) -> torch.Tensor:
     """
     positions = readings[0].reader.taps.shape[1]
     common: list[list[torch.Tensor]] = [[] for _ in range(positions)]
-    factors = []
+    arriving = _factor(readings[0])
     for reading in readings:
-        assert reading.whole is not None  # noqa: S101 - these readings have a gate
-        factor = reading.whole.mean(1)
+        factor = _factor(reading)
+        unify = torch.where(factor == 0, 0.0, arriving / torch.where(factor == 0, 1.0, factor))[:, None]
         held = reading.reader.taps < reading.reader.pixels
-        size = factor.abs().clamp(min=_WEAKEST * float(factor.abs().mean()) + 1e-300)
-        factors.append(factor.sign() * size)
         for tap in range(len(held)):
             places = held[tap].nonzero()[:, 0]
             if len(places):
-                # Divided by the factor, rounding weighs the same in every channel.
-                basis = _span(reading.gradient[:, :, tap] / factors[-1][:, None], len(places))
+                basis = _span(unify * reading.gradient[:, :, tap], len(places))
                 for place in places.tolist():
                     common[place].append(basis)
     found = []
@@ -77,7 +75,7 @@ def active_units(readings: Sequence[Reading], name: str) -> torch.Tensor:
                 f"behind {name} does not tell them apart, number {place + 1} of them looks like others. Label and "
                 f"feature are recovered all the same."
             )
-        found.append(_binary(left[:, 0]))
+        found.append(_binary(left[:, 0], arriving))
     return torch.stack(found, 1)
 
 
@@ -98,9 +96,18 @@ def _span(matrix: torch.Tensor, rank: int) -> torch.Tensor:
     return basis @ inner.U[:, :rank]
 
 
-def _binary(direction: torch.Tensor) -> torch.Tensor:
-    """(channels,) which entries are at the direction's one value other than nought."""
-    direction = direction * direction.sum().sign()
-    large = direction > _HALF * float(direction.abs().max())
-    level = float(direction[large].median()) if bool(large.any()) else 1.0
-    return direction > _HALF * level
+def _factor(reading: Reading) -> torch.Tensor:
+    """(channels,) what an active unit hands to the layer, at whichever position."""
+    assert reading.whole is not None  # noqa: S101 - these readings have a gate
+    return reading.whole.mean(1)
+
+
+def _binary(direction: torch.Tensor, arriving: torch.Tensor) -> torch.Tensor:
+    """(channels,) at which entries the direction is what arrives there, up to one factor, and not nought."""
+    told = arriving.abs() > _WEAKEST * float(arriving.abs().mean())
+    share = torch.where(told, direction / torch.where(told, arriving, 1.0), 0.0)
+    share = share * (share * arriving.square()).sum().sign()
+    strong = share[arriving.abs() > _STRONG * float(arriving.abs().mean())]
+    large = strong[strong > _HALF * float(strong.max())]
+    level = float(large.median()) if len(large) else 1.0
+    return share > _HALF * level

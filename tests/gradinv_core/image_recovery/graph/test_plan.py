@@ -1,0 +1,120 @@
+"""What can be walked back through, and what is named where it cannot."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gradinv_core.errors import NoExactRouteError
+from gradinv_core.image_recovery.graph import trace_network
+from gradinv_core.image_recovery.graph.plan import plan_walk
+
+SHAPE = (3, 8, 8)
+
+
+class Written(nn.Module):
+    """A network whose ``forward`` a test writes down."""
+
+    def __init__(self, forward, **modules):
+        super().__init__()
+        self.run = forward
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, picture):
+        return self.run(self, picture)
+
+
+def conv(inputs=3, outputs=16, **options):
+    return nn.Conv2d(inputs, outputs, 3, padding=options.pop("padding", 1), **options)
+
+
+def head(inputs=16 * 64):
+    return nn.Linear(inputs, 10)
+
+
+def plan(model, name=None):
+    return plan_walk(trace_network(model.eval(), SHAPE), name)
+
+
+def test_a_stem_is_what_stands_right_behind_the_first_layer(residual):
+    for stem, count, pooled in (("plain", 2, False), ("bare", 1, False), ("pooled", 3, True)):
+        found = plan(residual(stem))
+        assert found.nodes[found.first].name == "stem.0"
+        assert len(found.stem) == count
+        assert (found.pooled is not None) == pooled
+        assert found.bottom == found.stem[-1]
+        assert found.nodes[found.head].name == "head"
+
+
+REFUSED = {
+    "a max pool inside": (
+        nn.Sequential(conv(), nn.ReLU(), conv(16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), head(256)),
+        r"max pool 4 does not stand right behind the first layer",
+    ),
+    "ceil mode": (
+        nn.Sequential(conv(), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), nn.Flatten(), head(256)),
+        r"max pool 2 has ceil_mode",
+    ),
+    "groups below a pool": (
+        nn.Sequential(conv(3, 15, groups=3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), head(240)),
+        r"layer 0, below a max pool, has several groups",
+    ),
+    "reflected padding": (
+        nn.Sequential(conv(padding_mode="reflect"), nn.ReLU(), nn.Flatten(), head()),
+        r"layer 0 pads with reflect",
+    ),
+    "too few equations": (
+        nn.Sequential(conv(), nn.ReLU(), conv(16, 4), nn.ReLU(), nn.Flatten(), head(256)),
+        r"gradient of layer 2 has 36 equations for the 64 unknowns",
+    ),
+    "depthwise": (
+        nn.Sequential(conv(), nn.ReLU(), conv(16, groups=16), nn.ReLU(), nn.Flatten(), head()),
+        r"gradient of layer 2 has 9 equations for the 64 unknowns",
+    ),
+    "an average that hides positions": (
+        nn.Sequential(conv(padding=0), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head(16)),
+        r"an average over 6 x 6 positions stands behind layer 1 \(ReLU\)",
+    ),
+    "no rule": (
+        nn.Sequential(conv(), nn.ReLU(), nn.LocalResponseNorm(2), nn.Flatten(), head()),
+        r"layer 2 \(LocalResponseNorm\) has no rule",
+    ),
+    "no linear end": (nn.Sequential(conv(), nn.ReLU(), nn.Flatten(), head(), nn.Tanh()), "this one ends in layer 4"),
+}
+
+
+@pytest.mark.parametrize(("model", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_has_no_rule_is_named(model, message):
+    with pytest.raises(NoExactRouteError, match=message) as caught:
+        plan(model)
+    assert str(caught.value).endswith("Label and feature are recovered all the same.")
+
+
+def test_branches_at_the_picture_are_refused():
+    model = Written(
+        lambda net, x: net.head(torch.flatten(net.one(x) + net.two(x), 1)), one=conv(), two=conv(), head=head()
+    )
+    with pytest.raises(NoExactRouteError, match=r"several operations read the picture \(one, two\)"):
+        plan(model)
+
+
+def test_an_activation_nobody_reads_is_named():
+    def forward(net, x):
+        first = functional.relu(net.one(x))
+        return net.head(torch.flatten(functional.relu(net.two(first)) + first, 1))
+
+    with pytest.raises(NoExactRouteError, match="no layer reads the output of layer relu_1"):
+        plan(Written(forward, one=conv(), two=conv(16), head=nn.Sequential(nn.Tanh(), head())))
+
+
+def test_shared_weights_are_named():
+    shared = conv(16)
+    model = nn.Sequential(conv(), nn.ReLU(), shared, nn.ReLU(), shared, nn.ReLU(), nn.Flatten(), head())
+    with pytest.raises(NoExactRouteError, match="shares its weights"):
+        plan(model)
+
+
+def test_a_head_that_others_follow_is_named(residual):
+    with pytest.raises(NoExactRouteError, match="layer head follows layer other"):
+        plan(residual(), "other")
