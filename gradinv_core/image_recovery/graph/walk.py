@@ -40,6 +40,8 @@ __all__ = ["Misfit", "Walked", "walk"]
 _ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken for active ...
 _SURE = 100.0  # ... and from which nothing may change that
 _REFUSE = 0.5  # share of a layer's gradient that plainly contradicts what was handed down
+_FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
+_FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
 _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 
 
@@ -126,7 +128,7 @@ def walk(
             walker.visit(index)
     except StoppedError:
         stopped = True
-    value, std = walker.values.get(plan.bottom, (None, None))
+    value, std = walker.as_computed(plan.bottom) if plan.bottom in walker.values else (None, None)
     return Walked(
         value,
         std,
@@ -157,6 +159,7 @@ class _Walker:
         self._plan, self._gradients, self._on_step, self._stop = plan, gradients, on_step, stop
         self._feature, self._feature_std = feature, feature_std
         self._noise_std, self._factor_std = noise_std, factor_std
+        self._rounding = max(unit_roundoff(gradient) for gradient in gradients.values())
         self.delta: dict[int, torch.Tensor] = {}
         self.values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.gates: dict[int, Gate] = {}
@@ -323,5 +326,15 @@ class _Walker:
 
     def _shown(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """A value, and its error bars with what lambda leaves open; a common factor changes no sign on the way."""
+        value, std = self.as_computed(index)
+        return value, (std.square() + (self._factor_std * value).square()).sqrt()
+
+    def as_computed(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A value, and error bars that hold the client's own rounding too: what it computed is what comes back.
+
+        The walk itself goes without, for where a unit was silent the client's nought is a nought.
+        """
         value, std = self.values[index]
-        return value, std if self._factor_std == 0 else (std.square() + (self._factor_std * value).square()).sqrt()
+        typical = value.square().mean()
+        forward = (_FORWARD_ROUNDINGS * self._rounding) ** 2 * (value.square() + _FORWARD_FLOOR * typical)
+        return value, (std.square() + forward).sqrt()

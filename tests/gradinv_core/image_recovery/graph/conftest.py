@@ -32,18 +32,20 @@ class Block(nn.Module):
 
 
 class Residual(nn.Module):
-    """A stem, two blocks, an average and the head."""
+    """A stem, three blocks, an average and the head."""
 
     def __init__(
         self, stem: nn.Module, channels: int, activation: Callable[[], nn.Module] = nn.ReLU, bias: bool = False
     ) -> None:
         super().__init__()
         self.stem = stem
-        self.one, self.two = Block(channels, channels, 1, activation), Block(channels, 2 * channels, 2, activation)
+        self.one = Block(channels, channels, 1, activation)
+        self.two = Block(channels, channels, 2, activation)
+        self.three = Block(channels, 2 * channels, 2, activation)
         self.head = nn.Linear(2 * channels, 10, bias=bias)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        value = self.two(self.one(self.stem(picture)))
+        value = self.three(self.two(self.one(self.stem(picture))))
         return self.head(torch.flatten(functional.adaptive_avg_pool2d(value, 1), 1))
 
 

@@ -29,14 +29,16 @@ def test_every_layers_input_and_gradient_come_back(residual, true_nodes, picture
     plan, found = walked(model, image)
     values, deltas = true_nodes(model, image, LABEL)
     names = {node.name: node.inputs[0] for node in plan.nodes if node.module is not None}
-    assert [step.layer for step in found.steps] == ["head", "two.conv2", "two.conv1", "one.conv2", "one.conv1"]
+    convolutions = [f"{block}.conv{number}" for block in ("three", "two", "one") for number in (2, 1)]
+    assert [step.layer for step in found.steps] == ["head", *convolutions]
     for step in found.steps:
         true = values[names[step.layer]]
         assert float((step.value - true).norm() / true.norm()) < 1e-5, step.layer
     inside = [((s.value - values[names[s.layer]]).abs() <= 2 * s.std + 1e-12).double().mean() for s in found.steps[1:]]
     assert float(torch.stack(inside).mean()) > 0.9
     assert float((found.delta - deltas[plan.bottom]).norm() / deltas[plan.bottom].norm()) < 1e-5
-    assert [layer.name for layer in found.layers] == ["two.conv2", "two.conv1", "two.short.0", "one.conv2", "one.conv1"]
+    shorts = {"three.conv1": ["three.short.0"], "two.conv1": ["two.short.0"]}
+    assert [layer.name for layer in found.layers] == [n for name in convolutions for n in (name, *shorts.get(name, []))]
     assert all(layer.rank == layer.unknowns and layer.residual < 1e-5 for layer in found.layers)
     assert not any(misfit.unsettled for misfit in found.misfits)
 
