@@ -1,0 +1,69 @@
+"""Search, winners and the final picture, one after the other, against the picture that was there."""
+
+import pytest
+import torch
+
+from gradinv_core.image_recovery.graph.stem import recover_picture
+from gradinv_core.image_recovery.graph.stem.final import solve_finally
+from gradinv_core.image_recovery.graph.stem.search import search
+from gradinv_core.image_recovery.graph.stem.winners import settle_winners
+from gradinv_core.image_recovery.stopping import StoppedError
+from gradinv_core.pixels import PixelSpace
+
+
+def decibels(found, true):
+    return -10 * torch.log10((found - true).square().mean()).item()
+
+
+def test_the_search_comes_near_and_tells_on_the_way(scene):
+    stem, shares, _, _ = scene()
+    told = []
+    found = search(stem, 60, lambda count, _, misfit: told.append((count, misfit)))
+    assert decibels(found, shares) > 18
+    assert [count for count, _ in told] == [25, 50]
+    assert told[-1][1] < told[0][1]
+
+
+def test_winners_settle_from_a_picture_that_is_nearly_right(scene):
+    stem, shares, _, dz = scene()
+    generator = torch.Generator().manual_seed(2)
+    start = shares + 0.02 * torch.randn(shares.shape, dtype=torch.float64, generator=generator)
+    found = settle_winners(stem, start, 15)
+    assert decibels(found.picture, shares) > 60
+    assert found.misfit < 1e-4
+    assert found.torn < 0.01
+    torch.testing.assert_close(found.dz, dz, rtol=0, atol=1e-2 * float(dz.abs().max()))
+    final = solve_finally(stem, found)
+    assert decibels(final.picture, shares) > 80
+    assert final.std.shape == shares.shape
+    assert float(((final.picture - shares).abs() <= 2 * final.std).double().mean()) > 0.9
+
+
+def test_lambda_moves_the_picture_along_with_the_map(scene):
+    stem, shares, _, _ = scene()
+    found = settle_winners(stem, shares, 2)
+    narrow, wide = solve_finally(stem, found), solve_finally(stem, found, 1e-2)
+    assert bool((wide.std >= narrow.std).all())
+    assert float(wide.std.mean()) > 1e-3
+
+
+def test_both_steps_give_the_picture_in_its_own_range(scene):
+    stem, shares, _, _ = scene()
+    steps = []
+    found = recover_picture(stem, PixelSpace(low=-1.0, high=1.0), on_step=steps.append)
+    assert found.settled
+    assert decibels(found.picture, 2 * shares - 1) > 60
+    assert {step.title for step in steps} == {"A picture the max pool allows", "Which entries the max pool took"}
+    assert [step.iteration for step in steps] == list(range(1, len(steps) + 1))
+    assert found.steps == tuple(steps)
+
+
+def test_stop_gives_the_best_so_far(scene):
+    stem, _, _, _ = scene()
+    steps = []
+    found = recover_picture(stem, PixelSpace(), on_step=steps.append, stop=lambda: len(steps) >= 2)
+    assert found.stopped
+    assert found.std is None
+    assert found.picture.shape == stem.shape
+    with pytest.raises(StoppedError):
+        settle_winners(stem, found.picture, 3, stop=lambda: True)
