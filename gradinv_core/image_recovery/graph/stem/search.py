@@ -15,6 +15,7 @@ import torch
 from torch.nn.grad import conv2d_input
 
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
+from gradinv_core.image_recovery.graph.stem.edges import edges_of, of_edges
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import StoppedError, ask
@@ -62,7 +63,7 @@ def search(stem: PooledStem, rounds: int, on_round: OnRound | None = None, stop:
 
     def normal(one: torch.Tensor) -> torch.Tensor:
         whole = small.transposed(counts * small.linear(one)) + (ranged + ridge) * one
-        return whole + smooth * _of_edges(_edges(one))
+        return whole + smooth * of_edges(edges_of(one))
 
     for count in range(rounds):
         try:
@@ -71,16 +72,16 @@ def search(stem: PooledStem, rounds: int, on_round: OnRound | None = None, stop:
             break
         weight = _SMOOTH_FIRST * unit * (_SMOOTH_LAST / _SMOOTH_FIRST) ** (count / rounds)
         allowed = _allowed(small, small.windows(z) + split, inside)
-        edges = _edges(picture) + split_edges
+        edges = edges_of(picture) + split_edges
         lengths = edges.square().sum((0, 1), keepdim=True).sqrt().clamp(min=1e-12)
         edges = edges * (1 - weight / smooth / lengths).clamp(min=0)
         held = (picture + split_range).clamp(0, 1)
         right = small.transposed(_spread(small, (allowed - split) * inside) - counts * small.offset)
-        right = right + smooth * _of_edges(edges - split_edges) + ranged * (held - split_range) + ridge * picture
+        right = right + smooth * of_edges(edges - split_edges) + ranged * (held - split_range) + ridge * picture
         picture = conjugate_gradients(normal, right, picture, _INNER)
         z = small.z(picture)
         split = (split + small.windows(z) - allowed) * inside
-        split_edges = split_edges + _edges(picture) - edges
+        split_edges = split_edges + edges_of(picture) - edges
         split_range = split_range + picture - held
         if on_round is not None and count % _TOLD == _TOLD - 1:
             on_round(count + 1, picture.double(), small.misfit(z))
@@ -122,20 +123,3 @@ def _unit(stem: PooledStem, counts: torch.Tensor) -> float:
         stem.dilation,
     )
     return float((power[0] * stem.scale.square()).mean())
-
-
-def _edges(picture: torch.Tensor) -> torch.Tensor:
-    """(2, channels, height, width) differences to the right and lower neighbours."""
-    right, down = torch.zeros_like(picture), torch.zeros_like(picture)
-    right[:, :, :-1] = picture[:, :, 1:] - picture[:, :, :-1]
-    down[:, :-1] = picture[:, 1:] - picture[:, :-1]
-    return torch.stack([right, down])
-
-
-def _of_edges(edges: torch.Tensor) -> torch.Tensor:
-    """The transpose of `_edges`."""
-    right, down = edges
-    result = -right - down
-    result[:, :, 1:] += right[:, :, :-1]
-    result[:, 1:] += down[:, :-1]
-    return result

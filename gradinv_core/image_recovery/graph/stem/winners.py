@@ -2,40 +2,48 @@
 
 The loss gradient reaches the convolution only where a window's largest entry stood, so its weight gradient is a sum of
 the picture's patches there, each weighted by what arrives at its cell. Given a picture, which is nearly right, that is
-non-negative least squares for every output channel: among the entries that may be the largest, how much of the cell's
-gradient does each account for? Given the winners, the picture is linear: z there is the pooled value, and the patches
-add up to the gradient. In turns both become exact.
+least squares over simplices: among the entries that may be the largest, how much of the cell's gradient does each
+account for? Given the winners, the picture is linear: z there is the pooled value, and the patches add up to the
+gradient. Both kinds of equations weigh by their misfit, so that smoothness closes what they leave open as long as
+winners are wrong, and no longer. In turns all becomes exact.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.optimize import nnls
 
-from gradinv_core.arrays import Array
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
+from gradinv_core.image_recovery.graph.stem.edges import edges_of, of_edges
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.search import OnRound
+from gradinv_core.image_recovery.graph.stem.shares import cell_shares, spread_cells
 from gradinv_core.image_recovery.result import Stop
+from gradinv_core.image_recovery.smoothness_bars import EDGE_SIZE
 from gradinv_core.image_recovery.stopping import StoppedError, ask
 
 __all__ = ["Winners", "settle_winners"]
 
 _FIRST_SPREAD = 0.05  # of the pooled map: how far z may be off at first
 _NEAR = 4.0  # such spreads below the largest, an entry may have been the largest
-_WHOLE = 3.0  # weight of a cell's shares adding up to one, where the gradient's norm is one
-_CLOSE = 0.02  # weight of an entry being near the pooled value, in spreads
+_CLOSE = 0.007  # how much being one spread from the pooled value speaks against an entry
+_SPREADS = (1.5, 0.5)  # times the misfits of map and gradient, z may be off in the next turn
 _SMALLEST_SPREAD = 1e-7
-_LOST = 2.0  # times the best misfit: the turns lead away
-_INNER, _TOLERANCE = 400, 1e-10
-_RIDGE = 1e-9
+_INNER = 150
+_TOLERANCE = 1e-9
+_FEWER = 1.5  # the gradient's misfit grows by this where shares have been fitted to it
+_LEAST_NOISE = 0.1  # of the mean: no output channel's gradient is trusted more than that
 _CERTAIN = 0.9  # share of its cell from which an entry is the winner
-_STALLED = 0.8  # a round must bring the misfit below this share of the best, or ...
-_PATIENCE = 4  # ... so many rounds later the turns end
-_WON = 0.05  # weight above which an entry counts as a winner
+_BETTER = 0.9  # a turn must bring the misfit below this share of the best, or ...
+_PATIENCE = 10  # ... so many turns later they end
+_EXACT = 2e-6  # misfit of map and gradient at which float32 gradients have nothing more to say
+_SINGLE = 1e-4  # ... and above which float32 does for the turns
+_WON = 0.05  # squared share above which an entry is held at the pooled value and not below it
+_RIDGE = 1e-3
+_KEPT = 0.5  # share from which the last turn's winner stays in the race
+_LOST, _WIDER = 2.0, 3.0  # times the best misfit, a turn has led astray; the next starts there again, so much wider
+_MAP = 1.0
 
 
 @dataclass(frozen=True)
@@ -60,18 +68,23 @@ class Winners:
     of_gradient: float
     torn: float
 
+    @property
+    def total(self) -> float:
+        """Both misfits."""
+        return self.misfit + self.of_gradient
+
 
 def settle_winners(
-    stem: PooledStem, start: torch.Tensor, rounds: int, on_round: OnRound | None = None, stop: Stop | None = None
+    stem: PooledStem, start: torch.Tensor, turns: int, on_round: OnRound | None = None, stop: Stop | None = None
 ) -> Winners:
     """Take turns until the winners stand.
 
     Args:
         stem: what is known.
         start: (channels, height, width) shares, nearly right.
-        rounds: at most so many.
-        on_round: told after every round.
-        stop: asked in every round.
+        turns: at most so many.
+        on_round: told after every turn.
+        stop: asked in every turn.
 
     Returns:
         The turn that fits best.
@@ -79,82 +92,66 @@ def settle_winners(
     Raises:
         StoppedError: the work was stopped before the first turn ended.
     """
-    picture, best, waited = start, None, 0
-    size = float(stem.target[stem.known].square().mean().sqrt())
-    spread = _FIRST_SPREAD * float(stem.target[stem.known].std())
-    for count in range(rounds):
+    single = stem.to(torch.float32)
+    picture, best, mark, waited = start, None, torch.inf, 0
+    known = stem.target[stem.known]
+    size = float(known.square().mean().sqrt())
+    spread = _FIRST_SPREAD * float(known.std())
+    shares: torch.Tensor | None = None
+    kept: torch.Tensor | None = None
+    exact = False
+    for count in range(turns):
         try:
             ask(stop)
-            turn = _turn(stem, picture, spread, stop)
+            turn, shares = _turn(stem if exact else single, picture, spread, shares, stop)
         except StoppedError:
             if best is None:
                 raise
             break
         if on_round is not None:
             on_round(count + 1, turn.picture, turn.misfit)
-        if best is not None and turn.misfit > _LOST * best.misfit:
+        waited += 1
+        if best is not None and turn.total > _LOST * best.total:
+            picture, shares, spread = best.picture, kept, _WIDER * spread
+        else:
+            off = max(factor * part for factor, part in zip(_SPREADS, (turn.misfit, turn.of_gradient), strict=True))
+            picture, spread = turn.picture, min(spread, max(off, _SMALLEST_SPREAD) * size)
+        if best is None or turn.total < best.total:
+            best, kept = turn, shares
+        if best.total < _BETTER * mark:
+            mark, waited = best.total, 0
+        exact = exact or best.total < _SINGLE
+        if waited >= _PATIENCE or best.total < _EXACT:
             break
-        waited = 0 if best is None or turn.misfit < _STALLED * best.misfit else waited + 1
-        if best is None or turn.misfit < best.misfit:
-            best = turn
-        if waited >= _PATIENCE:
-            break
-        picture = turn.picture
-        spread = min(spread, max(1.5 * turn.misfit * size, _SMALLEST_SPREAD * size))
-    assert best is not None  # noqa: S101 - there is at least one round
+    assert best is not None  # noqa: S101 - there is at least one turn
     return best
 
 
-def _turn(stem: PooledStem, picture: torch.Tensor, spread: float, stop: Stop | None) -> Winners:
+def _turn(
+    stem: PooledStem, picture: torch.Tensor, spread: float, before: torch.Tensor | None, stop: Stop | None
+) -> tuple[Winners, torch.Tensor]:
+    """One turn: the winners for a picture, and the picture for them; and all entries' shares of their cells."""
+    picture = picture.to(stem.kernel)
     z = stem.z(picture)
-    patches = stem.patches(stem.scale * picture + stem.shift)
-    share, aim, dz = (torch.zeros_like(z) for _ in range(3))
-    torn = 0
-    windows = stem.windows(z, -torch.inf)
-    may_win = (windows >= windows.amax(1, keepdim=True) - _NEAR * spread) & stem.known[:, None]
-    for channel in range(len(z)):
-        if channel % 8 == 0:
-            ask(stop)
-        taps, cells = np.nonzero(may_win[channel].numpy())
-        if not len(cells):
-            continue
-        places = stem.cells.numpy()[taps, cells]
-        weights = stem.delta[channel].numpy()[cells]
-        near = np.abs(z[channel].numpy()[places] - stem.target[channel].numpy()[cells]) / spread
-        won = _shares(patches.numpy()[:, places] * weights, stem.gradient[channel].numpy(), cells, near)
-        largest = np.zeros(stem.cells.shape[1])
-        np.maximum.at(largest, cells, won)
-        torn += int((largest[np.unique(cells)] < _CERTAIN).sum())
-        place = torch.from_numpy(places)
-        dz[channel].index_add_(0, place, torch.from_numpy(won * weights))
-        share[channel].index_add_(0, place, torch.from_numpy(won**2))
-        aim[channel].index_add_(0, place, torch.from_numpy(won**2 * stem.target[channel].numpy()[cells]))
+    windows = stem.windows(z, -torch.inf).transpose(1, 2)
+    allowed = (windows >= windows.amax(-1, keepdim=True) - _NEAR * spread) & stem.known[..., None]
+    if before is not None:
+        allowed = allowed | (before > _KEPT)
+    off = ((windows - stem.target[..., None]).abs() / spread).clamp(max=2 * _NEAR)
+    far = _CLOSE * torch.where(allowed, off, 0.0)
+    start = torch.where(allowed, 1 / (1 + far / _CLOSE), 0.0) if before is None else before.to(z)
+    start = torch.where((start * allowed).sum(-1, keepdim=True) > 0, start, allowed.to(z))
+    won = cell_shares(stem, stem.patches(stem.scale * picture + stem.shift), allowed, far, start, stop)
+    dz = spread_cells(stem, won * stem.delta[..., None])
+    share = spread_cells(stem, won.square())
+    aim = spread_cells(stem, won.square() * stem.target[..., None])
     share, aim = _with_bounds(stem, z, share, aim)
     found = _solve(stem, picture, share, aim, dz, stop)
-    z = stem.z(found)
     left = stem.gradient_left(dz)
-    of_gradient = float((left - stem.correlated(found, dz)).norm() / stem.gradient.norm().clamp(min=1e-300))
-    return Winners(found, share, aim, dz, stem.misfit(z), of_gradient, torn / max(int(stem.known.sum()), 1))
-
-
-def _shares(columns: Array, gradient: Array, cells: np.ndarray, near: Array) -> Array:
-    """How much of its cell each entry won, adding up to one in every cell.
-
-    Args:
-        columns: (channels * taps, entries) patches times what arrives at their cells.
-        gradient: (channels * taps,) of the output channel's kernel.
-        cells: (entries,) to which cell each belongs.
-        near: (entries,) distance to the pooled value, in spreads.
-    """
-    size = max(float(np.linalg.norm(gradient)), 1e-300)
-    names, number = np.unique(cells, return_inverse=True)
-    sums = np.zeros((len(names), len(cells)))
-    sums[number, np.arange(len(cells))] = _WHOLE
-    system = np.vstack([columns / size, sums, np.diag(_CLOSE * near)])
-    wanted = np.concatenate([gradient / size, np.full(len(names), _WHOLE), np.zeros(len(cells))])
-    found, _ = nnls(system, wanted, maxiter=30 * len(cells))
-    totals = np.bincount(number, found)
-    return found / np.maximum(totals, 1e-9)[number]
+    of_gradient = float((left - stem.correlated(found, dz)).norm() / stem.gradient.norm().clamp(min=1e-30))
+    torn = float(((won.amax(-1) < _CERTAIN) & stem.known).sum()) / max(int(stem.known.sum()), 1)
+    parts = (found.double(), share.double(), aim.double(), dz.double())
+    return Winners(*parts, stem.misfit(stem.z(found)), of_gradient, torn), won
 
 
 def _with_bounds(
@@ -162,12 +159,10 @@ def _with_bounds(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Entries above what their windows allow are pulled down to it."""
     bound = torch.full((len(z), stem.positions + 1), torch.inf, dtype=z.dtype)
-    cells = stem.cells.flatten()
-    bound.scatter_reduce_(
-        1, cells.expand(len(z), -1), stem.target[:, None].expand(-1, len(stem.cells), -1).flatten(1), "amin"
-    )
+    targets = stem.target[:, None].expand(-1, len(stem.cells), -1).flatten(1)
+    bound.scatter_reduce_(1, stem.cells.flatten().expand(len(z), -1), targets, "amin")
     bound = bound[:, :-1]
-    over = (z > bound + 1e-9) & (share < _WON)
+    over = (z > bound) & (share < _WON)
     return share + over, aim + torch.where(over, bound, 0.0)
 
 
@@ -179,16 +174,26 @@ def _solve(
     dz: torch.Tensor,
     stop: Stop | None,
 ) -> torch.Tensor:
-    """The picture for given winners; both kinds of equations weigh by their size."""
-    of_map = 1 / float(stem.target.square().sum())
+    """The picture for given winners; both kinds of equations and smoothness weigh by what they miss at the start."""
     left = stem.gradient_left(dz)
-    of_gradient = 1 / float(stem.gradient.square().sum())
-    ridge = _RIDGE * of_map * len(stem.kernel)
+    of_gradient = _FEWER * (left - stem.correlated(start, dz)).square().mean(1, keepdim=True)
+    of_gradient = torch.maximum(of_gradient, _LEAST_NOISE * of_gradient.mean())
+    relative = float(of_gradient.mean() / stem.gradient.square().mean())
+    held = share > _WON
+    missed = ((aim - share * stem.z(start)).square() / share.clamp(min=1e-3))[held]
+    size = float(stem.target[stem.known].square().mean())
+    # A map with fewer entries than unknowns fits whatever the winners: it counts for no more than the gradient says.
+    of_map = max(float(missed.mean()), _MAP**2 * relative * size)
+    edges = edges_of(start)
+    lengths = (edges.square().sum((0, 1)) + (0.1 * EDGE_SIZE) ** 2).sqrt()
+    smooth = 1 / (EDGE_SIZE * lengths)
+    unit = 1 / of_map  # the equations in units in which the map's weigh one
+    of_gradient, smooth, ridge = of_gradient * unit, smooth / unit, _RIDGE / unit
 
     def normal(one: torch.Tensor) -> torch.Tensor:
-        of_z = of_map * stem.transposed(share * stem.linear(one))
-        return of_z + of_gradient * stem.correlated_transposed(stem.correlated(one, dz), dz) + ridge * one
+        whole = stem.transposed(share * stem.linear(one)) + of_edges(smooth * edges_of(one)) + ridge * one
+        return whole + stem.correlated_transposed(stem.correlated(one, dz) / of_gradient, dz)
 
-    right = of_map * stem.transposed(aim - share * stem.offset)
-    right = right + of_gradient * stem.correlated_transposed(left, dz) + ridge * start
+    right = stem.transposed(aim - share * stem.offset) + ridge * start
+    right = right + stem.correlated_transposed(left / of_gradient, dz)
     return conjugate_gradients(normal, right, start, _INNER, _TOLERANCE, stop)
