@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch.nn import functional
 
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
+from gradinv_core.image_recovery.graph.stem.shares import spread_cells
 from gradinv_core.image_recovery.graph.stem.winners import Winners
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Final", "solve_finally"]
+__all__ = ["Final", "largest_entries", "solve_finally"]
 
 _WON = 0.9  # squared share of its cell from which an entry's z is taken for the pooled value
-_DRAWS = 24
-_ROUNDS = 400
-_DRAWN_ROUNDS, _DRAWN_TOLERANCE = 250, 1e-4
+_DRAWS = 16
+_CHECKS = 3  # times the picture's own winners are compared with those it was solved for
+_ROUNDS = 1000
+_SHARED = 1e-4  # of the typical output channel's rounding, which all have
+_NORMAL_MEDIAN = 0.6745
+_DRAWN_ROUNDS, _DRAWN_TOLERANCE = 200, 1e-3
 _TOLERANCE = 1e-12
 _PRIOR = 0.5  # of a pixel's range: what is known before any equation
-_LEAST = 3e-8  # relative noise, at least: rounding of float32
+_LEAST = 2e-7  # relative noise, at least: rounding of float32, and what delta errs by
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,13 @@ class Final:
         picture: (channels, height, width) shares.
         std: standard deviations of its shares.
         equations: entries of z and of the gradient that speak of it.
+        misfit: relative, of the pooled map.
     """
 
     picture: torch.Tensor
     std: torch.Tensor
     equations: int
+    misfit: float
 
 
 def solve_finally(stem: PooledStem, winners: Winners, factor_std: float = 0.0, stop: Stop | None = None) -> Final:
@@ -52,71 +59,142 @@ def solve_finally(stem: PooledStem, winners: Winners, factor_std: float = 0.0, s
     Raises:
         StoppedError: the work was stopped.
     """
-    won = winners.share > _WON
-    aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
-    left = stem.gradient_left(winners.dz)
-    rest_z = (aim - stem.z(winners.picture))[won]
-    rest_g = left - stem.correlated(winners.picture, winners.dz)
-    # Both kinds of equations err by what they show, and never by less than rounding.
-    noise_z = torch.maximum(_std_at(stem, won), rest_z.square().mean().sqrt())
-    rows = stem.gradient.square().mean(1, keepdim=True)
-    noise_g = (rest_g.square().mean(1, keepdim=True) + _LEAST**2 * rows + 1e-6 * rest_g.square().mean()).sqrt()
-    weight_z = torch.where(won, noise_z.clamp(min=_LEAST * float(stem.target.square().mean().sqrt())) ** -2, 0.0)
-    weight_g = noise_g.clamp(min=1e-300) ** -2
-    unit = float(weight_z.max())
-    weight_z, weight_g = weight_z / unit, weight_g / unit
-    prior = _PRIOR**-2 / unit
-
-    def normal(one: torch.Tensor, of: PooledStem, dz: torch.Tensor, z: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        back = of.correlated_transposed(g * of.correlated(one, dz), dz)
-        return of.transposed(z * of.linear(one)) + back + prior * one
-
-    right = stem.transposed(weight_z * (aim - stem.offset)) + stem.correlated_transposed(weight_g * left, winners.dz)
-    picture = conjugate_gradients(
-        lambda one: normal(one, stem, winners.dz, weight_z, weight_g),
-        right + prior * 0.5,
-        winners.picture,
-        _ROUNDS,
-        _TOLERANCE,
-        stop,
-    )
-    single = torch.float32
-    small, dz, z, g = stem.to(single), winners.dz.to(single), weight_z.to(single), weight_g.to(single)
-    generator = torch.Generator().manual_seed(0)
-
-    def drawn(*shape: int) -> torch.Tensor:
-        return torch.randn(_DRAWS, *shape, generator=generator, dtype=single)
-
-    noise = small.transposed(z.sqrt() * drawn(*z.shape)) + prior**0.5 * drawn(*stem.shape)
-    noise = noise + small.correlated_transposed(g.sqrt() * drawn(*stem.gradient.shape), dz)
-    errors = conjugate_gradients(
-        lambda one: normal(one, small, dz, z, g),
-        noise,
-        torch.zeros_like(noise),
-        _DRAWN_ROUNDS,
-        _DRAWN_TOLERANCE,
-        stop,
-    )
-    variance = errors.double().square().mean(0)
-    around = torch.nn.functional.avg_pool2d(variance[None], 3, 1, 1, count_include_pad=False)[0]
-    std = (variance / 2 + around / 2).sqrt() * unit**-0.5
-    chi = (weight_z * (aim - stem.z(picture)).square())[won].sum()
-    chi = chi + (weight_g * (left - stem.correlated(picture, winners.dz)).square()).sum()
-    count = int(won.sum()) + stem.gradient.numel()
-    strain = (float(chi) * unit / max(count - picture.numel(), 1)) ** 0.5
-    std = std * max(strain, 1.0)
-    if factor_std > 0:
-        grown = stem.transposed(weight_z * aim) + stem.correlated_transposed(weight_g * stem.gradient, winners.dz)
-        moved = conjugate_gradients(
-            lambda one: normal(one, stem, winners.dz, weight_z, weight_g),
-            grown,
-            torch.zeros_like(picture),
+    picture = winners.picture
+    for _ in range(_CHECKS):
+        equations = _Equations.of(stem, winners)
+        picture = conjugate_gradients(
+            lambda one, have=equations: have.normal(one),  # type: ignore[misc]
+            equations.right(),
+            picture,
             _ROUNDS,
-            _DRAWN_TOLERANCE,
+            _TOLERANCE,
             stop,
         )
+        again = largest_entries(stem, picture)
+        if torch.equal(again.dz, winners.dz):
+            break
+        winners = again
+    else:
+        equations = _Equations.of(stem, winners)
+    std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
+    if factor_std > 0:
+        moved = conjugate_gradients(
+            equations.normal, equations.grown(), torch.zeros_like(picture), _ROUNDS, _DRAWN_TOLERANCE, stop
+        )
         std = (std.square() + (factor_std * moved).square()).sqrt()
-    return Final(picture, std, count)
+    return Final(picture, std, equations.count, stem.misfit(stem.z(picture)))
+
+
+def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:
+    """The winners of a picture that is right: in every window the largest entry.
+
+    Args:
+        stem: what is known.
+        picture: (channels, height, width) shares.
+    """
+    z = stem.z(picture)
+    windows = stem.windows(z, -torch.inf).transpose(1, 2)
+    top = windows.argmax(-1, keepdim=True)
+    won = torch.zeros_like(windows).scatter(-1, top, 1.0) * stem.known[..., None]
+    dz = spread_cells(stem, won * stem.delta[..., None])
+    share, aim = spread_cells(stem, won), spread_cells(stem, won * stem.target[..., None])
+    rest = stem.gradient_left(dz) - stem.correlated(picture, dz)
+    of_gradient = float(rest.norm() / stem.gradient.norm().clamp(min=1e-300))
+    return Winners(picture, share, aim, dz, stem.misfit(z), of_gradient, 0.0)
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """Both kinds of equations, weighted by their noise, in units in which the best known entry of the map weighs one.
+
+    Attributes:
+        stem: what is known.
+        dz: (outputs, positions) loss gradient at z.
+        aim: (outputs, positions) what z is where it won.
+        left: (outputs, channels * taps) the kernel's gradient, as far as it grows with the picture.
+        of_z: (outputs, positions) weights.
+        of_gradient: (outputs, 1) weights.
+        prior: weight of grey.
+        unit: what all weights were divided by.
+    """
+
+    stem: PooledStem
+    dz: torch.Tensor
+    aim: torch.Tensor
+    left: torch.Tensor
+    of_z: torch.Tensor
+    of_gradient: torch.Tensor
+    prior: float
+    unit: float
+
+    @classmethod
+    def of(cls, stem: PooledStem, winners: Winners) -> _Equations:
+        """The equations of such winners; both kinds err by what they show, and never by less than rounding."""
+        won = winners.share > _WON
+        aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
+        left = stem.gradient_left(winners.dz)
+        size = float(stem.target.square().mean().sqrt())
+        missed = (aim - stem.z(winners.picture))[won]
+        typical = float(missed.abs().median()) / _NORMAL_MEDIAN
+        noise = (_std_at(stem, won).square() + typical**2 + (_LEAST * size) ** 2).sqrt()
+        rest = (left - stem.correlated(winners.picture, winners.dz)).square().mean(1, keepdim=True)
+        rows = stem.gradient.square().mean(1, keepdim=True)
+        of_gradient = 1 / (rest + _LEAST**2 * (rows + _SHARED * rows.mean())).clamp(min=1e-300)
+        of_z = torch.where(won, noise**-2.0, 0.0)
+        unit = float(of_z.max())
+        return cls(stem, winners.dz, aim, left, of_z / unit, of_gradient / unit, _PRIOR**-2 / unit, unit)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int((self.of_z > 0).sum()) + self.left.numel()
+
+    def normal(self, one: torch.Tensor) -> torch.Tensor:
+        """All of them, and back."""
+        stem = self.stem
+        back = stem.correlated_transposed(self.of_gradient * stem.correlated(one, self.dz), self.dz)
+        return stem.transposed(self.of_z * stem.linear(one)) + back + self.prior * one
+
+    def right(self) -> torch.Tensor:
+        """What they say."""
+        back = self.stem.correlated_transposed(self.of_gradient * self.left, self.dz)
+        return self.stem.transposed(self.of_z * (self.aim - self.stem.offset)) + back + self.prior * 0.5
+
+    def grown(self) -> torch.Tensor:
+        """How what they say changes with lambda."""
+        back = self.stem.correlated_transposed(self.of_gradient * self.stem.gradient, self.dz)
+        return self.stem.transposed(self.of_z * self.aim) + back
+
+    def strain(self, picture: torch.Tensor) -> float:
+        """Root mean square misfit of the equations left over, in units of their noise."""
+        of_z = self.of_z * (self.aim - self.stem.z(picture)).square()
+        of_gradient = self.of_gradient * (self.left - self.stem.correlated(picture, self.dz)).square()
+        surplus = max(self.count - picture.numel(), 1)
+        return (float(of_z.sum() + of_gradient.sum()) * self.unit / surplus) ** 0.5
+
+    def single(self) -> _Equations:
+        """The same in float32."""
+        names = ("dz", "aim", "left", "of_z", "of_gradient")
+        parts = {name: getattr(self, name).float() for name in names}
+        return replace(self, stem=self.stem.to(torch.float32), **parts)
+
+
+def _drawn(equations: _Equations, stop: Stop | None) -> torch.Tensor:
+    """Standard deviations of the picture, from draws of its error."""
+    small = equations.single()
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(shape: torch.Size | tuple[int, ...]) -> torch.Tensor:
+        return torch.randn(_DRAWS, *shape, generator=generator)
+
+    noise = small.stem.transposed(small.of_z.sqrt() * draw(small.of_z.shape))
+    noise = noise + small.prior**0.5 * draw(small.stem.shape)
+    of_gradient = small.of_gradient.sqrt() * draw(small.left.shape)
+    noise = noise + small.stem.correlated_transposed(of_gradient, small.dz)
+    errors = conjugate_gradients(small.normal, noise, torch.zeros_like(noise), _DRAWN_ROUNDS, _DRAWN_TOLERANCE, stop)
+    variance = errors.double().square().mean(0)
+    around = functional.avg_pool2d(variance[None], 3, 1, 1, count_include_pad=False)[0]
+    return (variance / 2 + around / 2).sqrt() * equations.unit**-0.5
 
 
 def _std_at(stem: PooledStem, won: torch.Tensor) -> torch.Tensor:

@@ -18,9 +18,9 @@ from gradinv_core.pixels import PixelSpace
 
 __all__ = ["StemAnswer", "recover_picture"]
 
-_ROUNDS = 300  # of the search, for pictures of 32 x 32 ...
-_LARGE_ROUNDS, _LARGE = 600, 4096  # ... and for those with more entries than this
-_TURNS = 25
+_ROUNDS = 500  # of the search, for pictures of 32 x 32 ...
+_LARGE_ROUNDS, _LARGE = 400, 4096  # ... and for those with more entries than this
+_TURNS, _LARGE_TURNS = 40, 25
 _SETTLED = 1e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
 _TORN = 0.01  # share of the cells whose winner may stay open then
 
@@ -91,14 +91,17 @@ def recover_picture(
     std, settled, stopped = None, False, stop is not None and stop()
     if not stopped:
         try:
-            winners = settle_winners(stem, picture, _TURNS, told("Which entries the max pool took"), stop)
-            if winners.misfit < misfit:
+            winners = settle_winners(
+                stem, picture, _LARGE_TURNS if large else _TURNS, told("Which entries the max pool took"), stop
+            )
+            if winners.misfit < misfit:  # the search's picture stays where no turn fits better
                 picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
                 allowed = _SETTLED + 10 * noise
                 settled = misfit < allowed and of_gradient < allowed and winners.torn < _TORN
             if settled:
                 final = solve_finally(stem, winners, factor_std, stop)
                 picture, std, equations = final.picture, space.spread * final.std, final.equations
+                misfit = final.misfit
         except StoppedError:
             stopped = True
     if not settled:

@@ -33,17 +33,20 @@ _SMALLEST_SPREAD = 1e-7
 _INNER = 150
 _TOLERANCE = 1e-9
 _FEWER = 1.5  # the gradient's misfit grows by this where shares have been fitted to it
-_LEAST_NOISE = 0.1  # of the mean: no output channel's gradient is trusted more than that
+_LEAST_NOISE = 0.01  # of the mean: no output channel's gradient is trusted more than that
 _CERTAIN = 0.9  # share of its cell from which an entry is the winner
 _BETTER = 0.9  # a turn must bring the misfit below this share of the best, or ...
-_PATIENCE = 10  # ... so many turns later they end
+_PATIENCE = 6  # ... so many turns later they start anew from the best picture, with the winners open again ...
+_FRESH_STARTS, _FREED = 4, 10.0  # ... so often, and up to so many misfits from the largest
+_STANDING = 2e-3  # share of the cells whose winner may be open when the rest is left to the last solve
 _EXACT = 2e-6  # misfit of map and gradient at which float32 gradients have nothing more to say
 _SINGLE = 1e-4  # ... and above which float32 does for the turns
 _WON = 0.05  # squared share above which an entry is held at the pooled value and not below it
 _RIDGE = 1e-3
 _KEPT = 0.5  # share from which the last turn's winner stays in the race
 _LOST, _WIDER = 2.0, 3.0  # times the best misfit, a turn has led astray; the next starts there again, so much wider
-_MAP = 1.0
+_HUBER = 3.0  # deviations from which an entry of the map counts less
+_MEAN = 2.2  # a normal's mean square, in units of its median
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def settle_winners(
     spread = _FIRST_SPREAD * float(known.std())
     shares: torch.Tensor | None = None
     kept: torch.Tensor | None = None
-    exact = False
+    exact, freed = False, 0
     for count in range(turns):
         try:
             ask(stop)
@@ -121,8 +124,15 @@ def settle_winners(
         if best.total < _BETTER * mark:
             mark, waited = best.total, 0
         exact = exact or best.total < _SINGLE
-        if waited >= _PATIENCE or best.total < _EXACT:
+        if (
+            best.total < _EXACT
+            or (best.total < _SINGLE and best.torn < _STANDING)
+            or (waited >= _PATIENCE and freed == _FRESH_STARTS)
+        ):
             break
+        if waited >= _PATIENCE:
+            picture, shares, spread = best.picture, None, _FREED * size * max(best.misfit, best.of_gradient)
+            freed, waited = freed + 1, 0
     assert best is not None  # noqa: S101 - there is at least one turn
     return best
 
@@ -134,10 +144,13 @@ def _turn(
     picture = picture.to(stem.kernel)
     z = stem.z(picture)
     windows = stem.windows(z, -torch.inf).transpose(1, 2)
-    allowed = (windows >= windows.amax(-1, keepdim=True) - _NEAR * spread) & stem.known[..., None]
+    largest = windows.amax(-1, keepdim=True)
+    # Where the largest is off the pooled value, so may the others be.
+    each = torch.where(stem.known[..., None], (largest - stem.target[..., None]).abs(), 0.0).clamp(min=spread)
+    allowed = (windows >= largest - _NEAR * each) & stem.known[..., None]
     if before is not None:
         allowed = allowed | (before > _KEPT)
-    off = ((windows - stem.target[..., None]).abs() / spread).clamp(max=2 * _NEAR)
+    off = ((windows - stem.target[..., None]).abs() / each).clamp(max=2 * _NEAR)
     far = _CLOSE * torch.where(allowed, off, 0.0)
     start = torch.where(allowed, 1 / (1 + far / _CLOSE), 0.0) if before is None else before.to(z)
     start = torch.where((start * allowed).sum(-1, keepdim=True) > 0, start, allowed.to(z))
@@ -178,12 +191,14 @@ def _solve(
     left = stem.gradient_left(dz)
     of_gradient = _FEWER * (left - stem.correlated(start, dz)).square().mean(1, keepdim=True)
     of_gradient = torch.maximum(of_gradient, _LEAST_NOISE * of_gradient.mean())
-    relative = float(of_gradient.mean() / stem.gradient.square().mean())
+    relative = float(of_gradient.median() / stem.gradient.square().mean())
     held = share > _WON
-    missed = ((aim - share * stem.z(start)).square() / share.clamp(min=1e-3))[held]
+    missed = (aim - share * stem.z(start)).square() / share.clamp(min=1e-3)
     size = float(stem.target[stem.known].square().mean())
     # A map with fewer entries than unknowns fits whatever the winners: it counts for no more than the gradient says.
-    of_map = max(float(missed.mean()), _MAP**2 * relative * size)
+    of_map = max(_MEAN * float(missed[held].median()), relative * size)
+    trust = 1 / (1 + missed / of_map / _HUBER**2)  # a wrong winner misses by far more than the others
+    share, aim = share * trust, aim * trust
     edges = edges_of(start)
     lengths = (edges.square().sum((0, 1)) + (0.1 * EDGE_SIZE) ** 2).sqrt()
     smooth = 1 / (EDGE_SIZE * lengths)
