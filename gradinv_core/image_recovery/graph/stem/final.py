@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
-from gradinv_core.image_recovery.graph.stem.shares import spread_cells
 from gradinv_core.image_recovery.graph.stem.winners import Winners
 from gradinv_core.image_recovery.result import Stop
 
@@ -17,12 +16,15 @@ __all__ = ["Final", "largest_entries", "solve_finally"]
 
 _WON = 0.9  # squared share of its cell from which an entry's z is taken for the pooled value
 _DRAWS = 16
-_CHECKS = 3  # times the picture's own winners are compared with those it was solved for
+_CHECKS = 6  # times the picture's own winners are compared with those it was solved for
 _ROUNDS = 1000
+_OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from which its winners are doubted
+_SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
+_HUBER = 3.0  # deviations from which an entry counts less
 _SHARED = 1e-4  # of the typical output channel's rounding, which all have
 _NORMAL_MEDIAN = 0.6745
 _DRAWN_ROUNDS, _DRAWN_TOLERANCE = 200, 1e-3
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-11
 _PRIOR = 0.5  # of a pixel's range: what is known before any equation
 _LEAST = 2e-7  # relative noise, at least: rounding of float32, and what delta errs by
 
@@ -36,57 +38,61 @@ class Final:
         std: standard deviations of its shares.
         equations: entries of z and of the gradient that speak of it.
         misfit: relative, of the pooled map.
+        of_gradient: relative, of the kernel's gradient.
     """
 
     picture: torch.Tensor
     std: torch.Tensor
     equations: int
     misfit: float
+    of_gradient: float
 
 
-def solve_finally(stem: PooledStem, winners: Winners, factor_std: float = 0.0, stop: Stop | None = None) -> Final:
-    """Solve for the picture and draw its errors.
+def solve_finally(
+    stem: PooledStem, winners: Winners, allowed: float, factor_std: float = 0.0, stop: Stop | None = None
+) -> Final | None:
+    """Solve for the picture, see that its own winners are those it was solved for, and draw its errors.
 
     The errors are drawn: the equations with noise of their own size in place of the data give one error of the picture
     (Papandreou and Yuille 2010); the root mean square of several, each pixel's with its neighbours', is the error bar.
 
     Args:
         stem: what is known.
-        winners: as they stand.
+        winners: nearly as they stand.
+        allowed: relative misfit of map and gradient up to which they stand.
         factor_std: relative standard deviation of lambda: the pooled map grows by it as all of delta shrinks.
         stop: asked now and then.
+
+    Returns:
+        The picture; None if map or gradient misfits, so that some winners are wrong.
 
     Raises:
         StoppedError: the work was stopped.
     """
-    picture = winners.picture
     for _ in range(_CHECKS):
         equations = _Equations.of(stem, winners)
-        picture = conjugate_gradients(
-            lambda one, have=equations: have.normal(one),  # type: ignore[misc]
-            equations.right(),
-            picture,
-            _ROUNDS,
-            _TOLERANCE,
-            stop,
-        )
+        picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
         again = largest_entries(stem, picture)
-        if torch.equal(again.dz, winners.dz):
-            break
+        same = torch.equal(again.dz, winners.dz)
         winners = again
-    else:
-        equations = _Equations.of(stem, winners)
+        if same:
+            break
+    if max(winners.misfit, winners.of_gradient) > allowed:
+        return None
     std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
     if factor_std > 0:
         moved = conjugate_gradients(
             equations.normal, equations.grown(), torch.zeros_like(picture), _ROUNDS, _DRAWN_TOLERANCE, stop
         )
         std = (std.square() + (factor_std * moved).square()).sqrt()
-    return Final(picture, std, equations.count, stem.misfit(stem.z(picture)))
+    return Final(picture, std, equations.count, winners.misfit, winners.of_gradient)
 
 
 def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:
-    """The winners of a picture that is right: in every window the largest entry.
+    """The winners of a picture that is nearly right: in every window the largest entry, unless the gradient objects.
+
+    Where an output channel's gradient misfits by far more than the others', single cells are looked for whose winner is
+    another: swapping it brings the misfit down at once.
 
     Args:
         stem: what is known.
@@ -94,13 +100,44 @@ def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:
     """
     z = stem.z(picture)
     windows = stem.windows(z, -torch.inf).transpose(1, 2)
-    top = windows.argmax(-1, keepdim=True)
-    won = torch.zeros_like(windows).scatter(-1, top, 1.0) * stem.known[..., None]
-    dz = spread_cells(stem, won * stem.delta[..., None])
-    share, aim = spread_cells(stem, won), spread_cells(stem, won * stem.target[..., None])
-    rest = stem.gradient_left(dz) - stem.correlated(picture, dz)
+    top = windows.argmax(-1)
+    patches = stem.patches(stem.scale * picture + stem.shift)
+    dz = _at(stem, top, stem.delta)
+    rest = stem.gradient - dz @ patches.T
+    size = rest.square().sum(1)
+    loud = stem.gradient.square().sum(1) > 0
+    usual = size[loud].median() if bool(loud.any()) else size.new_zeros(())
+    for channel in (size > _OBJECTS**2 * usual).nonzero()[:, 0].tolist():
+        _swap(stem, patches, rest[channel], channel, top)
+    dz = _at(stem, top, stem.delta)
+    share, aim = _at(stem, top, stem.known.double()), _at(stem, top, stem.target * stem.known)
+    rest = stem.gradient - dz @ patches.T
     of_gradient = float(rest.norm() / stem.gradient.norm().clamp(min=1e-300))
     return Winners(picture, share, aim, dz, stem.misfit(z), of_gradient, 0.0)
+
+
+def _at(stem: PooledStem, top: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """(outputs, positions): the sum of values (outputs, cells) at their winners, by tap (outputs, cells)."""
+    places = stem.cells.T.expand(len(top), -1, -1).gather(2, top[..., None])[..., 0]
+    total = torch.zeros(len(top), stem.positions + 1, dtype=values.dtype)
+    return total.scatter_add(1, places, values)[:, :-1]
+
+
+def _swap(stem: PooledStem, patches: torch.Tensor, rest: torch.Tensor, channel: int, top: torch.Tensor) -> None:
+    """Swap winners of one output channel, in ``top`` itself, as long as each brings its misfit down by much."""
+    inside = stem.cells < stem.positions
+    every = torch.cat([patches, torch.zeros(len(patches), 1, dtype=patches.dtype)], 1)[:, stem.cells]
+    delta = stem.delta[channel]
+    for _ in range(_SWAPS):
+        now = every.gather(1, top[channel].expand(len(every), 1, -1))
+        change = delta * (now - every)
+        left = (rest[:, None, None] + change).square().sum(0).masked_fill(~inside, torch.inf)
+        best = int(left.argmin())
+        tap, cell = divmod(best, left.shape[1])
+        if float(left.flatten()[best]) > _WORTH_SWAPPING * float(rest.square().sum()):
+            return
+        rest = rest + change[:, tap, cell]
+        top[channel, cell] = tap
 
 
 @dataclass(frozen=True)
@@ -134,9 +171,10 @@ class _Equations:
         aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
         left = stem.gradient_left(winners.dz)
         size = float(stem.target.square().mean().sqrt())
-        missed = (aim - stem.z(winners.picture))[won]
-        typical = float(missed.abs().median()) / _NORMAL_MEDIAN
+        missed = (aim - stem.z(winners.picture)).abs()
+        typical = float(missed[won].median()) / _NORMAL_MEDIAN
         noise = (_std_at(stem, won).square() + typical**2 + (_LEAST * size) ** 2).sqrt()
+        noise = noise * (1 + (missed / noise / _HUBER).square()).sqrt()  # a wrong winner misses by far more
         rest = (left - stem.correlated(winners.picture, winners.dz)).square().mean(1, keepdim=True)
         rows = stem.gradient.square().mean(1, keepdim=True)
         of_gradient = 1 / (rest + _LEAST**2 * (rows + _SHARED * rows.mean())).clamp(min=1e-300)

@@ -21,8 +21,8 @@ __all__ = ["StemAnswer", "recover_picture"]
 _ROUNDS = 500  # of the search, for pictures of 32 x 32 ...
 _LARGE_ROUNDS, _LARGE = 400, 4096  # ... and for those with more entries than this
 _TURNS, _LARGE_TURNS = 40, 25
-_SETTLED = 1e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
-_TORN = 0.01  # share of the cells whose winner may stay open then
+_SETTLED = 3e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
+_WORTH_IT = 0.02  # sum of both misfits above which the last solve is not tried
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ def recover_picture(
             )
             if winners.misfit < misfit:  # the search's picture stays where no turn fits better
                 picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
-                allowed = _SETTLED + 10 * noise
-                settled = misfit < allowed and of_gradient < allowed and winners.torn < _TORN
-            if settled:
-                final = solve_finally(stem, winners, factor_std, stop)
-                picture, std, equations = final.picture, space.spread * final.std, final.equations
-                misfit = final.misfit
+            if winners.total < _WORTH_IT:
+                final = solve_finally(stem, winners, _SETTLED + 10 * noise, factor_std, stop)
+                if final is not None:
+                    settled, picture, std = True, final.picture, space.spread * final.std
+                    misfit, of_gradient, equations = final.misfit, final.of_gradient, final.equations
         except StoppedError:
             stopped = True
     if not settled:

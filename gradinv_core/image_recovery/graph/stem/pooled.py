@@ -36,7 +36,6 @@ class PooledStem:
         shift: likewise, what it reads at a share of 0.
         offset: (outputs, positions).
         cells: (taps, cells) position each tap of each window holds; the number of positions in the padding.
-        pool: kernel, stride and padding of the pool.
         target: (outputs, cells).
         std: (outputs, cells) its standard deviations.
         known: (outputs, cells) where the largest z is known.
@@ -54,7 +53,6 @@ class PooledStem:
     shift: torch.Tensor
     offset: torch.Tensor
     cells: torch.Tensor
-    pool: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
     target: torch.Tensor
     std: torch.Tensor
     known: torch.Tensor
@@ -184,7 +182,6 @@ def pooled_stem(
         shift=picture.shift.reshape(channels, height, width),
         offset=(scale * bias + shift).flatten(1),
         cells=torch.where(cells < 0, output[1] * output[2], cells),
-        pool=(_pair(pool.kernel_size), _pair(pool.stride), _pair(pool.padding)),
         target=torch.where(known, target, 0.0),
         std=std,
         known=known & alive[:, None],

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradinv_core.image_recovery.graph.stem import recover_picture
+from gradinv_core.image_recovery.graph.stem import front_door, recover_picture
 from gradinv_core.image_recovery.graph.stem.final import solve_finally
 from gradinv_core.image_recovery.graph.stem.search import search
 from gradinv_core.image_recovery.graph.stem.winners import settle_winners
@@ -33,7 +33,8 @@ def test_winners_settle_from_a_picture_that_is_nearly_right(scene):
     assert found.misfit < 1e-4
     assert found.torn < 0.01
     torch.testing.assert_close(found.dz, dz, rtol=0, atol=1e-2 * float(dz.abs().max()))
-    final = solve_finally(stem, found)
+    final = solve_finally(stem, found, 1e-4)
+    assert final is not None
     assert decibels(final.picture, shares) > 80
     assert final.std.shape == shares.shape
     assert float(((final.picture - shares).abs() <= 2 * final.std).double().mean()) > 0.9
@@ -42,13 +43,16 @@ def test_winners_settle_from_a_picture_that_is_nearly_right(scene):
 def test_lambda_moves_the_picture_along_with_the_map(scene):
     stem, shares, _, _ = scene()
     found = settle_winners(stem, shares, 2)
-    narrow, wide = solve_finally(stem, found), solve_finally(stem, found, 1e-2)
+    narrow, wide = solve_finally(stem, found, 1e-4), solve_finally(stem, found, 1e-4, 1e-2)
+    assert narrow is not None
+    assert wide is not None
     assert bool((wide.std >= narrow.std).all())
     assert float(wide.std.mean()) > 1e-3
 
 
-def test_both_steps_give_the_picture_in_its_own_range(scene):
-    stem, shares, _, _ = scene()
+def test_both_steps_give_the_picture_in_its_own_range(scene, monkeypatch):
+    monkeypatch.setattr(front_door, "_ROUNDS", 150)
+    stem, shares, _, _ = scene(size=9)
     steps = []
     found = recover_picture(stem, PixelSpace(low=-1.0, high=1.0), on_step=steps.append)
     assert found.settled
