@@ -31,8 +31,8 @@ _FIRST_FLOOR = 0.1  # of the mean row's power: before anything is known, smaller
 _RIDGE = 1e-13  # of the largest entry on the diagonal
 _RANK = 1e-11  # eigenvalues below this share of the largest determine nothing
 _NOISE_ROUNDS = 8
-_ROUNDINGS = 2.0  # units of it in every row, at least
-_SHARED_ROUNDINGS = 3.0  # ... and of the typical row's, which delta errs by where a channel's is small
+_ROUNDINGS = 3.0  # units of it in every row, at least
+_SHARED_ROUNDINGS = 6.0  # ... and of the typical row's, which delta errs by where a channel's is small
 _SMALLEST_NOISE = 1e-9  # relative: no gradient is better than this, even in float64
 _CHUNK = 4_000_000  # entries at a time in the error bars
 

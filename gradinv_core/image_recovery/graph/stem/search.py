@@ -18,7 +18,6 @@ from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
 from gradinv_core.image_recovery.graph.stem.edges import edges_of, of_edges
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.result import Stop
-from gradinv_core.image_recovery.stopping import StoppedError, ask
 
 __all__ = ["OnRound", "search"]
 
@@ -42,13 +41,10 @@ def search(stem: PooledStem, rounds: int, on_round: OnRound | None = None, stop:
         stem: what is known.
         rounds: of the search.
         on_round: told now and then.
-        stop: asked in every round.
+        stop: asked in every round; True ends the search.
 
     Returns:
-        (channels, height, width) shares, float64.
-
-    Raises:
-        StoppedError: the work was stopped.
+        (channels, height, width) shares, float64: the last round's.
     """
     small = stem.to(torch.float32)
     counts = _counts(small)
@@ -66,9 +62,7 @@ def search(stem: PooledStem, rounds: int, on_round: OnRound | None = None, stop:
         return whole + smooth * of_edges(edges_of(one))
 
     for count in range(rounds):
-        try:
-            ask(stop)
-        except StoppedError:
+        if stop is not None and stop():
             break
         weight = _SMOOTH_FIRST * unit * (_SMOOTH_LAST / _SMOOTH_FIRST) ** (count / rounds)
         allowed = _allowed(small, small.windows(z) + split, inside)
