@@ -80,6 +80,10 @@ def solve_finally(
     if max(winners.misfit, winners.of_gradient) > allowed:
         return None
     std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
+    # What delta errs by moves the map alike in all output channels, and that does not average out.
+    known = stem.known
+    shared = (stem.std[known].square().mean() / stem.target[known].square().mean()).sqrt()
+    std = (std.square() + shared**2 * picture.square().mean()).sqrt()
     if factor_std > 0:
         moved = conjugate_gradients(
             equations.normal, equations.grown(), torch.zeros_like(picture), _ROUNDS, _DRAWN_TOLERANCE, stop
