@@ -42,6 +42,7 @@ __all__ = ["plan_network", "walk_back"]
 _REFUSE = 0.5  # share of the first layer's gradient that plainly contradicts what was handed down
 _LEAST_DELTA_ERROR = 1e-7  # relative
 _SURE_SIGMAS = 5.0  # above which a pooled value is one of an active unit
+_SHARED_NOISE = 3e-5  # share of the head's gradient; with more, bars behind a max pool were measured to be too narrow
 _STOPPED = "Walked back through the network's graph; stopped before the image was reached."
 
 
@@ -275,14 +276,14 @@ def _behind_pool(
     line = next((nodes[index].module for index in plan.stem if isinstance(nodes[index].module, nn.BatchNorm2d)), None)
     bent = next((nodes[index].module for index in plan.stem if is_activation(nodes[index])), None)
     outputs = first.shape[0]
-    value, std, delta = (part.reshape(outputs, -1) for part in (walked.value, walked.std, walked.delta))
+    value, errors, delta = (part.reshape(outputs, -1) for part in (walked.value, walked.std, walked.delta))
     known = torch.ones_like(value, dtype=torch.bool)
     if isinstance(bent, nn.ReLU):
-        known = (value > _SURE_SIGMAS * std) & (value > 1e-9 * value.abs().mean())
+        known = (value > _SURE_SIGMAS * errors) & (value > 1e-9 * value.abs().mean())
     elif bent is not None:  # it rises, so that the largest output is that of the largest input
-        inverted = invert(bent, value.flatten(), std.flatten())
+        inverted = invert(bent, value.flatten(), errors.flatten())
         slope = inverted.slope.reshape(value.shape)
-        value, std, delta = inverted.value.reshape(value.shape), std / slope.clamp(min=1e-30), delta * slope
+        value, errors, delta = inverted.value.reshape(value.shape), errors / slope.clamp(min=1e-30), delta * slope
     if not bool(known.any()):
         raise NoExactRouteError(f"layer {first.name}: expected at least one active unit, found none.")
     gradient = read_gradient(gradients, first.name, first.module)
@@ -292,7 +293,7 @@ def _behind_pool(
         pool,
         seen,
         (nodes[0].shape, first.shape),
-        (value, std, known, torch.where(known, delta, 0.0)),
+        (value, errors, known, torch.where(known, delta, 0.0)),
         gradient,
         first.name,
     )
@@ -308,10 +309,16 @@ def _behind_pool(
             f"its pooled map agrees to {answer.misfit:.1e}."
         )
         why = "No error bars: which entry of every window the max pool took is not settled."
+    elif share > _SHARED_NOISE:
+        why = (
+            "No error bars: noise in the gradient makes all channels of the pooled map err together, which they do "
+            "not hold."
+        )
     rank = int((answer.std < 0.1 * space.spread).sum()) if answer.std is not None else 0
     layer = _report(plan, answer.picture, answer.std, answer.equations, rank, answer.of_gradient, answer.seconds, space)
     layer = replace(layer, completed=not answer.settled, convergence=answer.convergence)
-    return _Picture(answer.picture, answer.std, how, why, answer.steps, layer, 0.0, answer.stopped)
+    std = None if why else answer.std
+    return _Picture(answer.picture, std, how, why, answer.steps, layer, 0.0, answer.stopped)
 
 
 def _report(

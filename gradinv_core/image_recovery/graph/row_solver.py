@@ -121,8 +121,8 @@ def solve_rows(rows: Sequence[Rows], rounding: float, stop: Stop | None = None) 
     )
 
 
-def _relative(target: torch.Tensor, rest: torch.Tensor) -> float:
-    size = float(target.norm())
+def _relative(rows: torch.Tensor, rest: torch.Tensor) -> float:
+    size = float(rows.norm())
     return float(rest.norm()) / size if size > 0 else 0.0
 
 
