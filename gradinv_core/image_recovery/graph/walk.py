@@ -40,6 +40,7 @@ __all__ = ["Misfit", "Walked", "walk"]
 _ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken for active ...
 _SURE = 100.0  # ... and from which nothing may change that
 _REFUSE = 0.5  # share of a layer's gradient that plainly contradicts what was handed down
+_TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
 _FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
 _FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
 _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
@@ -285,6 +286,15 @@ class _Walker:
                 raise ContradictionError(
                     f"gradient {nodes[layer].name}.weight: expected the product of the recovered output gradient and "
                     f"one input, got one that differs from it by {solution.relative[position]:.0%}.",
+                    None,
+                    bounds_alone=False,
+                )
+            channels = readings[position].reader.outputs
+            if settled.unsettled[position] > _TORN * channels:
+                raise ContradictionError(
+                    f"gradient {nodes[layer].name}.weight: expected the product of one input and a gradient that some "
+                    f"units above hand on and others do not, found none in {settled.unsettled[position]:,} of "
+                    f"{channels:,} output channels.",
                     None,
                     bounds_alone=False,
                 )

@@ -6,7 +6,7 @@ from torch import nn
 
 from gradinv_core import capture_gradients, mixup_label, reconstruct_image
 from gradinv_core.client import client_truth
-from gradinv_core.errors import MisfitError, NoExactRouteError
+from gradinv_core.errors import MisfitError, NoExactRouteError, RankError
 from gradinv_core.gradients import read_gradients
 from gradinv_core.image_recovery.graph.recover import plan_network, walk_back
 from gradinv_core.image_recovery.graph.stem import front_door
@@ -76,6 +76,19 @@ def test_a_body_of_another_sample_is_refused_with_what_may_be_behind_it(residual
     mixed["head.weight"] = capture_gradients(model, image, LABEL)["head.weight"]
     with pytest.raises(MisfitError, match=r"batch norm in training mode, or several samples in one gradient"):
         reconstruct_image(model, mixed, image.shape, method="analytic")
+
+
+def test_an_average_of_two_samples_is_refused_or_has_no_bars(residual, picture):
+    for seed in range(3):
+        model = residual(seed=seed)
+        one, two = (capture_gradients(model, picture((3, 8, 8), seed=10 * seed + each), LABEL) for each in range(2))
+        mixed = {name: (one[name] + two[name]) / 2 for name in one}
+        try:
+            found = reconstruct_image(model, mixed, (3, 8, 8), method="analytic")
+        except (RankError, NoExactRouteError):
+            continue
+        assert found.std is None
+        assert "exactly" not in found.reason
 
 
 def test_a_layer_that_sent_nothing_is_named(residual, picture):

@@ -72,7 +72,7 @@ def test_a_gradient_of_something_else_is_refused(residual, picture):
     model, image, other = residual(), picture((3, 8, 8)), picture((3, 8, 8), seed=1)
     mixed = capture_gradients(model, other, LABEL)
     mixed["head.weight"] = capture_gradients(model, image, LABEL)["head.weight"]
-    with pytest.raises(ContradictionError, match="expected the product of the recovered output gradient"):
+    with pytest.raises(ContradictionError, match="expected the product of"):
         walked(model, image, mixed)
 
 
