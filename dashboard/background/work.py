@@ -25,11 +25,12 @@ from gradinv_core.experiments.server.attack import LabelAttack, attack_image, ce
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.image_recovery.chain import network_chain
+from gradinv_core.image_recovery.graph.recover import plan_network
 
 __all__ = ["Search", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
 _PATIENCE = 0.4
-_takes_long: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_lanes: WeakKeyDictionary[nn.Module, Lane | None] = WeakKeyDictionary()
 _RATE = 0.1
 _POLISH_RATE = 1e-3
 """Learning rate from a picture that is nearly right: the usual one would throw it away in the first step."""
@@ -100,17 +101,31 @@ class Search:
 def patience(network: PublicNetwork) -> float:
     """Seconds that a page waits for the exact route before it shows it at work.
 
-    The picture of a fully connected network is there before anybody could look, and so is the answer that there is no
-    such route; through convolutions it takes seconds, and the page would stand still for nothing.
+    The picture of a fully connected network or of a transformer is there before anybody could look, and so is the
+    answer that there is no such route; through convolutions it takes seconds, and the page would stand still for
+    nothing.
     """
-    known = _takes_long.get(network.model)
-    if known is None:
+    return _PATIENCE if _lane(network) is None else 0.0
+
+
+def _lane(network: PublicNetwork) -> Lane | None:
+    """Which line the exact route stands in: a long walk where layers branch; none where it is there at once."""
+    model, shape = network.model, network.image_shape
+    if model not in _lanes:
         try:
-            links = network_chain(network.model, network.image_shape)
+            convolves = any(isinstance(link.module, nn.Conv2d) for link in network_chain(model, shape))
+            _lanes[model] = Lane.SHORT if convolves else None
         except GradientInversionError:
-            links = []
-        known = _takes_long[network.model] = any(isinstance(link.module, nn.Conv2d) for link in links)
-    return 0.0 if known else _PATIENCE
+            _lanes[model] = Lane.LONG if _has_a_walk(network) else None
+    return _lanes[model]
+
+
+def _has_a_walk(network: PublicNetwork) -> bool:
+    try:
+        plan_network(network.model, network.image_shape, None)
+    except GradientInversionError:
+        return False
+    return True
 
 
 def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:
@@ -139,7 +154,8 @@ def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, Im
 
     def by_the_crew(job: Job[Step, ImageRecovery]) -> ImageRecovery:
         kind = f"picture through {task.network.name}"
-        order = Order(("picture", question.key), ExactPicture(question), kind, keep=not question.private)
+        lane = _lane(task.network) or Lane.SHORT
+        order = Order(("picture", question.key), ExactPicture(question), kind, lane, keep=not question.private)
         recovery: ImageRecovery = the_crew().carry(job, order)
         return recovery
 

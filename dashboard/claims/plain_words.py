@@ -122,19 +122,9 @@ _TRANSLATIONS = tuple(
             "none of them.",
         ),
         (
-            r"has [\d,]+ equations for the [\d,]+ unknowns of each of its input's channels",
-            "No exact route to the picture is known for a network of this kind: in one of its layers the gradient has "
-            "fewer equations than the walk back through it needs. Label and feature leak all the same.",
-        ),
-        (
-            r"layer \S+ is an? (?P<kind>\w+)\. Label and feature|(?P<whole>\w+) is no plain chain",
-            "No exact route to the picture is known for a network of this kind: it is no plain chain of layers that "
-            "can be undone one after the other. Label and feature leak all the same.",
-        ),
-        (
-            r"no exact route to the image is known for this network yet: ",
-            "No exact route to the picture is known for a network of this kind: one of its operations has no rule to "
-            "be walked back through. Label and feature leak all the same.",
+            r"no exact route to the image is known for this network yet",
+            "No exact route to the picture is known for a network of this kind: something in it cannot be undone from "
+            "what was sent. Label and feature leak all the same.",
         ),
     )
 )

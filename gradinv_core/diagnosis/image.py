@@ -95,7 +95,7 @@ def _of_layer(layer: LayerRecovery, links: list[Link], recovery: ImageRecovery, 
 
 
 def _links(model: nn.Module, input_shape: tuple[int, ...]) -> list[Link]:
-    """The network as a chain; empty where it is none, and the picture came through learned positions."""
+    """The network as a chain; empty where it is none: there the picture came another way."""
     try:
         return network_chain(model, input_shape)
     except NoExactRouteError:

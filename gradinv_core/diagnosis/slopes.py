@@ -30,10 +30,10 @@ def slopes_above(name: str, links: Sequence[Link], recovery: ImageRecovery) -> t
         recovery: of all layers.
 
     Returns:
-        (n,) slopes relative to the activation's steepest, in [0, 1]; empty without units above. And whether a slope of
-        zero is in the activation's nature, as it is a ReLU's.
+        (n,) slopes relative to the activation's steepest, in [0, 1]; empty without units above, or outside the chain.
+        And whether a slope of zero is in the activation's nature, as it is a ReLU's.
     """
-    place = next(index for index, link in enumerate(links) if link.name == name)
+    place = next((index for index, link in enumerate(links) if link.name == name), len(links))
     above = next((link for link in links[place + 1 :] if type(link.module) in ACTIVATIONS), None)
     weighted = next((link for link in links[place + 1 :] if isinstance(link.module, nn.Linear | nn.Conv2d)), None)
     if above is None or weighted is None:

@@ -24,6 +24,7 @@ from gradinv_core.image_recovery import ImageRecovery, Step
 __all__ = ["body"]
 
 _SLOT, _STOPPED = "exact", "exact route stopped"
+_NEARLY = 0.95  # of the bar, as long as there is no answer
 _TYPICAL = 4.0  # seconds for one layer, by which its part of the bar is half full
 
 
@@ -117,7 +118,7 @@ def _share(found: int, steps: int, seconds: float) -> float:
     """
     pace = seconds / max(found, 1)
     within = pace / (pace + _TYPICAL)
-    return min((found + within) / (steps + 1), 1.0)
+    return min((found + within) / (steps + 1), _NEARLY)  # behind the last layer there may be a search
 
 
 def _weighted_layers(network: PublicNetwork) -> int:
