@@ -105,7 +105,7 @@ def test_all_workers_are_gone_when_the_server_is(tmp_path, end):
         workers = [int(pid) for pid in server.stdout.readline().split()]
         assert workers
         os.kill(server.pid, end)
-        server.wait(10)
+        server.wait(60)
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers):
         assert time.monotonic() < deadline
