@@ -39,6 +39,7 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_wrong_worlds.py --kinds dirichlet --heads biased --seeds 5 --untold
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_image_recovery.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_transformers.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_residual.py
 
 # Measure the stored curves of the defences in assets/studies again.
 curves: $(VENV)/.installed-test

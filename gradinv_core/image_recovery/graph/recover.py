@@ -305,7 +305,7 @@ def _behind_pool(
     why = ""
     if not answer.settled:
         how = (
-            f"The picture is the one found by a search among those that max pool {nodes[plan.pooled].name} allows: "
+            f"The picture is the one found by a search among those that the max pool allows: "
             f"its pooled map agrees to {answer.misfit:.1e}."
         )
         why = "No error bars: which entry of every window the max pool took is not settled."
