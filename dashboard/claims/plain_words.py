@@ -127,7 +127,7 @@ _TRANSLATIONS = tuple(
             "fewer equations than the walk back through it needs. Label and feature leak all the same.",
         ),
         (
-            r"layer \S+ is an? (?P<kind>\w+)\. Label and feature|(?P<whole>\w+) is no plain chain",
+            r"layer \S+ is an? (?P<kind>\w+)\. Label and feature",
             "No exact route to the picture is known for a network of this kind: it is no plain chain of layers that "
             "can be undone one after the other. Label and feature leak all the same.",
         ),

@@ -14,7 +14,7 @@ from gradinv_core.errors import MisfitError, NoExactRouteError
 from gradinv_core.head import view_head
 from gradinv_core.head.factors import predicted
 from gradinv_core.image_recovery.activations import Range, output_range
-from gradinv_core.image_recovery.chain import Link, check_shape, network_chain
+from gradinv_core.image_recovery.chain import Link, check_shape
 from gradinv_core.image_recovery.head_start import feature_and_residual, feature_belief
 from gradinv_core.image_recovery.judgement import Known, judge
 from gradinv_core.image_recovery.open_scale import doubt_of, open_scale
@@ -32,6 +32,7 @@ _STOPPED = "Layer by layer, by linear algebra; stopped before the image was reac
 
 def peel_image(
     model: nn.Module,
+    links: list[Link],
     gradients: Mapping[str, torch.Tensor],
     input_shape: Sequence[int],
     answer: LabelRecovery | None,
@@ -45,7 +46,8 @@ def peel_image(
     """Recover the image by linear algebra.
 
     Args:
-        model: a chain of layers, see `network_chain`.
+        model: the network.
+        links: its layers, as from `network_chain`.
         gradients: as from `read_gradients`.
         input_shape: (channels, height, width).
         answer: the label recovery; None if label and feature are handed in.
@@ -57,13 +59,11 @@ def peel_image(
         space: which values the picture's pixels may have, and how the network sees them; None for [0, 1].
 
     Raises:
-        NoExactRouteError: the network is no chain of known layers, a layer's gradient was not sent, or no gradient
-            reaches a layer.
+        NoExactRouteError: a layer's gradient was not sent, or no gradient reaches a layer.
         RankError, ShapeError, NonFiniteError, OptionError: the gradients do not fit the network or one sample.
     """
     shape = check_shape(input_shape)
     space = space or PixelSpace()
-    links = network_chain(model, shape)
     _check_chain(links, gradients, head)
     view = view_head(model, gradients, links[-1].name)
     picture = picture_map(links, shape, space)

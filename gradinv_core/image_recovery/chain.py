@@ -170,10 +170,9 @@ def _with_normalisations(leaves: list[tuple[str, nn.Module]], shape: tuple[int, 
 def _check_module(name: str, module: nn.Module) -> None:
     # A subclass may compute something else, so the very types alone are known.
     if type(module) not in _READABLE:
-        found = f"layer {name} is a {type(module).__name__}" if name else f"{type(module).__name__} is no plain chain"
         raise NoExactRouteError(
-            f"no exact route to the image is known for this network yet: {found}. Label and feature are recovered all "
-            f"the same."
+            f"no exact route to the image is known for this network yet: layer {name} is a {type(module).__name__}. "
+            f"Label and feature are recovered all the same."
         )
     batch_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
     if batch_norm and (module.running_mean is None or module.running_var is None):

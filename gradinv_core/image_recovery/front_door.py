@@ -167,11 +167,11 @@ def _layer_by_layer(
             raise NoExactRouteError("the last layer's input is zero, so no gradient reaches the layers below it.")
     try:
         try:
-            network_chain(model, input_shape)
+            links = network_chain(model, input_shape)
         except NoExactRouteError:
             plan = plan_network(model, input_shape, head)
             return walk_back(model, plan, gradients, answer, label, feature, on_step, stop, space)
-        return peel_image(model, gradients, input_shape, answer, label, feature, on_step, stop, head, space)
+        return peel_image(model, links, gradients, input_shape, answer, label, feature, on_step, stop, head, space)
     except torch.linalg.LinAlgError as error:
         raise NoExactRouteError(
             "the equations of this network are too badly conditioned to be solved in float64; gradient matching "

@@ -29,10 +29,12 @@ from gradinv_core.image_recovery.stopping import StoppedError
 from gradinv_core.image_recovery.suspects import OUTSIDE_SHARE, outside_range
 from gradinv_core.pixels import PixelSpace
 
-__all__ = ["ContradictionError", "Peeled", "peel"]
+__all__ = ["REFUSE", "ContradictionError", "Peeled", "peel", "refuse_contradiction"]
+
+REFUSE = 0.5
+"""Share of a layer's gradient that plainly contradicts what was handed down."""
 
 _ROUNDINGS = 0.7  # units of rounding in the gradient that leaves the head, and a tenth of its typical size
-_REFUSE = 0.5  # share of a layer's gradient that plainly contradicts what was handed down
 _TIMES_APART = 100.0  # rounding, or the head's noise, times this: no single sample misses its own product by as much
 _KINKED = (nn.ReLU, nn.LeakyReLU)  # a wrong side of a kink, which noise brings about, misses it too
 _POOLING_ROUNDS = 20  # of solving a pooled layer and reading its activation around the solution ...
@@ -47,10 +49,47 @@ class ContradictionError(MisfitError):
         bounds_alone: whether its equations fit, and only the range of pixels does not.
     """
 
-    def __init__(self, message: str, picture: PictureMap | None, *, bounds_alone: bool) -> None:
+    def __init__(self, message: str, picture: PictureMap | None = None, *, bounds_alone: bool = False) -> None:
         super().__init__(message)
         self.picture = picture
         self.bounds_alone = bounds_alone
+
+    @classmethod
+    def by_misfit(
+        cls, layer: str, misfit: float, picture: PictureMap | None = None, *, bounds_alone: bool = False
+    ) -> ContradictionError:
+        """That of a layer whose gradient is no product of what was handed down and one input.
+
+        Args:
+            layer: its name.
+            misfit: relative, of its weight gradient.
+            picture: as above.
+            bounds_alone: as above.
+        """
+        return cls(
+            f"gradient {layer}.weight: expected the product of the recovered output gradient and one input, got one "
+            f"that differs from it by {misfit:.0%}.",
+            picture,
+            bounds_alone=bounds_alone,
+        )
+
+
+def refuse_contradiction(layer: str, solved: Solved, picture: PictureMap | None) -> None:
+    """Refuse a layer whose gradient contradicts what was handed down; of added noise the error bars tell.
+
+    Args:
+        layer: its name.
+        solved: its input.
+        picture: how pixels reach it; None for an inner layer.
+
+    Raises:
+        ContradictionError: it does.
+    """
+    # Not by its misfit: a layer above that stays open explains a large one.
+    if solved.contradiction > REFUSE:
+        bounds_alone = solved.disagreement <= REFUSE
+        seen = picture if solved.completed else None
+        raise ContradictionError.by_misfit(layer, solved.misfit, seen, bounds_alone=bounds_alone)
 
 
 @dataclass(frozen=True)
@@ -136,14 +175,8 @@ def peel(
             return Peeled(tuple(steps), tuple(found), arriving.belief, 0.0, 0.0, tuple(odd), True)
         arriving, smoothed, objection = solved.arriving, solved.smoothed, solved.objection
         found.append(_report(link, solved, time.perf_counter() - started))
-        # What added noise explains, or a layer above that stays open, is for the error bars to tell.
-        if solved.contradiction > _REFUSE and noise_std == 0:
-            raise ContradictionError(
-                f"gradient {link.name}.weight: expected the product of the recovered output gradient and one input, "
-                f"got one that differs from it by {solved.misfit:.0%}.",
-                here if solved.completed else None,
-                bounds_alone=solved.disagreement <= _REFUSE,
-            )
+        if noise_std == 0:
+            refuse_contradiction(link.name, solved, here)
         smallest = _TIMES_APART * max(unit_roundoff(gradients[f"{link.name}.weight"]), noise_share)
         if solved.disagreement > smallest and (noise_std == 0 or smooth):
             odd.append((link.name, solved.disagreement))

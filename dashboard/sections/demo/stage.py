@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
-import torch
 
 from dashboard.address import query_of
 from dashboard.background.tab import session_photo
@@ -26,7 +25,6 @@ from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.client.own_photo import own_image
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.likeness import Likeness, visible
-from gradinv_core.metrics import cosine_similarity
 
 __all__ = ["show"]
 
@@ -70,7 +68,7 @@ def show(*, dark: bool) -> None:
             wrap=True,
             on_change=_switch,
         )
-        _say(defended, refusal, _kept(plainly, defended))
+        _say(defended, refusal, defended.kept_of(plainly))
 
 
 def _offer() -> None:
@@ -116,14 +114,6 @@ def _say(defended: Material, refusal: str, kept: float) -> None:
     say_plainly(text, good=not seen.recognised)
     explanation = f"The picture: {LIKENESS[seen][1]}. That is no proof that another server gets no further. {refusal}"
     st.markdown(_TO_DO, help=explanation)
-
-
-def _kept(honest: Material, sent: Material) -> float:
-    """Cosine between what was sent and the honest gradient."""
-    before, after = honest.client.scene.gradients, sent.client.scene.gradients
-    names = [name for name in before if name in after]
-    flat = [torch.cat([each[name].double().flatten() for name in names]).numpy() for each in (before, after)]
-    return cosine_similarity(flat[1], flat[0])
 
 
 def _switched() -> str:

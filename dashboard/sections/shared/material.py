@@ -41,10 +41,8 @@ class Material:
         Raises:
             GradientInversionError: the server gets nowhere.
         """
-        attack, diagnosis = (
-            cache.label_attack(self.scenario, self._own_image),
-            cache.diagnosis(self.scenario, self._own_image),
-        )
+        attack = cache.label_attack(self.scenario, self._own_image)
+        diagnosis = cache.diagnosis(self.scenario, self._own_image)
         return LabView(self.scenario, self.client.scene, self.dark, attack, diagnosis)
 
     @cached_property
@@ -72,3 +70,14 @@ class Material:
             return likeness(self.recovery().image, self.client.truth.image)
         except GradientInversionError:
             return Likeness.NOT
+
+    def kept_of(self, honest: Material) -> float:
+        """How much of the honest gradient's direction is left in what was sent: their cosine, the withheld as zero."""
+        before, after = honest.client.scene.gradients, self.client.scene.gradients
+        product = sum(
+            float((value.double() * after[name].double()).sum()) for name, value in before.items() if name in after
+        )
+        sizes = [
+            sum(float(value.double().square().sum()) for value in each.values()) ** 0.5 for each in (before, after)
+        ]
+        return product / (sizes[0] * sizes[1]) if all(sizes) else 0.0

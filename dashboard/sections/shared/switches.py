@@ -10,10 +10,10 @@ __all__ = ["SWITCHES", "Switch", "position_of"]
 
 @dataclass(frozen=True)
 class Switch:
-    """A position of the switch.
+    """One defence, or several, to choose or to compare.
 
     Attributes:
-        title: on the switch.
+        title: for people.
         defences: as a scenario writes it.
     """
 

@@ -28,7 +28,7 @@ from gradinv_core.image_recovery.head_start import feature_and_residual, feature
 from gradinv_core.image_recovery.judgement import Known
 from gradinv_core.image_recovery.layer_solver import solve_layer
 from gradinv_core.image_recovery.open_scale import doubt_of
-from gradinv_core.image_recovery.peel import ContradictionError
+from gradinv_core.image_recovery.peel import ContradictionError, refuse_contradiction
 from gradinv_core.image_recovery.picture_map import PictureMap, picture_map
 from gradinv_core.image_recovery.read_back import Arriving, read_back
 from gradinv_core.image_recovery.result import ImageRecovery, LayerRecovery, OnStep, Step, Stop
@@ -39,7 +39,6 @@ from gradinv_core.pixels import PixelSpace
 
 __all__ = ["plan_network", "walk_back"]
 
-_REFUSE = 0.5  # share of the first layer's gradient that plainly contradicts what was handed down
 _LEAST_DELTA_ERROR = 1e-7  # relative
 _SURE_SIGMAS = 5.0  # above which a pooled value is one of an active unit
 _SHARED_NOISE = 3e-5  # share of the head's gradient; with more, bars behind a max pool were measured to be too narrow
@@ -229,13 +228,8 @@ def _plain(
     except StoppedError:
         grey = space.from_unit(torch.full(shape, 0.5, dtype=torch.float64))
         return _Picture(grey, None, _STOPPED, "", (), None, 0.0, True)
-    if solved.contradiction > _REFUSE and noise_std == 0:
-        raise ContradictionError(
-            f"gradient {links[0].name}.weight: expected the product of the recovered output gradient and one input, "
-            f"got one that differs from it by {solved.misfit:.0%}.",
-            seen if solved.completed else None,
-            bounds_alone=solved.disagreement <= _REFUSE,
-        )
+    if noise_std == 0:
+        refuse_contradiction(links[0].name, solved, seen)
     found = solved.arriving.belief
     value, std = found.mean.reshape(shape), found.total_std.reshape(shape)
     layer = _report(

@@ -31,7 +31,7 @@ from gradinv_core.image_recovery.graph.plan import Plan, gated_layers, is_pooled
 from gradinv_core.image_recovery.graph.pooled_gate import active_units
 from gradinv_core.image_recovery.graph.reader import Reader, read_gradient, reader_of
 from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
-from gradinv_core.image_recovery.peel import ContradictionError
+from gradinv_core.image_recovery.peel import REFUSE, ContradictionError
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
 from gradinv_core.image_recovery.stopping import StoppedError, ask
 
@@ -39,7 +39,6 @@ __all__ = ["Misfit", "Walked", "walk"]
 
 _ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken for active ...
 _SURE = 100.0  # ... and from which nothing may change that
-_REFUSE = 0.5  # share of a layer's gradient that plainly contradicts what was handed down
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
 _FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
 _FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
@@ -282,21 +281,14 @@ class _Walker:
                 self.delta[place] = self._gather(place)
         seconds = time.perf_counter() - started
         for position, layer in enumerate(layers):
-            if solution.relative[position] > _REFUSE and self._noise_std == 0:
-                raise ContradictionError(
-                    f"gradient {nodes[layer].name}.weight: expected the product of the recovered output gradient and "
-                    f"one input, got one that differs from it by {solution.relative[position]:.0%}.",
-                    None,
-                    bounds_alone=False,
-                )
+            if solution.relative[position] > REFUSE and self._noise_std == 0:
+                raise ContradictionError.by_misfit(nodes[layer].name, solution.relative[position])
             channels = readings[position].reader.outputs
             if settled.unsettled[position] > _TORN * channels:
                 raise ContradictionError(
                     f"gradient {nodes[layer].name}.weight: expected the product of one input and a gradient that some "
                     f"units above hand on and others do not, found none in {settled.unsettled[position]:,} of "
-                    f"{channels:,} output channels.",
-                    None,
-                    bounds_alone=False,
+                    f"{channels:,} output channels."
                 )
             self.misfits.append(
                 Misfit(

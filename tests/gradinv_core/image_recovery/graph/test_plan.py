@@ -8,21 +8,9 @@ from torch.nn import functional
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.graph import trace_network
 from gradinv_core.image_recovery.graph.plan import plan_walk
+from tests.gradinv_core.image_recovery.graph.written import Written
 
 SHAPE = (3, 8, 8)
-
-
-class Written(nn.Module):
-    """A network whose ``forward`` a test writes down."""
-
-    def __init__(self, forward, **modules):
-        super().__init__()
-        self.run = forward
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, picture):
-        return self.run(self, picture)
 
 
 def conv(inputs=3, outputs=16, **options):

@@ -9,21 +9,9 @@ from gradinv_core.errors import NoExactRouteError, ShapeError
 from gradinv_core.image_recovery.affine import AffineLine
 from gradinv_core.image_recovery.graph import Add, Concatenate, Reshape, trace_network
 from gradinv_core.networks import build_network
+from tests.gradinv_core.image_recovery.graph.written import Written
 
 SHAPE = (3, 8, 8)
-
-
-class Forward(nn.Module):
-    """A network whose ``forward`` a test writes down."""
-
-    def __init__(self, forward, **modules):
-        super().__init__()
-        self.run = forward
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, picture):
-        return self.run(self, picture)
 
 
 class Block(nn.Module):
@@ -63,11 +51,11 @@ def with_constants(net):
 
 STYLES = {
     "functions": (
-        lambda: with_constants(Forward(by_functions, one=conv(), two=conv(), head=head())),
+        lambda: with_constants(Written(by_functions, one=conv(), two=conv(), head=head())),
         [AffineLine, AffineLine, nn.Conv2d, nn.ReLU, nn.Conv2d, nn.Tanh, nn.Sigmoid, nn.Flatten, nn.Linear],
     ),
     "sums": (
-        lambda: Forward(lambda net, x: net.head(net.block(x).mean((2, 3))), block=Block(), head=head(4)),
+        lambda: Written(lambda net, x: net.head(net.block(x).mean((2, 3))), block=Block(), head=head(4)),
         [
             *(nn.Conv2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d, nn.Conv2d, Add, nn.ReLU),
             nn.AvgPool2d,
@@ -76,7 +64,7 @@ STYLES = {
         ],
     ),
     "branches": (
-        lambda: Forward(
+        lambda: Written(
             lambda net, x: net.head(torch.flatten(torch.cat([net.one(x), net.two(x)], dim=1), 1)),
             one=conv(),
             two=conv(),
@@ -85,7 +73,7 @@ STYLES = {
         [nn.Conv2d, nn.Conv2d, Concatenate, nn.Flatten, nn.Linear],
     ),
     "pools": (
-        lambda: Forward(
+        lambda: Written(
             lambda net, x: net.head(
                 functional.adaptive_avg_pool2d(functional.avg_pool2d(functional.max_pool2d(net.one(x), 2), 2), 1)
                 .squeeze(3)
@@ -97,7 +85,7 @@ STYLES = {
         [nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AvgPool2d, Reshape, nn.Flatten, nn.Linear],
     ),
     "shapes": (
-        lambda: Forward(
+        lambda: Written(
             lambda net, x: net.head(net.one(x.reshape(-1, 3, 8, 8)).view(-1, 3, 64).contiguous().flatten(1)),
             one=conv(),
             head=head(),
@@ -145,7 +133,7 @@ def test_what_the_logits_do_not_hang_on_is_left_out():
         net.idle(picture)
         return net.head(picture.flatten(1))
 
-    nodes = trace_network(Forward(forward, idle=conv(), head=head()), SHAPE)
+    nodes = trace_network(Written(forward, idle=conv(), head=head()), SHAPE)
     assert [type(node.module) for node in nodes] == [type(None), nn.Flatten, nn.Linear]
 
 
@@ -161,7 +149,7 @@ def test_the_network_is_left_as_it_is():
 
 def on_head(change):
     """A network that does something to its pictures first."""
-    return Forward(lambda net, picture: net.head(change(picture).flatten(1)), head=head())
+    return Written(lambda net, picture: net.head(change(picture).flatten(1)), head=head())
 
 
 UNREADABLE = {
@@ -171,10 +159,10 @@ UNREADABLE = {
     r"add \(add\) is an operation": on_head(lambda x: x + x.mean((2, 3), keepdim=True)),
     r"view \(view\) mixes the pictures": on_head(lambda x: x.view(1, 3, -1, 8).repeat(1, 1, 1, 1).view(2, -1)),
     r"its forward takes input1, input2; expected one batch": nn.Bilinear(3, 3, 3),
-    r"averages windows that overlap": Forward(
+    r"averages windows that overlap": Written(
         lambda net, x: net.head(functional.adaptive_avg_pool2d(x, 3).flatten(1)), head=head(27)
     ),
-    r"returns something other": Forward(lambda net, x: {"logits": net.head(x.flatten(1))}, head=head()),
+    r"returns something other": Written(lambda net, x: {"logits": net.head(x.flatten(1))}, head=head()),
 }
 
 
