@@ -10,10 +10,10 @@ from dashboard.figures.sketch import Sketch
 
 __all__ = ["GUTTER", "draw_skips"]
 
-GUTTER = 0.17
+GUTTER = 0.23
 """Room to the left of the rows, in the unit of their axis."""
 
-_WAY, _ARC = -0.045, -0.14  # where the way and the skips run
+_WAY, _ARC = -0.06, -0.19  # where the way and the skips run
 _POINTS, _BOXY = 16, 0.5  # of a skip's line, and how much of a rectangle there is in it
 
 

@@ -70,7 +70,8 @@ def layer_strip(rows: Sequence[Row], *, exact: bool = True, dark: bool = False) 
     figure.update_xaxes(
         range=[-0.005 - GUTTER * skips, _LONGEST + 0.005],
         tickvals=[0, 0.5, 1, _LONGEST],
-        ticktext=["none", "half", "all unknowns", "twice as many"],
+        ticktext=["none", "half", "all", "twice"],
+        tickangle=0,
         showgrid=True,
     )
     figure.update_yaxes(range=[0.6, len(chosen) + 0.9], showticklabels=False, ticks="", showgrid=False, zeroline=False)

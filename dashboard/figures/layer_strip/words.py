@@ -60,7 +60,7 @@ def alternative(rows: Sequence[Row], exact: bool) -> str:
             continue
         errors = [layer.error for layer in layers_of([row]) if layer.error is not None]
         bar = f", error bar {plain(max(errors), 2)} of its size" if errors else ""
-        how = f"{words[row.leak]}, {FILLED}" if row.filled and row.leak != "exact" else words[row.leak]
+        how = FILLED if row.filled and not row.determined else words[row.leak]
         parts.append(f"{_kind(row)}: {row.equations:,} equations for {row.unknowns:,} unknowns{bar}, {how}")
     return f"{finding(rows, exact)}. From the picture to the head: {'; '.join(parts)}."
 

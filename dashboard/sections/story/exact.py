@@ -15,7 +15,7 @@ from dashboard.drawing.pictures import deviation_picture, picture_source
 from dashboard.drawing.theme import palette
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding, formulas, number, numbers, say
-from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames
+from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames, short
 from dashboard.sections.story.layers import show_layers
 from dashboard.sections.story.plan import film_plan, on_plan
 from dashboard.sections.story.view import LabView
@@ -110,8 +110,9 @@ def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
 
 def _film(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Film:
     rebuilt = Rebuilt(view.server, recovery)
-    seen = true_inputs(task.network.model, view.truth.image, {step.layer or "" for step in recovery.steps})
-    steps, truths = list(recovery.steps), [seen.get(step.layer or "") for step in recovery.steps]
+    steps = short(recovery.steps)
+    seen = true_inputs(task.network.model, view.truth.image, {step.layer or "" for step in steps})
+    truths = [seen.get(step.layer or "") for step in steps]
     # The first and the last step need no name; and the film ends in the picture as it is shown.
     truths[0], truths[-1] = view.truth.feature, view.truth.image
     steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std)
