@@ -19,6 +19,7 @@ from dashboard.background.question import Question
 from dashboard.background.tab import session_kept
 from dashboard.background.tasks import SolverRace
 from dashboard.drawing.pictures import picture_source
+from gradinv_core.architecture import Part, network_parts
 from gradinv_core.checkpoints import available_stages, describe_stage
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.diagnosis import Diagnosis, diagnose
@@ -166,12 +167,14 @@ class PictureTask:
         scene: the scenario, played.
         remember: runs a quick exact attack, or returns what it found before in this scenario.
         budget: counts each layer's unknowns and equations, from the picture to the head.
+        parts: how the network is put together, from the picture to the head.
     """
 
     question: Question
     scene: Scene
     remember: Callable[[Callable[[], ImageRecovery]], ImageRecovery]
     budget: Callable[[], tuple[LayerBudget, ...]]
+    parts: Callable[[], tuple[Part, ...]]
 
     @property
     def key(self) -> Hashable:
@@ -187,14 +190,15 @@ class PictureTask:
 def picture_task(scenario: Scenario, own_image: torch.Tensor | None) -> PictureTask:
     """The task of a scenario."""
     question, played = Question(scenario, own_image), scene(scenario, own_image)
-    architecture = ("layers", scenario.network, class_count(scenario), scenario.head_bias)
+    architecture = scenario.network, class_count(scenario), scenario.head_bias
     return PictureTask(
         question=question,
         scene=played,
         remember=lambda attack: _remember("picture", question, attack),
         budget=lambda: _shared.get(
-            architecture, lambda: layer_budget(played.network.model, played.network.image_shape)
+            ("layers", *architecture), lambda: layer_budget(played.network.model, played.network.image_shape)
         ),
+        parts=lambda: _shared.get(("parts", *architecture), lambda: network_parts(played.network.model)),
     )
 
 

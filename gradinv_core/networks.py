@@ -17,6 +17,8 @@ from torch import nn
 from gradinv_core.arrays import is_number
 from gradinv_core.errors import ClassCountError, OptionError
 from gradinv_core.head import find_head, observe_head
+from gradinv_core.pooled_networks import MnistExample, SmallVgg
+from gradinv_core.residual_network import ResidualNetwork
 from gradinv_core.torchvision_access import import_torchvision
 from gradinv_core.vision_transformer import VisionTransformer
 
@@ -42,6 +44,7 @@ class NetworkSpec:
         name: key in `NETWORKS`.
         title: for people.
         description: one sentence.
+        why_it_leaks: one sentence on what in its architecture gives an input away, or keeps it.
         image_size: side of the square images it expects, in pixels.
         has_batch_norm: whether it has such layers.
     """
@@ -49,6 +52,7 @@ class NetworkSpec:
     name: str
     title: str
     description: str
+    why_it_leaks: str
     image_size: int
     has_batch_norm: bool = False
 
@@ -82,45 +86,133 @@ def _torchvision(classes: int, head_bias: bool, architecture: str) -> nn.Module:
 
 _Builder = Callable[[int, bool], nn.Module]
 
+_PRODUCTS = (
+    "A fully connected layer's gradient is one product: of what went in, and of what it did to the loss; whoever knows "
+    "one of the two reads off the other."
+)
+_BACKWARDS = (
+    "Its activation can be read backwards, so two systems of equations speak of each layer's input: what came out of "
+    "the layer, and its weights' gradient."
+)
+_SKIPS = (
+    "A skip only adds, so it hands the gradient on unharmed, and the weights of every block hold more equations than "
+    "its input has unknowns; just the max pool at the front drops something."
+)
+_BOTTLENECKS = (
+    "A skip only adds, so it hands the gradient on unharmed; but the narrow convolutions between, one pixel wide, hold "
+    "fewer equations than those of smaller residual networks."
+)
+_POSITIONS = (
+    "Every patch has a learned position, whose gradient is that of its patch alone: attention and all the layers above "
+    "need not be undone."
+)
+
+
+def _residual(architecture: str, title: str, size: int, description: str, why: str) -> tuple[NetworkSpec, _Builder]:
+    """One of torchvision's residual networks; 64 pixels are the size that goes without saying."""
+    name, named = (architecture, title) if size == 64 else (f"{architecture}_{size}", f"{title}, {size} x {size}")
+    spec = NetworkSpec(name, named, description, why, size, has_batch_norm=True)
+    return spec, lambda classes, head_bias: _torchvision(classes, head_bias, architecture)
+
+
 _CATALOGUE: tuple[tuple[NetworkSpec, _Builder], ...] = (
     (
-        NetworkSpec("fcn4", "Fully connected, 4 layers", "The paper's network for exact images.", 64),
+        NetworkSpec("fcn4", "Fully connected, 4 layers", "The paper's network for exact images.", _PRODUCTS, 64),
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 64 * 64, 4096, 1024, 256)),
     ),
     (
-        NetworkSpec("fcn_small", "Fully connected, small", "Three layers; untrained, or trained on digits.", 32),
+        NetworkSpec(
+            "fcn_small", "Fully connected, small", "Three layers; untrained, or trained on digits.", _PRODUCTS, 32
+        ),
         lambda classes, head_bias: _fully_connected(classes, head_bias, (3 * 32 * 32, 64, 48)),
     ),
     (
-        NetworkSpec("lenet_sigmoid", "LeNet, sigmoid", "The classic target; untrained, or trained on digits.", 32),
+        NetworkSpec(
+            "lenet_sigmoid",
+            "LeNet, sigmoid",
+            "The classic target; untrained, or trained on digits.",
+            _BACKWARDS,
+            32,
+        ),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.Sigmoid),
     ),
     (
-        NetworkSpec("lenet_tanh", "LeNet, tanh", "Invertible activation with both signs.", 32),
+        NetworkSpec("lenet_tanh", "LeNet, tanh", "Invertible activation with both signs.", _BACKWARDS, 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.Tanh),
     ),
     (
-        NetworkSpec("lenet_leaky_relu", "LeNet, leaky ReLU", "Invertible, but with a kink.", 32),
+        NetworkSpec("lenet_leaky_relu", "LeNet, leaky ReLU", "Invertible, but with a kink.", _BACKWARDS, 32),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.LeakyReLU),
     ),
     (
-        NetworkSpec("lenet_relu", "LeNet, ReLU", "Half of the signs are lost; bounds and smoothness help out.", 32),
+        NetworkSpec(
+            "lenet_relu",
+            "LeNet, ReLU",
+            "Half of the signs are lost; bounds and smoothness help out.",
+            "A silent unit says only that its input was below zero, and hands no gradient on: the equations of those "
+            "that spoke have to do, and what they leave open is filled in by what pictures are like.",
+            32,
+        ),
         lambda classes, head_bias: _lenet(classes, head_bias, nn.ReLU),
     ),
     (
-        NetworkSpec("alexnet", "AlexNet", "Large fully connected layers after pooling.", 224),
+        NetworkSpec(
+            "mnist_example",
+            "PyTorch's MNIST example",
+            "Two convolutions, a max pool, dropout and two linear layers, on pictures in colour.",
+            "Its first linear layer holds nearly all weights and hands over what the max pool let through; the pool "
+            "drops three entries of every four.",
+            32,
+        ),
+        lambda classes, head_bias: MnistExample(classes, head_bias=head_bias),
+    ),
+    (
+        NetworkSpec(
+            "vgg_small",
+            "VGG, small",
+            "A max pool after every stage of convolutions, as in VGG-11, with half the channels.",
+            "Behind the first stage every convolution holds more equations than its input has unknowns; every max pool "
+            "drops three entries of four.",
+            32,
+        ),
+        lambda classes, head_bias: SmallVgg(classes, head_bias=head_bias),
+    ),
+    (
+        NetworkSpec(
+            "alexnet",
+            "AlexNet",
+            "Large fully connected layers after pooling.",
+            "Its three linear layers hand their inputs over; below them, three max pools drop most of what the "
+            "convolutions saw.",
+            224,
+        ),
         lambda classes, head_bias: _torchvision(classes, head_bias, "alexnet"),
     ),
     (
-        NetworkSpec("resnet18", "ResNet-18", "Residual blocks, batch norm, average pooling.", 64, has_batch_norm=True),
-        lambda classes, head_bias: _torchvision(classes, head_bias, "resnet18"),
+        NetworkSpec(
+            "resnet18_half",
+            "ResNet-18, half width, 32 x 32",
+            "Half as many channels; untrained, or trained on digits.",
+            _SKIPS,
+            32,
+            has_batch_norm=True,
+        ),
+        lambda classes, head_bias: ResidualNetwork(classes, head_bias=head_bias),
     ),
+    _residual("resnet18", "ResNet-18", 32, "Small pictures, as networks on CIFAR see them.", _SKIPS),
+    _residual("resnet18", "ResNet-18", 64, "Residual blocks, batch norm, average pooling.", _SKIPS),
+    _residual("resnet34", "ResNet-34", 32, "Sixteen blocks instead of eight.", _SKIPS),
+    _residual("resnet34", "ResNet-34", 64, "Sixteen blocks instead of eight.", _SKIPS),
+    _residual("resnet50", "ResNet-50", 32, "Sixteen bottlenecks, 2048 features.", _BOTTLENECKS),
+    _residual("resnet50", "ResNet-50", 64, "The deeper residual network, 2048 features.", _BOTTLENECKS),
     (
-        NetworkSpec("resnet50", "ResNet-50", "The deeper residual network, 2048 features.", 64, has_batch_norm=True),
-        lambda classes, head_bias: _torchvision(classes, head_bias, "resnet50"),
-    ),
-    (
-        NetworkSpec("vit_small", "Vision transformer, small", "Each patch's position gives that patch away.", 32),
+        NetworkSpec(
+            "vit_small",
+            "Vision transformer, small",
+            "64 patches, three blocks; untrained, or trained on digits.",
+            _POSITIONS,
+            32,
+        ),
         lambda classes, head_bias: VisionTransformer(classes, head_bias=head_bias),
     ),
 )

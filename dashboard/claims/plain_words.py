@@ -132,6 +132,12 @@ _TRANSLATIONS = tuple(
             "can be undone one after the other. Label and feature leak all the same.",
         ),
         (
+            r"no exact route to the image is known for this network yet: .*\bmax pool\b",
+            "No exact route to the picture is known for a network of this kind: one of its max pools drops all but the "
+            "largest of a few numbers, and it stands where the walk back cannot do without the others. Label and "
+            "feature leak all the same.",
+        ),
+        (
             r"no exact route to the image is known for this network yet: ",
             "No exact route to the picture is known for a network of this kind: one of its operations has no rule to "
             "be walked back through. Label and feature leak all the same.",

@@ -1,7 +1,7 @@
 """Interactive figures that run wholly in the browser, without a round trip to the server."""
 
 from dashboard.components.access_keeper import access_keeper
-from dashboard.components.frame_player import Frame, Trace, frame_player
+from dashboard.components.frame_player import Frame, PlanPart, Trace, frame_player
 from dashboard.components.history_keeper import history_keeper
 from dashboard.components.image_strip import image_strip
 from dashboard.components.lambda_scrubber import ScrubberData, lambda_scrubber
@@ -9,6 +9,7 @@ from dashboard.components.solver_race import RaceData, Track, solver_race
 
 __all__ = [
     "Frame",
+    "PlanPart",
     "RaceData",
     "ScrubberData",
     "Trace",

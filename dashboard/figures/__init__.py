@@ -5,11 +5,12 @@ from dashboard.figures.defence_curves import ServerCurve, defence_curves
 from dashboard.figures.feature_plot import feature_plot
 from dashboard.figures.gradient_heatmap import gradient_heatmap, outside_rank_one
 from dashboard.figures.label_bars import label_bars
-from dashboard.figures.layer_strip import StripLayer, layer_strip
+from dashboard.figures.layer_strip import StripBlock, StripLayer, layer_strip
 from dashboard.figures.probability_bars import probability_bars
 
 __all__ = [
     "ServerCurve",
+    "StripBlock",
     "StripLayer",
     "convergence",
     "defence_curves",

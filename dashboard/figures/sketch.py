@@ -24,9 +24,13 @@ class Sketch:
         gap: between two panels, as a share of the whole.
         beside: whether the panels stand side by side and share their vertical axis; else they are stacked and share
             the horizontal one.
+
+    Attributes:
+        alt: all that the figure shows, in words; empty where its title says it.
     """
 
     def __init__(self, panels: Sequence[float] = (1.0,), *, gap: float = 0.0, beside: bool = False) -> None:
+        self.alt = ""
         self._traces: list[dict[str, Any]] = []
         self._layout: dict[str, Any] = {"shapes": [], "annotations": []}
         self._numbers = [""] + [str(number) for number in range(2, len(panels) + 1)]

@@ -26,6 +26,8 @@ GLOSSARY: Mapping[str, str] = {
     "2024, arXiv 2402.03124), whose attack is rebuilt here.",
     "The paper's loss": "how unequal the smaller shares of a pseudo-label are: their variance. That paper searches for "
     "the λ at which it is smallest.",
+    "Skip": "a way around a few layers of a network: what went into them is added to what they make of it.",
+    "Max pool": "a layer that keeps the largest of a few neighbouring numbers and drops the others.",
     "PSNR": "peak signal-to-noise ratio, in decibels: how alike two pictures are. From 40 on the eye sees no "
     "difference.",
 }

@@ -62,7 +62,7 @@ def chart(figure: Sketch, key: str, explanation: str | None = None, *, clickable
         ``customdata`` of the mark that was clicked, its number; None without a click.
     """
     finding(figure.title, explanation)
-    return plotly_chart(figure, key, figure.title, hidden=TITLE_HEIGHT, clickable=clickable)
+    return plotly_chart(figure, key, figure.alt or figure.title, hidden=TITLE_HEIGHT, clickable=clickable)
 
 
 @contextmanager

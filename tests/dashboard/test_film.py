@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.components.frame_player import Frame, Trace, _curve_payloads, _Pictures
 from dashboard.drawing.pictures import deviation_picture, layer_picture
-from dashboard.sections.story.film import layer_curves, layer_frames, search_curves, search_frames
+from dashboard.sections.story.film import layer_curves, layer_frames, search_curves, search_frames, short
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import Step
 from gradinv_core.networks import build_network
@@ -111,3 +111,14 @@ def test_the_true_inputs_of_layers_come_without_touching_the_network():
         expected = torch.tanh(model[0](image[None]))[0].double()
     torch.testing.assert_close(seen["2"], expected)
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_film_of_the_way_back_shows_a_few_pictures_of_its_search():
+    layers = [Step(f"Input of layer {name}", torch.zeros(2), layer=str(name)) for name in range(30)]
+    searched = [Step("Search", torch.zeros(2), iteration=number) for number in range(1, 61)]
+    kept = short([*layers, *searched, layers[0]])
+    assert [step for step in kept if step.iteration is None] == [*layers, layers[0]]
+    places = [step.iteration for step in kept if step.iteration is not None]
+    assert (len(places), places[0], places[-1]) == (12, 1, 60)
+    assert short(layers) == layers
+    assert len(short(searched[:3])) == 3

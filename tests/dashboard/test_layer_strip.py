@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.drawing import theme
-from dashboard.figures import StripLayer, convergence, layer_strip
+from dashboard.figures import StripBlock, StripLayer, convergence, layer_strip
 
 EXACT = StripLayer("0", "convolution 5x5, 3 to 12", 3072, 3972, "exact", 3072, 2e-7, 1e-6)
 ALMOST = StripLayer("2", "convolution 5x5, 12 to 12", 3072, 4368, "almost", 2400, 1e-5, 0.2)
@@ -78,9 +78,62 @@ def test_networks_that_are_only_counted_never_look_solved():
 def test_a_deep_network_is_cut_in_the_middle_and_says_so():
     figure = layer_strip([counted(100, 250, "exact")] * 54).checked()
     texts = [note.text for note in figure.layout.annotations]
-    assert "… 41 more layers …" in texts
-    assert len(texts) == 14
-    assert figure.layout.height < 1000
+    assert "… 35 more …" in texts
+    assert len(texts) == 20
+    assert figure.layout.height < 1200
+
+
+def block(name: str, *layers: StripLayer, skip: tuple[StripLayer, ...] = ()) -> StripBlock:
+    return StripBlock(name, layers, skip)
+
+
+def test_a_block_is_one_row_with_the_numbers_of_all_its_layers():
+    figure = layer_strip([EXACT, block("layer1.0", EXACT, ALMOST, skip=(NOT,)), EXACT]).checked()
+    texts = [note.text for note in figure.layout.annotations]
+    assert "layer1.0, 2 layers" in texts[1]
+    assert (
+        "8,640 equations for 6,144 unknowns" in texts[1]
+    )  # a layer on the skip has equations, and no unknowns of its own
+    assert list(bars(figure, "leaks almost").x) == [(3072 + 2400) / 6144]
+    told = bars(figure, "leaks almost").hovertext[0]
+    assert all(f"<b>{layer.name}</b>" in told for layer in (EXACT, ALMOST, NOT))
+    assert figure.layout.title.text == "3 of 5 layers leak exactly, 1 almost, 1 not"
+
+
+def test_a_skip_is_drawn_around_its_block_and_nowhere_else():
+    drawn = layer_strip([EXACT, block("layer1.0", EXACT, EXACT), EXACT]).checked()
+    skip = bars(drawn, "skip")
+    assert None in skip.x
+    assert min(value for value in skip.x if value is not None) < 0
+    heights = [value for value in skip.y if value is not None]
+    assert 1 < min(heights) < 2 < max(heights) < 3
+    assert "the loss gradient comes back the same way" in skip.hovertext[0]
+    assert all(part.name != "skip" for part in layer_strip([EXACT] * 3).checked().data)
+
+
+def test_what_a_search_filled_in_looks_like_nothing_else():
+    found = StripLayer("conv1", "convolution", 3072, 864, "not", 0, 1e-4, 0.1, filled=True)
+    figure = layer_strip([found, EXACT, EXACT]).checked()
+    searched = bars(figure, "filled in by a search")
+    assert (list(searched.base), list(searched.x)) == ([0], [1])
+    assert searched.marker.pattern.shape not in (None, theme.AMBIGUOUS_HATCH)
+    assert all(part.name != "does not leak" for part in figure.data)
+    assert figure.layout.title.text == "2 of 3 layers leak exactly, 1 was filled in by a search"
+
+
+def test_layers_that_nobody_needs_are_not_counted():
+    between = StripLayer("blocks.0.mlp.0", "fully connected", 100, 50, "unneeded")
+    figure = layer_strip([EXACT, block("blocks.0.mlp", between, between), EXACT])
+    assert figure.title == "Both layers leak exactly; the 2 layers between need not be undone"
+    assert list(bars(figure.checked(), "not needed").y) == [2]
+    assert list(bars(figure.checked(), "unknowns").y) == [3, 1]
+
+
+def test_the_text_alternative_tells_every_row():
+    words = layer_strip([ALMOST, block("layer1.0", EXACT, EXACT)]).alt
+    assert words.startswith("2 of 3 layers leak exactly, 1 almost. From the picture to the head: ")
+    assert "layer1.0, 2 layers: 7,944 equations for 6,144 unknowns, error bar 1\u00a0×\u00a010⁻⁶ of its size" in words
+    assert words.endswith("leaks exactly.")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -90,6 +90,17 @@ def test_the_refusals_a_visitor_meets(scenario, words):
     assert not IDENTIFIERS.search(told)
 
 
+def test_a_max_pool_in_the_way_is_named():
+    told = of_error(
+        errors.NoExactRouteError(
+            "no exact route to the image is known for this network yet: max pool features.5 does not stand right "
+            "behind the first layer and its activation. Label and feature are recovered all the same."
+        )
+    )
+    assert "one of its max pools drops all but the largest" in told
+    assert not IDENTIFIERS.search(told)
+
+
 def test_too_many_defences_are_a_sentence():
     with pytest.raises(errors.OptionError) as caught:
         read_defences("clip:1~gaussian:1~prune:0.5~quantise:8~sign~withhold head~drop rows:0.5")

@@ -12,8 +12,10 @@ from gradinv_core.errors import ClassCountError, OptionError, ShapeError
 from gradinv_core.head import find_head, observe_head
 from gradinv_core.labels import smooth_label
 from gradinv_core.networks import NETWORKS, build_network, scale_weights
+from gradinv_core.residual_network import ResidualNetwork
 
-SMALL = [name for name in NETWORKS if name not in ("fcn4", "alexnet", "resnet50")]
+LARGE = ("fcn4", "alexnet", "resnet34", "resnet50")
+SMALL = [name for name in NETWORKS if not name.startswith(LARGE) and name != "resnet18_32"]  # resnet18, other pictures
 
 
 def same_parameters(first: nn.Module, second: nn.Module) -> bool:
@@ -98,6 +100,19 @@ def test_positions_and_class_token_of_a_transformer_are_drawn_small():
         assert float(model.get_parameter(name).detach().std()) == pytest.approx(0.02, rel=0.2)
     assert torch.equal(model.get_parameter("norm.weight"), torch.ones(96))
     assert find_head(build_network("vit_small", 96)) == "head"  # as many classes as a token has numbers
+
+
+def test_a_residual_network_of_full_width_is_torchvisions():
+    ours, theirs = ResidualNetwork(10, head_bias=True, width=64).eval(), build_network("resnet18", 10, head_bias=True)
+    ours.load_state_dict(theirs.state_dict())
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(pictures), theirs(pictures))
+
+
+def test_the_catalogue_says_why_in_a_sentence():
+    assert all(spec.why_it_leaks.endswith(".") and spec.description.endswith(".") for spec in NETWORKS.values())
+    assert len({spec.title for spec in NETWORKS.values()}) == len(NETWORKS)
 
 
 def test_alexnet_head() -> None:

@@ -3,7 +3,8 @@
 It opens on the last picture, the result, and never starts by itself. While the work behind it still runs it is `live`:
 it shows the newest picture and the curves so far, and has no controls. Reading the page from a test: the slider is
 `[data-testid=frame-slider]`, the picture `[data-testid=frame-image]` carries `data-frame`, and every curve is a
-`[data-testid=frame-curve]` with `data-curve` (its name) whose `output` tells the value at the picture shown.
+`[data-testid=frame-curve]` with `data-curve` (its name) whose `output` tells the value at the picture shown. In
+`[data-testid=frame-plan]` the part of the network it belongs to has the class `here`.
 """
 
 import hashlib
@@ -17,14 +18,14 @@ import streamlit as st
 
 from dashboard.components.assets import read_parts
 
-__all__ = ["Frame", "Trace", "frame_player"]
+__all__ = ["Frame", "PlanPart", "Trace", "frame_player"]
 
 _FOLDER = Path(__file__).parent
 _mount = st.components.v2.component(
     "frame_player",
     html=read_parts(_FOLDER, "frame_player.html"),
     css=read_parts(_FOLDER, "frame_player.css"),
-    js=read_parts(_FOLDER, "curves.js", "frame_player.js"),
+    js=read_parts(_FOLDER, "curves.js", "plan.js", "frame_player.js"),
 )
 
 
@@ -39,6 +40,7 @@ class Frame:
         truth: what it should have been, as a picture beside it; empty to leave it out.
         deviation: how sure the server is, as a third picture; empty to leave it out.
         position: its place on the curves' axis.
+        part: number of the part of the plan that it belongs to; -1 for none.
     """
 
     source: str
@@ -47,6 +49,20 @@ class Frame:
     truth: str = ""
     deviation: str = ""
     position: float = 0.0
+    part: int = -1
+
+
+@dataclass(frozen=True)
+class PlanPart:
+    """One box of the network's plan.
+
+    Attributes:
+        title: for the tooltip.
+        skip: whether a skip leads around it.
+    """
+
+    title: str
+    skip: bool
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,7 @@ def frame_player(
     key: str,
     title: str = "",
     curves: Sequence[Trace] = (),
+    plan: Sequence[PlanPart] = (),
     positions: Sequence[float] | None = None,
     axis: str = "",
     frames_per_second: float = 1.5,
@@ -142,6 +159,7 @@ def frame_player(
         key: identity of the player on the page; keep it fixed, so that new frames replace the old ones in place.
         title: the finding, in one line.
         curves: drawn beside the pictures.
+        plan: of the network the film walks through, from its head to the picture.
         positions: places of the curves' values on their axis; those of the frames without.
         axis: what that axis is, such as "iteration".
         frames_per_second: pace while playing.
@@ -154,6 +172,7 @@ def frame_player(
         "frames": [pictures.payload(frame) for frame in frames],
         "pictures": pictures.sources,
         "curves": _curve_payloads(curves),
+        "plan": [asdict(part) for part in plan],
         "positions": places,
         "axis": axis,
         "interval": 1000 / frames_per_second,

@@ -10,7 +10,7 @@ function createPlayer(root) {
     section: part(".player"), title: part(".finding"), picture: part(".picture"), name: part(".name"), caption: part(".caption"),
     range: part(".range"), play: part(".play"), glyph: part(".glyph"), count: part(".count"), steps: root.querySelectorAll(".step"),
     truth: part(".truth"), deviation: part(".deviation"), curves: part(".curves"), words: part(".words"), controls: part(".controls"),
-    shown: 0, timer: 0, data: null, mark: () => {},
+    plan: part(".plan"), shown: 0, timer: 0, data: null, mark: () => {}, markPart: () => {},
   };
   player.range.addEventListener("input", () => { pause(player); show(player, Number(player.range.value)); });
   player.play.addEventListener("click", () => (player.timer ? pause(player) : start(player)));
@@ -56,6 +56,7 @@ function show(player, index) {
   draw(player.deviation, pictures[frame.deviation], `${frame.title}: error bars`);
   player.name.textContent = frame.title;
   player.caption.textContent = frame.caption;
+  player.markPart(frame);
   player.mark(live ? player.data.positions.length - 1 : player.shown);
   player.range.value = player.shown;
   player.range.setAttribute("aria-valuetext", `${player.shown + 1} of ${frames.length}: ${frame.title}`);
@@ -99,7 +100,9 @@ function load(player, data) {
   // A screen reader is not told about every picture of a run that is still going on.
   player.words.setAttribute("aria-live", data.live ? "off" : "polite");
   player.controls.hidden = data.live;
-  player.mark = drawCurves(player.curves, data, (index) => { if (!data.live) { pause(player); show(player, index); } });
+  const choose = (index) => { if (!data.live) { pause(player); show(player, index); } };
+  player.mark = drawCurves(player.curves, data, choose);
+  player.markPart = drawPlan(player.plan, data, choose);
   player.range.max = data.frames.length - 1;
   player.play.disabled = data.frames.length < 2;
   pause(player);

@@ -15,8 +15,9 @@ from dashboard.drawing.pictures import deviation_picture, picture_source
 from dashboard.drawing.theme import palette
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import finding, formulas, number, numbers, say
-from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames
+from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames, short
 from dashboard.sections.story.layers import show_layers
+from dashboard.sections.story.plan import film_plan, on_plan
 from dashboard.sections.story.view import LabView
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.image_recovery import ImageRecovery
@@ -67,7 +68,7 @@ def show(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Non
             number("Within the error bars", within.text, _WITHIN)
         number("Time", _duration(recovery.seconds), "From the gradient to the picture, on one processor core.")
     seen = true_inputs(task.network.model, true, {step.layer or "" for step in recovery.steps})
-    show_layers(view, task.network, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
+    show_layers(view, task, recovery, exact=claims.layers(rebuilt, truth, seen).kind is Kind.LAYERS_LEAK)
     private = task.question.private
     frames, curves = cache.film(task.key, view.dark, lambda: _film(view, task, recovery), private=private)
     if len(frames) > 1:
@@ -76,6 +77,7 @@ def show(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Non
             key="player",
             title=_film_finding(curves),
             curves=curves,
+            plan=film_plan(task.parts()),
             axis="from the feature (left) back to the picture (right)",
         )
 
@@ -108,14 +110,16 @@ def show_formulas(view: LabView, recovery: ImageRecovery) -> None:
 
 def _film(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Film:
     rebuilt = Rebuilt(view.server, recovery)
-    seen = true_inputs(task.network.model, view.truth.image, {step.layer or "" for step in recovery.steps})
-    steps, truths = list(recovery.steps), [seen.get(step.layer or "") for step in recovery.steps]
+    steps = short(recovery.steps)
+    seen = true_inputs(task.network.model, view.truth.image, {step.layer or "" for step in steps})
+    truths = [seen.get(step.layer or "") for step in steps]
     # The first and the last step need no name; and the film ends in the picture as it is shown.
     truths[0], truths[-1] = view.truth.feature, view.truth.image
     steps[-1] = replace(steps[-1], value=rebuilt.shown, std=rebuilt.std)
     if not claims.bars_shown(rebuilt):  # what is not worth showing at the picture is not worth showing on the way there
         steps = [replace(step, std=None) for step in steps]
-    return layer_frames(steps, truths, dark=view.dark), layer_curves(steps, truths)
+    frames = on_plan(layer_frames(steps, truths, dark=view.dark), steps, task.parts())
+    return frames, layer_curves(steps, truths)
 
 
 def _film_finding(curves: list[Trace]) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "layer_frames",
     "search_curves",
     "search_frames",
+    "short",
 ]
 
 REAL_ERROR = "really off by"
@@ -29,6 +30,8 @@ _PSNR = "Peak signal-to-noise ratio, in decibels: from 40 on the eye sees no dif
 _LOSS = "How badly the picture's own gradient fits the one that was sent; the search makes it small."
 _SAYS = "The server's own error bars, over the length of what it recovered. It never saw the truth."
 _OFF = "Length of the difference from the client's values over their own length."
+
+_SEARCHED = 12  # pictures of a search that a film of the way back shows
 
 Film: TypeAlias = tuple[list[Frame], list[Trace]]
 """What the frame player shows: pictures, and what is drawn below them."""
@@ -57,6 +60,13 @@ def layer_frames(steps: Sequence[Step], truths: Sequence[torch.Tensor | None], *
             )
         )
     return frames
+
+
+def short(steps: Sequence[Step]) -> list[Step]:
+    """The steps without most of a search's pictures, which change little: all others, and some of those."""
+    searched = [place for place, step in enumerate(steps) if step.iteration is not None]
+    kept = {searched[round(share * (len(searched) - 1) / (_SEARCHED - 1))] for share in range(_SEARCHED) if searched}
+    return [step for place, step in enumerate(steps) if step.iteration is None or place in kept]
 
 
 def layer_curves(steps: Sequence[Step], truths: Sequence[torch.Tensor | None]) -> list[Trace]:

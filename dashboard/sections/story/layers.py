@@ -1,16 +1,21 @@
-"""The network as a strip of layers: solved where there is an exact route, counted where there is none."""
+"""The network in one figure: its layers solved where there is an exact route, counted where there is none."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import streamlit as st
 
+from dashboard.cache import PictureTask
 from dashboard.claims.picture import Rebuilt
 from dashboard.drawing.number_text import plain
-from dashboard.figures import StripLayer, convergence, layer_strip
+from dashboard.figures import StripBlock, StripLayer, convergence, layer_strip
 from dashboard.layout.story import chart
 from dashboard.sections.story.view import LabView
+from gradinv_core.architecture import Part
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.head import find_head
-from gradinv_core.image_recovery import ImageRecovery, Leak
-from gradinv_core.image_recovery.budget import LayerBudget
+from gradinv_core.image_recovery import ImageRecovery, LayerBudget, Leak
+from gradinv_core.networks import NETWORKS
 
 __all__ = ["show_budget", "show_layers"]
 
@@ -18,21 +23,20 @@ _EXPLANATION = (
     "A layer's input is a list of unknown numbers. Every weight's gradient is an equation for them, and so is every "
     "output that is known already. The rank counts the equations that say something new."
 )
+_ROWS = "The picture is on top, and each row is one layer: its equations for its unknowns."
+_BLOCKS = (
+    "The picture is on top. Each row is one layer, or a block of them with an arc for its skip: what comes in is added "
+    "again to what the layers make of it (+). A square on an arc is a layer of its own. Equations stand for unknowns; "
+    "point at a row for its layers."
+)
 _SOLVED = (
-    "The picture is on top, and each row is one layer: its equations for its unknowns. A filled outline means that all "
-    "of the layer's input follows; the thin line under it is as long as there are equations."
+    "A filled outline means that all of a layer's input follows; the thin line under it is as long as there are "
+    "equations."
 )
-_CHANGED = (
-    "The picture is on top, and each row is one layer: its equations for its unknowns. They are those of the untouched "
-    "gradient of one picture. What they lead to here is not what was there."
-)
-_SKIPPED = (
-    "The layers in between are not needed: each patch of the picture has a learned position, and its gradient is what "
-    "all those layers together hand down to that patch."
-)
+_CHANGED = "They are those of the untouched gradient of one picture. What they lead to here is not what was there."
 _COUNTED = (
-    "The picture is on top, and each row is one layer: its equations for its unknowns. They are only counted here: "
-    "enough equations are necessary, not sufficient, because equations may repeat each other."
+    "They are only counted here: enough equations are necessary, not sufficient, because equations may repeat each "
+    "other."
 )
 _COMPLETED = (
     "Where equations run out, bounds help: pixels lie between 0 and 1, a silent ReLU had a negative input, and "
@@ -40,17 +44,16 @@ _COMPLETED = (
 )
 
 
-def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery, *, exact: bool) -> None:
+def show_layers(view: LabView, task: PictureTask, recovery: ImageRecovery, *, exact: bool) -> None:
     """Draw the layers of an attack; the head is added, which the label's part of the story has solved.
 
     Args:
         view: the solved scenario.
-        network: that was attacked.
+        task: that was attacked.
         recovery: what the attack found.
         exact: whether what the equations determine is what really was there.
     """
-    layers = recovery.layers
-    rows = [
+    solved = [
         StripLayer(
             layer.name,
             layer.kind,
@@ -60,19 +63,66 @@ def show_layers(view: LabView, network: PublicNetwork, recovery: ImageRecovery, 
             min(layer.rank, layer.unknowns),
             layer.residual,
             layer.error,
+            layer.completed,
         )
-        for layer in reversed(layers)
+        for layer in reversed(recovery.layers)
     ]
-    rows.append(_head_row(view, network, recovery))
-    chart(layer_strip(rows, exact=exact, dark=view.dark), "layers", _EXPLANATION)
-    st.caption(_SOLVED if exact else _CHANGED)
+    solved.append(_head_row(view, task.network, recovery))
+    known = {layer.name: layer for layer in solved}
     if not recovery.rests_on_label:
-        st.caption(_SKIPPED)
+        known = {row.name: row for row in map(_unneeded, task.budget())} | known
+    _draw(task, known, _SOLVED if exact else _CHANGED, view.dark, exact=exact)
     with st.expander("Layer by layer, in numbers"):
-        _table(rows, [*(layer.seconds for layer in reversed(layers)), view.attack.recovery.seconds])
-        open_layers = {layer.name: layer.convergence for layer in layers if layer.convergence}
+        _table(solved, [*(layer.seconds for layer in reversed(recovery.layers)), view.attack.recovery.seconds])
+        open_layers = {layer.name: layer.convergence for layer in recovery.layers if layer.convergence}
         if open_layers:
             chart(convergence(open_layers, dark=view.dark), "convergence", _COMPLETED)
+
+
+def show_budget(task: PictureTask, dark: bool) -> None:
+    """Draw the layers of a network that nothing was solved for, from the picture to the head."""
+    if rows := list(map(_counted, task.budget())):
+        _draw(task, {row.name: row for row in rows}, _COUNTED, dark)
+
+
+def _draw(task: PictureTask, layers: Mapping[str, StripLayer], meaning: str, dark: bool, *, exact: bool = True) -> None:
+    """The figure, between the reason why a network of this kind leaks and the words on how to read it."""
+    st.markdown(f"**Why this network leaks.** {NETWORKS[task.network.name].why_it_leaks}")
+    rows = arranged(task.parts(), layers)
+    chart(layer_strip(rows, exact=exact, dark=dark), "layers", _EXPLANATION)
+    st.caption(f"{_BLOCKS if any(isinstance(row, StripBlock) for row in rows) else _ROWS} {meaning}")
+
+
+def arranged(parts: Iterable[Part], layers: Mapping[str, StripLayer]) -> list[StripLayer | StripBlock]:
+    """Rows as the network is put together, from the picture to the head: a chain's layers, or blocks with skips.
+
+    Args:
+        parts: of the network; none where it could not be followed.
+        layers: by name, from the picture to the head. Those that are missing are left out.
+    """
+    blocks = {name: part for part in parts if part.skip is not None for name in (*part.layers, *part.skip)}
+    rows: dict[str, StripLayer | StripBlock] = {}
+    for name, layer in layers.items():
+        part = blocks.get(name)
+        if part is None or part.skip is None or not set(part.layers) & set(layers):
+            rows[name] = layer
+        elif part.name not in rows:
+            inside, skip = (
+                tuple(layers[each] for each in names if each in layers) for names in (part.layers, part.skip)
+            )
+            rows[part.name] = StripBlock(part.name, inside, skip)
+    return list(rows.values())
+
+
+def _counted(layer: LayerBudget) -> StripLayer:
+    equations = layer.output_equations + layer.gradient_equations
+    leak = str(Leak.of(equations, layer.unknowns))
+    shape = " x ".join(map(str, layer.input_shape))
+    return StripLayer(layer.name, f"{layer.kind}, {shape}", layer.unknowns, equations, leak)
+
+
+def _unneeded(layer: LayerBudget) -> StripLayer:
+    return replace(_counted(layer), leak="unneeded")
 
 
 def _head_row(view: LabView, network: PublicNetwork, recovery: ImageRecovery) -> StripLayer:
@@ -91,23 +141,6 @@ def _head_row(view: LabView, network: PublicNetwork, recovery: ImageRecovery) ->
         float(view.attack.head.residual[0]),
         None if feature.std is None or size == 0 else float(feature.std.norm()) / size,
     )
-
-
-def show_budget(layers: tuple[LayerBudget, ...], dark: bool) -> None:
-    """Draw the layers of a network that nothing was solved for, from the picture to the head."""
-    rows = [
-        StripLayer(
-            layer.name,
-            f"{layer.kind}, {' x '.join(map(str, layer.input_shape))}",
-            layer.unknowns,
-            layer.output_equations + layer.gradient_equations,
-            str(Leak.of(layer.output_equations + layer.gradient_equations, layer.unknowns)),
-        )
-        for layer in layers
-    ]
-    if rows:
-        chart(layer_strip(rows, dark=dark), "layers", _EXPLANATION)
-        st.caption(_COUNTED)
 
 
 def _table(rows: list[StripLayer], seconds: list[float]) -> None:

@@ -1,0 +1,36 @@
+"""Where in the network a film is: its parts from the head to the picture, and the part that each frame belongs to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dashboard.components import Frame, PlanPart
+from gradinv_core.architecture import Part
+from gradinv_core.image_recovery import Step
+
+__all__ = ["film_plan", "on_plan"]
+
+
+def film_plan(parts: Sequence[Part]) -> list[PlanPart]:
+    """The plan of a network with skips; none of a chain, whose frames say by themselves where they are.
+
+    Args:
+        parts: of the network, from the picture to the head.
+    """
+    if all(part.skip is None for part in parts):
+        return []
+    return [PlanPart(part.name, part.skip is not None) for part in reversed(parts)]
+
+
+def on_plan(frames: Sequence[Frame], steps: Sequence[Step], parts: Sequence[Part]) -> list[Frame]:
+    """Frames with their place on the plan.
+
+    Args:
+        frames: of the steps, in their order.
+        steps: what was found. One of a search looks for the picture, which stands at the last part.
+        parts: of the network, from the picture to the head.
+    """
+    places = {name: place for place, part in enumerate(reversed(parts)) for name in (*part.layers, *(part.skip or ()))}
+    return [
+        replace(frame, part=len(parts) - 1 if step.iteration is not None else places.get(step.layer or "", -1))
+        for frame, step in zip(frames, steps, strict=True)
+    ]

@@ -1,0 +1,75 @@
+"""Trained residual networks and transformers: label, picture, time of the processor, one thread.
+
+Every sample is what a client really trains on, mixup with smoothing, the format not told; half of the pictures are
+photographs, which these networks never saw in training. Weights are exactly those stored, in half precision.
+
+Name networks to run only those, and ``count=N`` for another number of pictures.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from study_image_recovery import sample
+
+from gradinv_core import capture_gradients, reconstruct_image
+from gradinv_core.checkpoints import available_stages, load_checkpoint
+from gradinv_core.metrics import psnr
+
+NETWORKS = ("vit_small", "resnet18_half")
+IMAGES = 10
+RIGHT = 1e-3  # of a share of the label
+
+
+class Outcome(NamedTuple):
+    decibels: float
+    seconds: float
+    within: float | None  # share of pixels within two error bars; None without bars
+    status: str
+    label_off: float  # largest error of a share
+
+
+def attack(network: str, stage: str, index: int) -> Outcome:
+    model, client = load_checkpoint(network, stage), sample(index)
+    gradients = capture_gradients(model, client.image, client.label)
+    started = time.process_time()
+    recovery = reconstruct_image(model, gradients, client.image.shape, method="analytic")
+    seconds = time.process_time() - started
+    label, within = recovery.label, None
+    if recovery.std is not None:
+        within = float(((recovery.image - client.image).abs() <= 2 * recovery.std).double().mean())
+    off = float("inf") if label is None else float((label.label - client.label).abs().max())
+    return Outcome(psnr(recovery.image, client.image), seconds, within, str(label and label.status), off)
+
+
+def study(network: str, count: int) -> None:
+    for stage in available_stages(network):
+        outcomes = [attack(network, stage, index) for index in range(count)]
+        decibels, bars = [o.decibels for o in outcomes], [o.within for o in outcomes if o.within is not None]
+        right = sum(o.label_off <= RIGHT for o in outcomes)
+        wrong = sum(o.status == "unique" and o.label_off > RIGHT for o in outcomes)
+        within = f"{100 * sum(bars) / len(bars):.0f} % within two, {len(bars)} with bars" if bars else "no bars"
+        print(
+            f"{network:14} {stage:16} {median(decibels):6.1f} dB ({min(decibels):.0f} to {max(decibels):.0f})  "
+            f"{median(o.seconds for o in outcomes):6.2f} s  labels right {right} of {count}, wrong and sure {wrong}  "
+            f"{within}  peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    counts = [int(word.removeprefix("count=")) for word in sys.argv[1:] if word.startswith("count=")]
+    asked = [word for word in sys.argv[1:] if not word.startswith("count=")] or list(NETWORKS)
+    if not set(asked) <= set(NETWORKS):
+        sys.exit(f"networks: expected some of {', '.join(NETWORKS)}, got {' '.join(asked)}.")
+    torch.set_num_threads(1)
+    for name in asked:
+        study(name, counts[0] if counts else IMAGES)
