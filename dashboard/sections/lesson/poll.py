@@ -23,11 +23,10 @@ def greet() -> None:
         return
     if not settings.teacher and not settings.seat:
         change_classroom(seat=new_seat())
-    entered = leads() or the_classes().enter(settings.code, classroom().seat)
-    if entered:
-        st.caption(
-            f"Class **{settings.code}**" + ("" if leads() else ": your predictions are counted, without a name.")
-        )
+    if leads():
+        st.caption(f"Class **{settings.code}**: its predictions are counted on this page.")
+    elif the_classes().enter(settings.code, classroom().seat):
+        st.caption(f"Class **{settings.code}**: your predictions are counted, without a name.")
     else:
         st.warning(
             f"Class {settings.code} is full, was closed, or the server began anew. Ask for a new link; until then the "
