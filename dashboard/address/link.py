@@ -10,6 +10,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.address.classroom_settings import classroom, write_classroom
 from dashboard.address.search_settings import SearchSettings
 from dashboard.address.sweep_settings import SweepSettings
 from dashboard.address.widgets import SCENARIO, SEARCH, SWEEP
@@ -33,7 +34,7 @@ def query_of(scenario: Scenario) -> dict[str, str]:
     Never empty: a page that is opened without an address keeps the scenario of the page before.
     """
     settings = write_settings(SEARCH.current().resting) | write_settings(SWEEP.current().resting)
-    return to_query(scenario) | settings | {"v": str(VERSION)}
+    return to_query(scenario) | settings | {"v": str(VERSION)} | write_settings(classroom())
 
 
 def adopt(stages: Callable[[str], tuple[str, ...]], page: str, *, photo_here: bool) -> list[str]:
@@ -92,6 +93,7 @@ def rest(page: str) -> None:
     if started:
         st.session_state[_PAGE] = page
     _fill(*(st.session_state[_SHOWN] if started else (Scenario(), SearchSettings(), SweepSettings())))
+    write_classroom()
 
 
 def publish() -> Scenario:
@@ -100,6 +102,7 @@ def publish() -> Scenario:
     query = to_query(scenario) | write_settings(search) | write_settings(sweep)
     if query:
         query["v"] = str(VERSION)
+    query |= write_settings(classroom())
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
     st.session_state[_WRITTEN], st.session_state[_SHOWN] = query, (scenario, search, sweep)

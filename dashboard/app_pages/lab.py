@@ -11,6 +11,7 @@ from dashboard.pages import LAB
 from dashboard.sections.lab import picture, verdict
 from dashboard.sections.shared import refusal
 from dashboard.sections.story import client, curve, feature, gradient, label
+from dashboard.sections.story.moving_picture import moving_picture
 from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
@@ -39,14 +40,15 @@ def show_story(choice: Choice) -> None:
             verdict.show_unread(before)
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
-    curve.show(view)
+    task = cache.picture_task(scenario, own_image)
+    curve.show(view, moving_picture(view, task))
     if attack.recovery.status is Status.VANISHED:
         with first:
             verdict.show_unread(before)
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
-    job = picture.show(view, cache.picture_task(scenario, own_image))
+    job = picture.show(view, task)
     with first:
         verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
 

@@ -6,8 +6,8 @@ from dashboard.controls import choose_scenario
 from dashboard.layout.page import complain, page_frame
 from dashboard.layout.story import step
 from dashboard.pages import PROTECTION
+from dashboard.sections.protection import answer, stored_curves, sweep
 from dashboard.sections.protection import limits as honest_frame
-from dashboard.sections.protection import stored_curves, sweep
 
 with page_frame(
     "What protects",
@@ -19,6 +19,7 @@ with page_frame(
 ):
     chosen = choose_scenario(PROTECTION)
     complain(chosen.sentences)
+    answer.show()
     step(1, "The sweep", sweep.SENTENCE, sweep.EXPLANATION)
     sweep.show(chosen)
     step(2, "All defences", stored_curves.SENTENCE, stored_curves.EXPLANATION)

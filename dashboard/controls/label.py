@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cache
-from dashboard.address import SCENARIO
+from dashboard.address import SCENARIO, classroom
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.datasets import ImageDataset
 from gradinv_core.experiments.scenario import OWN_CLASS
@@ -48,6 +48,7 @@ def _choose_shares(classes: int) -> None:
         "Random label",
         on_click=_draw_shares,
         args=(classes,),
+        disabled=classroom().locked,
         help="Draws shares for all classes. The seed decides which; each click takes its next draw.",
     )
 

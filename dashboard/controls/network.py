@@ -22,9 +22,9 @@ def choose_network() -> None:
     if SCENARIO.get("stage") not in stages:
         SCENARIO.set("stage", UNTRAINED)
     titles = {stage: cache.stage_title(SCENARIO.get("network"), stage) for stage in stages}
-    st.selectbox(options=stages, format_func=titles.__getitem__, disabled=len(stages) == 1, **SCENARIO.named("stage"))
+    st.selectbox(options=stages, format_func=titles.__getitem__, **SCENARIO.named("stage", disabled=len(stages) == 1))
     trained = SCENARIO.get("stage") != UNTRAINED
-    st.toggle(disabled=trained, **SCENARIO.named("head_bias"))
+    st.toggle(**SCENARIO.named("head_bias", disabled=trained))
     with st.expander("More"):
         _choose_details(disabled=trained)
 
@@ -44,16 +44,14 @@ def _choose_details(disabled: bool) -> None:
     """What a trained network has already decided."""
     st.selectbox(
         options=sorted({0, 2, 3, 4, 100, 1000, SCENARIO.get("classes")}),
-        disabled=disabled,
         format_func=_count_title,
-        **SCENARIO.named("classes"),
+        **SCENARIO.named("classes", disabled=disabled),
     )
     _choose_factor("sharpness")
     _choose_factor("gain")
     st.selectbox(
         options=INITIALISATIONS,
-        disabled=disabled,
         format_func=_INITIALISATION_TITLES.__getitem__,
-        **SCENARIO.named("initialisation"),
+        **SCENARIO.named("initialisation", disabled=disabled),
     )
-    st.number_input(min_value=0, max_value=2**31 - 1, step=1, disabled=disabled, **SCENARIO.named("seed"))
+    st.number_input(min_value=0, max_value=2**31 - 1, step=1, **SCENARIO.named("seed", disabled=disabled))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard.address import SCENARIO
+from dashboard.address import SCENARIO, classroom
 from dashboard.background.tab import keep_photo, session_photo
 from dashboard.drawing.pictures import picture_source
 from gradinv_core.errors import ImageFileError
@@ -70,6 +70,7 @@ def choose_source() -> Origin | None:
         key=_SOURCE,
         on_change=_change_source,
         help=privacy(st.context.url),
+        disabled=classroom().locked,
     )
     st.session_state[_REMEMBERED] = source
     return next((origin for origin in _KEYS if origin == source), None)
@@ -128,6 +129,7 @@ def _ask_for_class(names: tuple[str, ...]) -> None:
         (OWN_CLASS, *range(len(names))),
         key=SCENARIO.key("target"),
         format_func=lambda target: f"left open: “{NEUTRAL_NAME}”" if target == OWN_CLASS else names[target],
+        disabled=classroom().locked,
         help=f"The class it is trained as. Left open, the photo takes the place of one of the dataset's classes, which "
         f"is then called “{NEUTRAL_NAME}” everywhere on the page.",
     )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cache
-from dashboard.address import SCENARIO
+from dashboard.address import SCENARIO, classroom
 from dashboard.claims.plain_words import of_error
 from dashboard.components import image_strip
 from dashboard.controls.photo import choose_photo, choose_source
@@ -79,17 +79,18 @@ def choose_picture(images: ImageDataset) -> None:
 
 
 def _choose_from_strip(images: ImageDataset) -> None:
-    first = SCENARIO.get("image") // _STRIP * _STRIP
-    sources, names = cache.thumbnails(SCENARIO.get("dataset"), first, _STRIP)
-    image_strip(
-        sources,
-        names,
-        first=first,
-        chosen=SCENARIO.get("image"),
-        key="image strip",
-        label="Pictures",
-        on_choose=lambda number: SCENARIO.set("image", number),
-    )
+    if not classroom().locked:
+        first = SCENARIO.get("image") // _STRIP * _STRIP
+        sources, names = cache.thumbnails(SCENARIO.get("dataset"), first, _STRIP)
+        image_strip(
+            sources,
+            names,
+            first=first,
+            chosen=SCENARIO.get("image"),
+            key="image strip",
+            label="Pictures",
+            on_choose=lambda number: SCENARIO.set("image", number),
+        )
     last = len(images) - 1
     explanation = f"0 to {last:,}. The strip above follows."
     st.number_input(min_value=0, max_value=last, step=1, **SCENARIO.named("image", explanation))

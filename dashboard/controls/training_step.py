@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dashboard.address import SCENARIO
+from dashboard.address import SCENARIO, classroom
 from dashboard.drawing.number_text import plain
 from gradinv_core.client import BATCH_NORM_MODES
 from gradinv_core.defences import DEFENCES, Defence, DefenceSpec, read_defences, write_defences
@@ -30,8 +30,7 @@ def choose_step(*, batch_norm: bool) -> None:
     st.selectbox(
         options=BATCH_NORM_MODES,
         format_func=_BATCH_NORM_TITLES.__getitem__,
-        disabled=not batch_norm,
-        **SCENARIO.named("batch_norm"),
+        **SCENARIO.named("batch_norm", disabled=not batch_norm),
     )
 
 
@@ -49,7 +48,7 @@ def choose_defences() -> None:
     )
     for place, defence in enumerate(chosen):
         _choose_strength(place, defence, last=place == len(chosen) - 1)
-    st.toggle(disabled=not chosen, **SCENARIO.named("aware"))
+    st.toggle(**SCENARIO.named("aware", disabled=not chosen))
 
 
 def _choose_strength(place: int, defence: Defence, *, last: bool) -> None:
@@ -69,8 +68,9 @@ def _choose_strength(place: int, defence: Defence, *, last: bool) -> None:
                 on_change=_take_strength,
                 args=(place, spec.name),
                 help=spec.explanation,
+                disabled=classroom().locked,
             )
-        if not last:
+        if not last and not classroom().locked:
             st.button(
                 "",
                 key=f"defence later {spec.name}",

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from dashboard.address import classroom_sentences
 from dashboard.claims.plain_words import of_error
 from dashboard.layout.glossary import show_words
+from dashboard.layout.invitation import offer_invitation, wear_classroom
 from gradinv_core.errors import GradientInversionError
 
 __all__ = ["complain", "page_frame"]
@@ -26,8 +28,12 @@ def page_frame(title: str, sentence: str, explanation: str, words: Sequence[str]
         words: that the page uses, of `dashboard.layout.glossary.GLOSSARY`.
     """
     with st.container(horizontal_alignment="center"), st.container(width=_WIDTH):
-        st.title(title)
+        wear_classroom()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.title(title)
+            offer_invitation()
         st.markdown(sentence, help=explanation)
+        complain(classroom_sentences())
         show_words(words)
         try:
             yield

@@ -6,11 +6,14 @@ from typing import Any
 import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
+from dashboard.address import classroom
 from dashboard.figures.sketch import Sketch
 
 __all__ = ["plotly_chart"]
 
 _CONFIG = {"displayModeBar": False}
+_LARGER = 1.25  # as the page's own letters grow for a projector
+_FONTS = ("font", "tickfont")
 
 
 class _Ready(BaseFigure):
@@ -43,6 +46,8 @@ def plotly_chart(figure: Sketch, key: str, alt: str, *, hidden: int = 0, clickab
         margin = layout["margin"] | {"t": layout["margin"]["t"] - hidden}
         title = {"title": {"text": ""}, "height": layout["height"] - hidden, "margin": margin}
         spec = spec | {"layout": layout | title}
+    if classroom().large:
+        spec = _enlarged(spec)
     if not clickable:
         st.plotly_chart(_Ready(spec), theme=None, key=key, config=_CONFIG, alt=alt)
         return None
@@ -51,3 +56,18 @@ def plotly_chart(figure: Sketch, key: str, alt: str, *, hidden: int = 0, clickab
     )
     clicked = [point["customdata"] for point in event["selection"]["points"] if "customdata" in point]
     return int(clicked[0]) if clicked else None
+
+
+def _enlarged(part: Any) -> Any:
+    """The same figure with larger letters; the original stays as it is, because it may be remembered."""
+    if isinstance(part, list):
+        # Long lists are numbers, without a letter in them.
+        return [_enlarged(each) for each in part] if part and isinstance(part[0], Mapping) else part
+    if not isinstance(part, Mapping):
+        return part
+    return {
+        name: value | {"size": round(value["size"] * _LARGER)}
+        if name in _FONTS and "size" in value
+        else _enlarged(value)
+        for name, value in part.items()
+    }

@@ -22,6 +22,10 @@ def test_a_page_taken_along_opens_offline(browser, shared_page, settle, tmp_path
     alone.goto(file.as_uri())
     sync_api.expect(alone.locator(".js-plotly-plot .main-svg").first).to_be_visible()
     assert alone.locator(".js-plotly-plot").count() == 3
+    with alone.expect_download() as saved:
+        alone.get_by_role("button", name="Save as SVG").first.click()
+    assert saved.value.suggested_filename == "figure-1.svg"
+    assert b"<svg" in saved.value.path().read_bytes()[:200]
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert troubles == []
     context.close()

@@ -31,6 +31,7 @@ CAUSES = {
     "pruned": "The gradient was pruned",
     "quantised": "The gradient was quantised",
 }
+WITH_PICTURES = ("rank-deficient layer", "saturated activations")
 QUICK = tuple(card for card in CARDS if card.name in ("pruned", "vanished gradient", "too few classes"))
 
 
@@ -50,6 +51,7 @@ def test_every_card_reproduces_its_failure(card):
     found = played(card.name)
     assert found.cause == CAUSES[card.name]
     assert found.message.endswith(".")
+    assert bool(found.had) == bool(found.got) == (card.name in WITH_PICTURES)
     for dark in (False, True):
         figure = found.picture(dark=dark).checked()
         assert isinstance(figure, go.Figure)

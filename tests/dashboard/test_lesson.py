@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.sections.lesson import answers
-from dashboard.sections.lesson.defence_table import DefenceRow, best_of
+from dashboard.sections.lesson.defence_table import DefenceRow, Gained, best_of
 from dashboard.sections.lesson.steps import STEPS
 from dashboard.sections.shared.material import Material
 from gradinv_core.experiments.scenario import Scenario
@@ -107,11 +107,15 @@ def test_answers_follow_the_scenario(question, changed, choice):
 
 
 def test_the_best_defence_hides_the_picture_and_keeps_most_of_the_gradient():
+    def row(title, untold, told, kept):
+        return DefenceRow(title, Gained("read", untold), Gained("read", told), kept)
+
     rows = [
-        DefenceRow("none", "read", Likeness.SAME, 1.0),
-        DefenceRow("loud", "not read", Likeness.NOT, 0.2),
-        DefenceRow("fair", "not read", Likeness.FAINT, 0.8),
-        DefenceRow("weak", "read", Likeness.RECOGNISABLE, 0.9),
+        row("none", Likeness.SAME, Likeness.SAME, 1.0),
+        row("loud", Likeness.NOT, Likeness.NOT, 0.2),
+        row("fair", Likeness.FAINT, Likeness.NOT, 0.8),
+        row("weak", Likeness.RECOGNISABLE, Likeness.RECOGNISABLE, 0.9),
+        row("known", Likeness.NOT, Likeness.CLOSE, 0.95),  # holds only while nobody knows
     ]
     assert best_of(rows) == 2
     assert best_of([rows[0], rows[3]]) == 1

@@ -4,6 +4,8 @@ from functools import partial
 
 import pytest
 
+from gradinv_core.defences import DEFENCES
+
 PAGE = "app_pages/protection.py"
 QUICK = {"sweep": "epsilon", "repeats": "2"}
 
@@ -45,6 +47,9 @@ def test_the_page_waits_for_a_click(protection):
     assert not page.main.dataframe
     assert "run_sweep" not in address(page)
     assert not page.error
+    answers = next(element.value for element in page.main.markdown if element.value.startswith("| "))
+    assert all(f"| {spec.title} |" in answers for spec in DEFENCES.values())
+    assert any("`make curves`" in caption.value for caption in page.caption)
 
 
 def test_a_sweep_is_started_drawn_and_written_into_the_address(protection):

@@ -6,7 +6,8 @@ waits for the server.
 
 Reading the page from a test: the slider is `[data-testid=lambda-slider]`, every bar is a `rect` of
 `[data-testid=pseudo-label]` with the attributes `data-class` and `data-value` (the exact entry), and the cursor is
-`[data-testid=lambda-cursor]` with `data-scale`.
+`[data-testid=lambda-cursor]` with `data-scale`. The picture is `[data-testid=lambda-picture]`, its brightness an inline
+filter.
 """
 
 import hashlib
@@ -56,6 +57,8 @@ class ScrubberData:
         candidates: other lambdas the solver considered.
         intervals: (low, high) pieces of lambda consistent with the gradient; may reach infinity.
         ambiguous: whether the gradient leaves several answers: the intervals are then hatched.
+        picture: the picture at `found_scale` as a `data:` address, where another lambda only makes it brighter or
+            darker; empty without.
     """
 
     title: str
@@ -76,6 +79,7 @@ class ScrubberData:
     candidates: Sequence[float] = field(default_factory=tuple)
     intervals: Sequence[tuple[float, float]] = field(default_factory=tuple)
     ambiguous: bool = False
+    picture: str = ""
 
     def payload(self) -> dict[str, Any]:
         """Plain JSON values; whatever is not a finite number becomes None, which the figure leaves out.

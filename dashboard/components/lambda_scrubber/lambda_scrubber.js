@@ -10,6 +10,7 @@ function createFigure(root) {
     section: part(".scrubber"), title: part(".finding"), caption: part(".caption"), curve: part(".curve"), bars: part(".bars"),
     range: part(".range"), jump: part(".jump"), tooltips: root.querySelectorAll(".tooltip"),
     truthKey: part(".truth-key"), candidateKey: part(".candidate-key"), foundKey: part(".found-key"),
+    seen: part(".seen"), image: part(".seen img"), seenText: part(".seen figcaption"),
     readout: ["scale", "scale-free", "paper", "smallest", "feasible"].map(read),
     scale: 1, data: null, frame: 0, dragging: false,
   };
@@ -74,6 +75,7 @@ function render(figure) {
   curveView.dot.setAttribute("cy", curveView.y(label.scaleFreeLoss));
   curveView.cursor.setAttribute("data-scale", scale);
   updateBars(barsView, label.entries);
+  updatePicture(figure);
   const atRecovered = scale === data.found_scale;
   const [scaleText, scaleFree, paper, smallest, feasible] = figure.readout;
   scaleText.textContent = readable(scale, 6);
@@ -86,6 +88,18 @@ function render(figure) {
   figure.jump.disabled = data.found_scale === null || atRecovered;
   const spoken = `lambda ${readable(scale)}, scale-free loss ${readable(label.scaleFreeLoss, 2)}, `;
   figure.range.setAttribute("aria-valuetext", spoken + (valid ? "a valid label" : "not a valid label"));
+}
+
+/** Through bias-free layers lambda is a factor on the picture; below zero a ReLU would have let something negative through. */
+function updatePicture(figure) {
+  const { data, scale } = figure;
+  if (!data.picture) return;
+  const factor = scale / data.found_scale;
+  const there = factor > 0;
+  figure.image.style.filter = `brightness(${Math.max(factor, 0)})`;
+  const how = Math.abs(factor - 1) < 0.005 ? "as it was" : `${readable(factor, 3)} times as bright`;
+  figure.seenText.textContent = there ? `With this λ the server would see the picture ${how}.`
+    : "With this λ there is no picture: behind a ReLU nothing is below 0.";
 }
 
 function showTooltip(tooltip, svg, pixel, text) {
@@ -177,6 +191,8 @@ export default function ({ data, parentElement }) {
     figure.title.textContent = data.title;
     figure.caption.textContent = data.caption;
     figure.curve.setAttribute("aria-label", `Loss over lambda. ${data.title}`);
+    figure.seen.hidden = !data.picture;
+    if (data.picture) figure.image.src = data.picture;
     figure.truthKey.hidden = data.true_scale === null;
     figure.candidateKey.hidden = !data.candidates.length;
     figure.section.classList.toggle("ambiguous", data.ambiguous);

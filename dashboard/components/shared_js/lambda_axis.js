@@ -33,7 +33,13 @@ function geometry(width) {
   const narrow = width < 560;
   const left = narrow ? 42 : 62;
   const right = narrow ? 14 : 18;
-  return { narrow, width, left, right, inner: Math.max(width - left - right, 40), font: narrow ? 13 : 15 };
+  return { narrow, width, left, right, inner: Math.max(width - left - right, 40), font: (narrow ? 13 : 15) * letters() };
+}
+
+/** How much larger the page's letters are than usual: a teacher enlarges them for a projector. */
+function letters() {
+  const root = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return Math.min(Math.max(root / 17, 1), 1.25);
 }
 
 /** Pixel of a candidate lambda in a figure of this geometry. */

@@ -104,7 +104,8 @@ def _rebuilt(material: Material) -> tuple[Picture, str]:
 
 def _say(defended: Material, refusal: str, kept: float) -> None:
     """What it means, and what to do about it."""
-    price, seen = f"The gradient keeps {percent(kept)} of its direction.", defended.likeness()
+    seen = defended.likeness()
+    price = f"The gradient keeps {percent(kept)} of its direction." if defended.scenario.defences else ""
     if seen.recognised:
         lead = "**Blurred, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
         meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.address import query_of
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
+from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.plotly_chart import plotly_chart
 from dashboard.layout.waiting import in_line, pace
 from dashboard.pages import FAILURES, LAB
@@ -72,6 +73,9 @@ def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
         else:
             plotly_chart(played.picture(dark=dark), f"picture {card.name}", f"{card.title}: {card.caption}")
             st.caption(card.caption)
+            if played.got:
+                pair = [Picture(played.had, "had", truth=True), Picture(played.got, "got")]
+                st.html(picture_row(pair, "what the client had and what the server got", largest="7rem"))
             st.markdown(f"Named: **{played.cause}.** {played.message}", help=_NAMED.format(seconds=played.seconds))
         with st.container(horizontal=True, gap="small"):
             query = query_of(card.scenario)

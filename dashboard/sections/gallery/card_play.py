@@ -19,6 +19,7 @@ from dashboard.claims.cause import named
 from dashboard.claims.plain_words import in_words
 from dashboard.claims.reason import SEARCH_TITLES
 from dashboard.drawing.number_text import plain
+from dashboard.drawing.pictures import picture_source
 from dashboard.figures import card_pictures
 from dashboard.figures.sketch import Sketch
 from dashboard.sections.shared.cards import Card
@@ -33,6 +34,7 @@ from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.label_recovery.paper_search import LBFGS_BOUND
 from gradinv_core.label_recovery.race import Solver, race, verdict
+from gradinv_core.likeness import visible
 
 __all__ = ["LOOKS", "PlayedCard", "gallery_work", "play_card"]
 
@@ -50,12 +52,16 @@ class PlayedCard:
         message: one sentence with its number.
         picture: makes the figure, for a page that is ``dark`` or not.
         seconds: from the first line of the client to the last of the server.
+        had: the client's picture, as a `data:` address; empty where none was rebuilt.
+        got: the server's.
     """
 
     cause: str
     message: str
     picture: Callable[..., Sketch]
     seconds: float
+    had: str = ""
+    got: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class _Finding:
     cause: str
     message: str
     picture: Callable[..., Sketch]
+    rebuilt: ImageRecovery | None = None
 
 
 @dataclass(frozen=True)
@@ -113,11 +120,14 @@ def play_card(card: Card, stop: Callable[[], bool] | None = None) -> PlayedCard:
     started = time.perf_counter()
     scene = play(card.scenario)
     found = _WITH_IMAGE[card.look](scene, stop) if card.look in _WITH_IMAGE else LOOKS[card.look](scene)
+    rebuilt = found.rebuilt
     return PlayedCard(
         in_words(found.cause),
         in_words(found.message),
         found.picture,
         time.perf_counter() - started,
+        had="" if rebuilt is None else picture_source(scene.client.mean.image.double()),
+        got="" if rebuilt is None else picture_source(visible(rebuilt.image)),
     )
 
 
@@ -210,7 +220,7 @@ def _layers(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     found = diagnose_image(scene.network.model, scene.gradients, recovery, scene.network.image_shape)
     names = [layer.name for layer in recovery.layers]
     known, unknowns = [layer.rank for layer in recovery.layers], [layer.unknowns for layer in recovery.layers]
-    return _Finding(found.title, named(found)[1], partial(card_pictures.layers, names, known, unknowns))
+    return _Finding(found.title, named(found)[1], partial(card_pictures.layers, names, known, unknowns), recovery)
 
 
 def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
@@ -221,7 +231,7 @@ def _slopes(scene: Scene, stop: Callable[[], bool] | None) -> _Finding:
     counts, edges = np.histogram(slopes.clamp(0, 1).numpy(), _BINS, (0.0, 1.0))
     centres = (edges[1:] + edges[:-1]) / 2
     picture = partial(card_pictures.value_counts, centres, counts, axis="slope, relative to the steepest")
-    return _Finding(found.title, named(found)[1], picture)
+    return _Finding(found.title, named(found)[1], picture, recovery)
 
 
 def _recover(scene: Scene, stop: Callable[[], bool] | None) -> ImageRecovery:

@@ -10,6 +10,7 @@ from dashboard.address import query_of
 from dashboard.claims.picture import Rebuilt
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.pictures import picture_source
+from dashboard.export import comparison_page
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.pages import LAB
 from dashboard.sections.story.view import LabView
@@ -69,7 +70,7 @@ def show(view: LabView, recovery: ImageRecovery | None) -> None:
         )
         before = next((run for run in earlier if run.scenario == compared), None)
         if before is not None:
-            _compare(before, now)
+            _compare(before, now, dark=view.dark)
         for run in earlier:
             with st.container(horizontal=True, vertical_alignment="center"):
                 LAB.link(name_of(run.scenario), query_of(run.scenario))
@@ -104,13 +105,24 @@ def differences(before: PastRun, now: PastRun) -> list[dict[str, str]]:
     return rows
 
 
-def _compare(before: PastRun, now: PastRun) -> None:
+def _compare(before: PastRun, now: PastRun, *, dark: bool) -> None:
     pictures = [
         Picture(before.picture, "Then: what was rebuilt." if before.picture else "Then: no picture."),
         Picture(now.picture, "Now: what was rebuilt." if now.picture else "Now: no picture yet."),
     ]
     st.html(picture_row(pictures, "then and now", largest="10rem"))
-    st.dataframe(differences(before, now), hide_index=True, width="stretch")
+    rows = differences(before, now)
+    st.dataframe(rows, hide_index=True, width="stretch")
+    names, shown = (name_of(before.scenario), name_of(now.scenario)), (before.picture, now.picture)
+    st.download_button(
+        "Comparison to open offline",
+        lambda: comparison_page(names, shown, rows, dark=dark),
+        "comparison.html",
+        "text/html",
+        key="take comparison.html",
+        icon=":material/web:",
+        on_click="ignore",
+    )
 
 
 def _row(name: str, then: str, now: str, difference: str = "") -> dict[str, str]:

@@ -38,20 +38,19 @@ def choose_search(*, disabled: bool, rebuilt: bool) -> SearchSettings:
         SEARCH.set("start", "noise")
 
     def menu(column: DeltaGenerator, field: str, titles: Mapping[str, str]) -> None:
-        column.selectbox(options=list(titles), format_func=titles.__getitem__, disabled=disabled, **SEARCH.named(field))
+        column.selectbox(options=list(titles), format_func=titles.__getitem__, **SEARCH.named(field, disabled=disabled))
 
     first, second, third = st.columns(3)
     menu(first, "label", LABEL_TITLES)
     second.select_slider(
-        options=sorted({*_ITERATIONS, before.iterations}), disabled=disabled, **SEARCH.named("iterations")
+        options=sorted({*_ITERATIONS, before.iterations}), **SEARCH.named("iterations", disabled=disabled)
     )
     menu(third, "start", _START_TITLES if rebuilt or disabled else {"noise": _START_TITLES["noise"]})
     menu(first, "optimizer", OPTIMIZER_TITLES)
     second.select_slider(
         options=sorted({*_SMOOTHNESSES, before.total_variation}),
-        disabled=disabled,
         format_func=lambda weight: f"{weight:g}" if weight else "none",
-        **SEARCH.named("total_variation"),
+        **SEARCH.named("total_variation", disabled=disabled),
     )
     menu(third, "distance", _DISTANCE_TITLES)
     return SEARCH.current()

@@ -10,6 +10,7 @@ from dashboard.background.work import Search
 from dashboard.claims.picture import words
 from dashboard.components import frame_player
 from dashboard.drawing.number_text import plain
+from dashboard.layout.playback_button import offer_playback
 from dashboard.layout.story import number, numbers
 from dashboard.layout.waiting import in_line
 from dashboard.sections.lab.search_controls import LABEL_TITLES, OPTIMIZER_TITLES
@@ -76,6 +77,7 @@ def show(view: LabView, job: Job, search: Search) -> None:
         axis="iteration",
         frames_per_second=_FRAMES_PER_SECOND,
     )
+    offer_playback(frames, "search playback", round(1000 / _FRAMES_PER_SECOND))
     with numbers():
         number(
             "PSNR",

@@ -15,6 +15,7 @@ from gradinv_core.image_recovery import ImageRecovery
 __all__ = ["show"]
 
 _HELP = "Made when you click, from what the page shows now."
+_PAGE_HELP = "Figures stay interactive in it, and can be saved from it as SVG or PNG."
 
 
 def show(view: LabView, recovery: ImageRecovery | None) -> None:
@@ -33,7 +34,8 @@ def show(view: LabView, recovery: ImageRecovery | None) -> None:
     )
     with st.expander("Take this run along", icon=":material/download:"), st.container(horizontal=True):
         for title, name, kind, icon, make in files:
-            st.download_button(title, make, name, kind, key=f"take {name}", icon=icon, on_click="ignore", help=_HELP)
+            help_ = f"{_HELP} {_PAGE_HELP}" if kind == "text/html" else _HELP
+            st.download_button(title, make, name, kind, key=f"take {name}", icon=icon, on_click="ignore", help=help_)
 
 
 def _page(view: LabView, run: Run) -> str:

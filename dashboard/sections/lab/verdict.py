@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.address import SCENARIO
+from dashboard.address import SCENARIO, classroom
 from dashboard.claims import label as label_claims
 from dashboard.claims import picture as picture_claims
 from dashboard.claims.picture import Rebuilt
@@ -57,6 +57,7 @@ def _draw(view: ClientView, leaked: Picture, sentence: str) -> None:
             key=_SWITCH,
             on_change=_switch,
             wrap=True,
+            disabled=classroom().locked,
             help="The sidebar has more of them, and in any order.",
         )
 

@@ -156,6 +156,5 @@ def best_defence(material: Material) -> Answer:
     return Answer(
         best,
         f"The picture: {row.picture}; the gradient keeps {percent(row.kept)} of its direction. "
-        f"A server that knows the defence may get further, and another picture may end otherwise: the page "
-        f"“What protects” asks many.",
+        f"Another picture may end otherwise: the page “What protects” asks many.",
     )

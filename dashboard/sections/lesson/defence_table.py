@@ -1,21 +1,20 @@
-"""What a few defences hide from this server, and what they cost: played live on one picture."""
+"""What a few defences hide, from a server that knows of them and one that does not: played live on one picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import streamlit as st
-
 from dashboard.claims.picture import LIKENESS
-from dashboard.drawing.number_text import percent, plain
+from dashboard.drawing.number_text import plain
+from dashboard.sections.shared.defence_answers import DefenceAnswer, show_answers
 from dashboard.sections.shared.material import Material
 from dashboard.sections.shared.switches import Switch
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.likeness import Likeness
 from gradinv_core.metrics import max_abs_error
 
-__all__ = ["COMPARED", "DefenceRow", "best_of", "played", "show_table"]
+__all__ = ["COMPARED", "DefenceRow", "Gained", "best_of", "played", "show_table"]
 
 _READ = 1e-2  # largest error of a label that is taken for read
 
@@ -31,37 +30,55 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
+class Gained:
+    """What one server got.
+
+    Attributes:
+        label: what it knows of the label, in words.
+        seen: how alike the picture is that it rebuilt.
+    """
+
+    label: str
+    seen: Likeness
+
+    def __str__(self) -> str:
+        return f"label {self.label}; picture {LIKENESS[self.seen][1]}"
+
+
+@dataclass(frozen=True)
 class DefenceRow:
     """What became of one defence.
 
     Attributes:
         title: of the defence.
-        label: what the server knows of the label, in words.
-        seen: how alike the picture is that it rebuilt.
+        untold: what a server got that did not know of it.
+        told: what a server got that did.
         kept: cosine between what was sent and the honest gradient.
     """
 
     title: str
-    label: str
-    seen: Likeness
+    untold: Gained
+    told: Gained
     kept: float
 
     @property
+    def seen(self) -> Likeness:
+        """The better of both pictures."""
+        ranks = list(Likeness)
+        return min(self.untold.seen, self.told.seen, key=ranks.index)
+
+    @property
     def picture(self) -> str:
-        """What the server got of the picture, in words."""
+        """What the better server got of the picture, in words."""
         return LIKENESS[self.seen][1]
 
 
 def played(compared: Switch, material: Material) -> DefenceRow:
-    """Play one defence on the step's picture."""
+    """Play one defence on the step's picture, against both servers."""
     scenario = replace(material.scenario, defences=compared.defences)
-    defended = Material(scenario, material.dark)
-    try:
-        error = max_abs_error(defended.lab.attack.recovery.label, defended.lab.truth.label)
-        label = "read" if error < _READ else f"off by {plain(error, 2)}"
-    except GradientInversionError:
-        label = "not read"
-    return DefenceRow(compared.title, label, defended.likeness(), defended.kept_of(material))
+    untold = Material(scenario, material.dark)
+    told = Material(replace(scenario, aware=True), material.dark) if compared.defences else untold
+    return DefenceRow(compared.title, _gained(untold), _gained(told), untold.kept_of(material))
 
 
 def best_of(rows: Sequence[DefenceRow]) -> int:
@@ -76,20 +93,16 @@ def best_of(rows: Sequence[DefenceRow]) -> int:
 def show_table(material: Material) -> None:
     """Draw the table."""
     rows = [played(compared, material) for compared in COMPARED]
-    st.dataframe(
-        [
-            {
-                "defence": row.title,
-                "label": row.label,
-                "picture": row.picture,
-                "of the gradient's direction, kept": percent(row.kept),
-            }
-            for row in rows
-        ],
-        hide_index=True,
-        width="stretch",
+    show_answers(
+        [DefenceAnswer(row.title, str(row.untold), str(row.told), row.kept) for row in rows],
+        "One picture, played just now; another one may end otherwise.",
     )
-    st.caption(
-        "The price of a defence is what it does to the gradient: one that points elsewhere trains the network worse. "
-        "100 % is the honest direction."
-    )
+
+
+def _gained(material: Material) -> Gained:
+    try:
+        error = max_abs_error(material.lab.attack.recovery.label, material.lab.truth.label)
+        label = "read" if error < _READ else f"off by {plain(error, 2)}"
+    except GradientInversionError:
+        label = "not read"
+    return Gained(label, material.likeness())

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.address import query_of
 from dashboard.layout.story import say_plainly
 from dashboard.pages import LAB
+from dashboard.sections.lesson import poll
 from dashboard.sections.lesson.steps import STEPS, LessonStep
 from dashboard.sections.shared.material import Material
 
@@ -31,6 +32,7 @@ def show(place: int, *, dark: bool) -> None:
         dark: whether the page is dark.
     """
     step, material = STEPS[place], Material(STEPS[place].scenario, dark)
+    poll.greet()
     st.session_state.setdefault(_PREDICTED, {})
     st.progress((place + 1) / len(STEPS), text=f"Step {place + 1} of {len(STEPS)}")
     st.header(step.title)
@@ -38,12 +40,36 @@ def show(place: int, *, dark: bool) -> None:
     if step.before is not None:
         step.before(material)
     choices = step.choices or tuple(material.client.class_names)
-    predicted = _ask(place, step, choices)
+    if poll.leads():
+        _lead(place, material, choices)
+    else:
+        _take_part(place, material, choices)
+    _move(place)
+
+
+def _lead(place: int, material: Material, choices: tuple[str, ...]) -> None:
+    """The step on the page of a class's teacher: what the class predicts, then the answer."""
+    step, answered = STEPS[place], poll.is_answered(place)
+    answer = step.answer(material) if answered else None
+    st.markdown(f"**{step.question}**")
+    poll.show_tally(place, choices, None if answer is None else answer.choice, dark=material.dark)
+    if answer is not None:
+        say_plainly(f"**{choices[answer.choice]}.** {answer.because}", good=True)
+        _show(step, material)
+
+
+def _take_part(place: int, material: Material, choices: tuple[str, ...]) -> None:
+    """The step on everybody else's page: a prediction, then whether it is right."""
+    predicted = _ask(place, STEPS[place], choices)
     if predicted is None:
         st.caption("Predict first: then the page shows what happens.")
-    else:
+        return
+    poll.count(place, predicted)
+    if poll.is_answered(place):
         _reveal(place, material, choices, predicted)
-    _move(place)
+    else:
+        st.session_state[_PREDICTED][place] = predicted, False
+        poll.wait(place)
 
 
 def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
@@ -69,6 +95,10 @@ def _reveal(place: int, material: Material, choices: tuple[str, ...], predicted:
         say_plainly(f"**Right.** {answer.because}", good=True)
     else:
         say_plainly(f"**Not quite: {_lower(choices[answer.choice])}.** {answer.because}", good=False)
+    _show(step, material)
+
+
+def _show(step: LessonStep, material: Material) -> None:
     step.part(material)
     LAB.link("Play on with this in the Lab", query_of(step.scenario))
 

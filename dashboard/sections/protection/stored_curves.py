@@ -14,7 +14,7 @@ from gradinv_core.experiments.sweep.stored_study import StoredCurve, read_study
 from gradinv_core.experiments.sweep.summary import SWEEP_METRICS
 from gradinv_core.networks import NETWORKS
 
-__all__ = ["EXPLANATION", "SENTENCE", "show"]
+__all__ = ["EXPLANATION", "SENTENCE", "show", "weak_to_strong"]
 
 SENTENCE = "Every defence at growing strength, against a server that does not know of it, and one that does."
 EXPLANATION = (
@@ -63,7 +63,7 @@ def show(*, dark: bool) -> None:
         st.info("No server recovers anything at any strength.", icon=":material/block:")
     else:
         chosen, spec = SWEEP_METRICS[metric], DEFENCES[defence]
-        naive, aware = (_weak_to_strong(curve) for curve in (naive, aware))
+        naive, aware = (weak_to_strong(curve) for curve in (naive, aware))
         figure = defence_curves(
             f"“{spec.title}”",
             ticks(["" if point.strength is None else point.strength for point in naive.points]),
@@ -83,7 +83,8 @@ def show(*, dark: bool) -> None:
     )
 
 
-def _weak_to_strong(curve: StoredCurve) -> StoredCurve:
+def weak_to_strong(curve: StoredCurve) -> StoredCurve:
+    """The same curve, its points in the order of what they do."""
     falling = DEFENCES[curve.defence].stronger_below
     return replace(curve, points=tuple(sorted(curve.points, key=lambda point: point.strength or 0.0, reverse=falling)))
 

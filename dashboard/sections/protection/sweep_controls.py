@@ -23,11 +23,10 @@ def choose_sweep(*, disabled: bool) -> None:
     first.selectbox(
         options=tuple(SWEEP_PARAMETERS),
         format_func=lambda name: SWEEP_PARAMETERS[name].title,
-        disabled=disabled,
-        **SWEEP.named("parameter"),
+        **SWEEP.named("parameter", disabled=disabled),
     )
-    second.select_slider(options=sorted({*_REPEATS, before.repeats}), disabled=disabled, **SWEEP.named("repeats"))
-    third.toggle(disabled=disabled, **SWEEP.named("picture"))
+    second.select_slider(options=sorted({*_REPEATS, before.repeats}), **SWEEP.named("repeats", disabled=disabled))
+    third.toggle(**SWEEP.named("picture", disabled=disabled))
     st.caption(SWEEP_PARAMETERS[before.parameter].explanation)
 
 

@@ -27,8 +27,8 @@ _CAPTIONS = {
 _OTHER_CAPTION = "Other parts of the gradient tell λ; the curve need not dip there."
 
 
-def show(view: LabView) -> None:
-    """Draw the step."""
+def show(view: LabView, picture: str = "") -> None:
+    """Draw the step; the picture, if there is one, moves with lambda (see `moving_picture`)."""
     step(
         3,
         "One unknown number",
@@ -36,10 +36,10 @@ def show(view: LabView) -> None:
         "It is a product of two lists, and so tells neither one's size: twice the one and half the other "
         "look the same. λ is that missing factor. A loss measures how badly a candidate fits.",
     )
-    body(view)
+    body(view, picture)
 
 
-def body(view: LabView) -> None:
+def body(view: LabView, picture: str = "") -> None:
     """What the step shows, without its heading."""
     found, head, curve, server = view.attack.recovery, view.attack.head, view.attack.curve, view.server
     if found.status is Status.VANISHED:
@@ -66,6 +66,7 @@ def body(view: LabView) -> None:
         candidates=[candidate.scale for candidate in found.candidates[1:]],
         intervals=found.intervals,
         ambiguous=ambiguous,
+        picture=picture,
     )
     lambda_scrubber(data, key="scrubber")
     with mathematics():

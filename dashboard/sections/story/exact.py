@@ -14,6 +14,7 @@ from dashboard.drawing.number_text import plain, tex
 from dashboard.drawing.pictures import deviation_picture, picture_source
 from dashboard.drawing.theme import palette
 from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.layout.playback_button import offer_playback
 from dashboard.layout.story import finding, formulas, number, numbers, say
 from dashboard.sections.story.film import REAL_ERROR, Film, layer_curves, layer_frames, short
 from dashboard.sections.story.layers import show_layers
@@ -25,6 +26,7 @@ from gradinv_core.metrics import psnr, ssim
 
 __all__ = ["show", "show_formulas"]
 
+_EACH = 1200  # milliseconds of a layer in a film to take along
 _WITHIN = (
     "Of all pixels, those no further from the truth than two of the server's own error bars. Honest bars hold about "
     "95 %. An error bar is a standard deviation: how far off the server says a pixel may be."
@@ -80,6 +82,7 @@ def show(view: LabView, task: cache.PictureTask, recovery: ImageRecovery) -> Non
             plan=film_plan(task.parts()),
             axis="from the feature (left) back to the picture (right)",
         )
+        offer_playback(frames, "exact playback", _EACH)
 
 
 def show_formulas(view: LabView, recovery: ImageRecovery) -> None:

@@ -6,8 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
+from PIL import Image
 
-from dashboard.export import Run, label_table, numbers, offline_page, script
+from dashboard.components import Frame
+from dashboard.drawing.pictures import picture_source
+from dashboard.export import Run, comparison_page, label_table, numbers, offline_page, playback, script
 from dashboard.figures import label_bars
 from gradinv_core.experiments import Scenario, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer
@@ -72,3 +76,36 @@ def test_a_page_asks_nobody_for_anything_and_is_not_fooled_by_names(run):
     assert "<script src" not in own
     assert own.count("<img") == 2
     assert offline_page(replace(run, recovery=None), "", [], dark=False).count("<figure>") == 1
+
+
+def test_a_comparison_asks_nobody_for_anything_and_is_not_fooled_by_names():
+    rows = [{"": "λ", "then": "<1>", "now": "2"}, {"": "PSNR", "then": "none", "now": "9 dB"}]
+    page = comparison_page(("<script>a</script>", "b"), ("", "data:image/png;base64,AA"), rows, dark=False)
+    assert "<script" not in page
+    assert "http" not in page
+    assert "<p>Then: &lt;script&gt;a&lt;/script&gt;. No picture.</p>" in page
+    assert '<img src="data:image/png;base64,AA" alt="Now: b.">' in page
+    assert "<td>&lt;1&gt;<td>2" in page
+
+
+def test_a_playback_shows_every_frame_and_rests_on_the_last():
+    steps = [torch.full((3, 4, 4), value, dtype=torch.float64) for value in (0.0, 1.0)]
+    wide = torch.full((3, 2, 8), 0.5, dtype=torch.float64)
+    frames = [
+        Frame(picture_source(steps[0]), "begin", truth=picture_source(steps[1])),
+        Frame(picture_source(wide), "layer λ"),
+        Frame(picture_source(steps[1]), "end", truth=picture_source(steps[1])),
+    ]
+    film = Image.open(io.BytesIO(playback(frames, 100)))
+    assert film.n_frames == 3
+    seen, durations = [], []
+    for place in range(3):
+        film.seek(place)
+        durations.append(film.info["duration"])
+        seen.append(film.convert("RGB").getpixel((400, 140)))
+    assert seen[0] == (0, 0, 0)
+    assert seen[1] == pytest.approx((128, 128, 128), abs=2)
+    assert seen[2] == (255, 255, 255)
+    assert durations == [100, 100, 2500]
+    with pytest.raises(ValueError, match="expected at least one frame, got none"):
+        playback([], 100)
