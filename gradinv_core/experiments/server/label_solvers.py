@@ -61,7 +61,7 @@ class LabelAnswer:
         label: (C,) soft label, float64; None where it gives none.
         status: "unique" or another `Status` of ours; of the others what they can say: "found" or "gave up".
         evaluations: how many lambdas it looked at.
-        seconds: wall time.
+        seconds: of processor time, which other work on the same cores does not lengthen.
         message: one sentence.
     """
 
@@ -106,12 +106,12 @@ def ask_for_label(solver: str, question: LabelQuestion) -> LabelAnswer | None:
     if asked.needs_bias and question.head.bias_grad is None:
         return None
     _warm_up()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         answer = asked.solve(question)
     except GradientInversionError as error:
         answer = LabelAnswer(None, "refused", message=error.sentence)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return LabelAnswer(answer.label, answer.status, answer.evaluations, seconds, answer.message)
 
 

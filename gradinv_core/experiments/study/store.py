@@ -101,7 +101,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise OptionError(f"out: expected a folder to write in, got {folder} ({error}).") from error
         store = cls(folder, connection)
-        if store._begun() != begun:
+        if store.begun != begun:
             store.close()
             raise OptionError(
                 f"out: expected an empty folder or one of the same study, got {folder}, which holds another; choose "
@@ -121,7 +121,7 @@ class Store:
             if not path.is_file():
                 raise OptionError(f"study: expected a folder with a file {DATABASE}, got {folder}.")
             store = cls(folder, _connect(path))
-            begun = store._begun()
+            begun = store.begun
         except sqlite3.Error as error:
             raise OptionError(
                 f"study: expected a study's {DATABASE} in {folder}, got another file ({error})."
@@ -143,7 +143,7 @@ class Store:
     @property
     def specification(self) -> Specification:
         """The study's, as it was begun."""
-        begun = self._begun()
+        begun = self.begun
         return parse_specification(begun["specification"], begun["name"], quick=begun["quick"] == "1")
 
     @property
@@ -184,8 +184,16 @@ class Store:
                 played = Scenario(**json.loads(scenario))
                 yield Row(key, number, played, code, versions, machine, seconds, json.loads(outcome), error)
 
-    def _begun(self) -> dict[str, str]:
+    @property
+    def begun(self) -> dict[str, str]:
+        """What the study was begun with: its name, its specification's text, whether it is the quick form."""
         return dict(self._connection.execute("SELECT name, value FROM study"))
+
+    @property
+    def newest_code(self) -> str:
+        """Version of the code that wrote the newest row; empty without one."""
+        found = self._connection.execute("SELECT code FROM samples ORDER BY rowid DESC LIMIT 1").fetchone()
+        return found[0] if found else ""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
