@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from torch import nn
 
 from gradinv_core.aware import recover_defended
 from gradinv_core.defences import Defence
@@ -105,7 +106,7 @@ def ask_for_label(solver: str, question: LabelQuestion) -> LabelAnswer | None:
     asked = LABEL_SOLVERS[solver]
     if asked.needs_bias and question.head.bias_grad is None:
         return None
-    _warm_up()
+    _warm_up(solver)
     started = time.process_time()
     try:
         answer = asked.solve(question)
@@ -163,16 +164,17 @@ def _idlg(question: LabelQuestion) -> LabelAnswer:
 
 
 @cache
-def _warm_up() -> None:
+def _warm_up(solver: str) -> None:
     """Load what a process loads once: its first optimiser takes a second, which is no solver's time."""
     generator = torch.Generator().manual_seed(0)
-    weight, feature = torch.randn(8, 16, generator=generator) / 4, torch.rand(16, generator=generator)
-    residual = torch.softmax(weight @ feature, 0) - torch.eye(8)[0]
-    gradient = torch.outer(residual, feature)
-    recover_label(weight, gradient)
-    structure = LABEL_FORMATS["unknown"]
-    if structure is not None:
-        paper_search.lbfgs(factor_heads(weight, gradient[None], None), structure, steps=1)
+    layer = nn.utils.skip_init(nn.Linear, 16, 8).requires_grad_(False)  # drawn from nobody's generator
+    layer.weight.copy_(torch.randn(8, 16, generator=generator) / 4)
+    layer.bias.zero_()
+    feature = torch.rand(16, generator=generator)
+    residual = torch.softmax(layer(feature), 0) - torch.eye(8)[0]
+    gradients = {"0.weight": torch.outer(residual, feature), "0.bias": residual}
+    network = PublicNetwork("warm-up", nn.Sequential(layer), 1)
+    LABEL_SOLVERS[solver].solve(LabelQuestion(network, gradients, (), 1))
 
 
 LABEL_SOLVERS: Mapping[str, LabelSolver] = MappingProxyType(

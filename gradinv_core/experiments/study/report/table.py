@@ -9,6 +9,7 @@ from statistics import median
 __all__ = ["Report", "Table", "middle", "share", "wilson"]
 
 _CONFIDENCE = 0.95
+_MOST_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ def wilson(count: int, tried: int) -> tuple[float, float]:
 
 
 def share(count: int, tried: int) -> str:
-    """A count with its share's interval: "24 of 25 (80-99 %)"."""
+    """A count with its share's interval: "24 of 25 (80–99 %)"."""
     if not tried:
         return "-"
     low, high = (100 * end for end in wilson(count, tried))
     return f"{count:,} of {tried:,} ({low:.3g}–{high:.3g} %)"
 
 
-def middle(values: Sequence[float], unit: float = 1.0, digits: int = 2) -> str:
-    """The median, in multiples of a unit; a dash without any value."""
-    return f"{median(values) / unit:.{digits}g}" if values else "-"
+def middle(values: Sequence[float], digits: int = 2) -> str:
+    """The median, to so many digits: "2,100"; a dash without any value."""
+    return f"{float(f'{median(values):.{digits}g}'):,.{_MOST_DIGITS}g}" if values else "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from gradinv_core.diagnosis.cause import REMEDIES, TITLES, Cause
@@ -19,8 +20,9 @@ from gradinv_core.label_recovery.result import UNIQUE_LABEL
 
 __all__ = ["make_report", "settled", "surely_wrong"]
 
-_COUNT: TypeAlias = Callable[[Sequence[Row]], str]
+_Count: TypeAlias = Callable[[Sequence[Row]], str]
 _MILLISECOND = 1e-3
+_TIMED = ("ours", "paper")
 
 
 def make_report(record: Record) -> Report:
@@ -66,27 +68,20 @@ def _facts(record: Record) -> tuple[str, ...]:
 
 
 def _of_labels(record: Record, played: Sequence[Row]) -> Table:
-    solvers = [LABEL_SOLVERS[name] for name in record.specification.solvers]
-    columns: dict[str, _COUNT] = {
-        "samples": lambda rows: f"{len(rows):,}",
-        "identifiable": lambda rows: f"{sum(_known(row) for row in rows):,}",
-    }
-    for solver in solvers:
-        if solver.name == "idlg":
-            columns["iDLG: right class"] = lambda rows: _counted(rows, "idlg", "right_class")
-            continue
-        columns[f"{solver.title}: right"] = lambda rows, name=solver.name: _counted(rows, name, "right")
-        if solver.name == "ours":
-            columns["ours: surely wrong"] = lambda rows: f"{sum(surely_wrong(row) for row in rows):,}"
-        if solver.name == "paper":
-            columns["the paper's search: silently wrong"] = lambda rows: (
-                f"{sum(_silently_wrong(row) for row in rows):,}"
-            )
-    timed = [solver for solver in solvers if solver.name in ("ours", "paper")]
-    for solver in timed:
-        columns[f"{solver.title}: ms"] = lambda rows, name=solver.name: middle(_seconds(rows, name), _MILLISECOND)
+    asked = record.specification.solvers
+    columns: dict[str, _Count] = {"samples": _number, "identifiable": _identifiable}
+    for name in asked:
+        what, word = ("right_class", "right class") if name == "idlg" else ("right", "right")
+        columns[f"{LABEL_SOLVERS[name].title}: {word}"] = partial(_counted, name, what)
+        if name == "ours":
+            columns["ours: surely wrong"] = partial(_how_many, surely_wrong)
+        if name == "paper":
+            columns["the paper's search: silently wrong"] = partial(_how_many, _silently_wrong)
+    timed = [name for name in _TIMED if name in asked]
+    for name in timed:
+        columns[f"{LABEL_SOLVERS[name].title}: ms"] = partial(_median, name, "seconds", _MILLISECOND, 2)
     if len(timed) > 1:
-        columns["times slower"] = lambda rows: middle(_ratios(rows))
+        columns["times slower"] = _slower
     note = (
         f"Right: no share of the label is off by more than {RIGHT:g}, counted over the identifiable samples (the "
         "prediction is not one-hot in float32), with the 95 % interval by Wilson's score. Surely wrong: called unique, "
@@ -97,24 +92,21 @@ def _of_labels(record: Record, played: Sequence[Row]) -> Table:
 
 
 def _of_pictures(record: Record, played: Sequence[Row]) -> Table:
-    columns: dict[str, _COUNT] = {"samples": lambda rows: f"{len(rows):,}"}
+    columns: dict[str, _Count] = {"samples": _number}
     for name in record.specification.solvers:
         title = IMAGE_SOLVERS[name].title
-        columns[f"{title}: dB"] = lambda rows, name=name: middle(_values(rows, name, "psnr"), digits=3)
-        columns[f"{title}: SSIM"] = lambda rows, name=name: middle(_values(rows, name, "ssim"), digits=3)
-        columns[f"{title}: recognised"] = lambda rows, name=name: share(
-            sum(bool(row.outcome[name]["recognised"]) for row in rows if name in row.outcome),
-            sum(name in row.outcome for row in rows),
-        )
-        columns[f"{title}: s"] = lambda rows, name=name: middle(_seconds(rows, name))
+        columns[f"{title}: dB"] = partial(_median, name, "psnr", 1.0, 3)
+        columns[f"{title}: SSIM"] = partial(_median, name, "ssim", 1.0, 3)
+        columns[f"{title}: recognised"] = partial(_recognised, name)
+        columns[f"{title}: s"] = partial(_median, name, "seconds", 1.0, 2)
     note = (
-        "Medians over the samples that gave a picture at all; recognised out of all, with the 95 % interval by Wilson's "
-        "score. Decibels (PSNR) and SSIM are those of the picture as it is shown."
+        "Medians over the samples that gave a picture at all; recognised out of all, with the 95 % interval by "
+        "Wilson's score. Decibels (PSNR) and SSIM are those of the picture as it is shown."
     )
     return _table("Pictures", note, record, played, columns)
 
 
-def _table(title: str, note: str, record: Record, played: Sequence[Row], columns: Mapping[str, _COUNT]) -> Table:
+def _table(title: str, note: str, record: Record, played: Sequence[Row], columns: Mapping[str, _Count]) -> Table:
     """One row for each combination of the fields that the specification names, in the order of its cells; and all."""
     fields = record.specification.rows
     order = {_place(cell, fields): None for cell in record.specification.cells}
@@ -139,21 +131,43 @@ def _place(scenario: Any, fields: Sequence[str]) -> tuple[str, ...]:
 def _of_causes(played: Sequence[Row]) -> Table:
     """Why ours did not give the one right answer."""
     counted = Counter(row.outcome["cause"] for row in played if not settled(row))
-    rows = tuple((TITLES[Cause(name)], f"{count:,}", REMEDIES[Cause(name)]) for name, count in counted.most_common())
+    rows = tuple((TITLES[Cause(name)], REMEDIES[Cause(name)], f"{count:,}") for name, count in counted.most_common())
     return Table(
         "Why ours was not sure, or not right",
         "The cause is read off the gradient alone, without the truth.",
-        ("cause", "samples", "what would help the attacker"),
-        rows or (("every answer was sure and right", "0", ""),),
+        ("cause", "what would help the attacker", "samples"),
+        rows or (("every answer was sure and right", "", "0"),),
+        words=2,
     )
+
+
+def _number(rows: Sequence[Row]) -> str:
+    return f"{len(rows):,}"
+
+
+def _how_many(are: Callable[[Row], bool], rows: Sequence[Row]) -> str:
+    return f"{sum(are(row) for row in rows):,}"
+
+
+def _identifiable(rows: Sequence[Row]) -> str:
+    return f"{sum(_known(row) for row in rows):,}"
 
 
 def _known(row: Row) -> bool:
     return bool(row.outcome["identifiable"])
 
 
-def _counted(rows: Sequence[Row], solver: str, what: str) -> str:
-    asked = [row.outcome[solver] for row in rows if _known(row) and solver in row.outcome]
+def _counted(solver: str, what: str, rows: Sequence[Row]) -> str:
+    """Of the identifiable samples."""
+    return _share(solver, what, [row for row in rows if _known(row)])
+
+
+def _recognised(solver: str, rows: Sequence[Row]) -> str:
+    return _share(solver, "recognised", rows)
+
+
+def _share(solver: str, what: str, rows: Sequence[Row]) -> str:
+    asked = [row.outcome[solver] for row in rows if solver in row.outcome]
     return share(sum(bool(answer[what]) for answer in asked), len(asked))
 
 
@@ -162,15 +176,12 @@ def _silently_wrong(row: Row) -> bool:
     return answer.get("status") == "found" and not answer["right"]
 
 
-def _seconds(rows: Sequence[Row], solver: str) -> list[float]:
-    return _values(rows, solver, "seconds")
-
-
-def _values(rows: Sequence[Row], solver: str, what: str) -> list[float]:
+def _median(solver: str, what: str, unit: float, digits: int, rows: Sequence[Row]) -> str:
     found = [row.outcome[solver].get(what) for row in rows if solver in row.outcome]
-    return [float(value) for value in found if value is not None]
+    return middle([float(value) / unit for value in found if value is not None], digits)
 
 
-def _ratios(rows: Sequence[Row]) -> list[float]:
-    both = [row.outcome for row in rows if {"ours", "paper"} <= row.outcome.keys()]
-    return [outcome["paper"]["seconds"] / outcome["ours"]["seconds"] for outcome in both]
+def _slower(rows: Sequence[Row]) -> str:
+    both = [row.outcome for row in rows if set(_TIMED) <= row.outcome.keys()]
+    ours, paper = ([outcome[name]["seconds"] for outcome in both] for name in _TIMED)
+    return middle([other / mine for mine, other in zip(ours, paper, strict=True) if mine])

@@ -19,9 +19,8 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem
 table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.75rem; text-align: right; }
 th { vertical-align: bottom; }
-th.word, td.word { text-align: left; white-space: nowrap; }
-td { white-space: nowrap; }
-td.text { text-align: left; white-space: normal; }
+th.word, td.word { text-align: left; }
+td:not(.word) { white-space: nowrap; }
 p.note, ul { color: var(--quiet); max-width: 50rem; }
 """
 
@@ -81,14 +80,12 @@ def as_html(report: Report) -> str:
 
 
 def _html_table(table: Table) -> str:
-    def kind(place: int, cell: str) -> str:
-        if place < table.words:
-            return ' class="word"'
-        return ' class="text"' if len(cell) > _LONG else ""
+    def kind(place: int) -> str:
+        return ' class="word"' if place < table.words else ""
 
-    head = "".join(f'<th scope="col"{kind(place, "")}>{escape(name)}</th>' for place, name in enumerate(table.columns))
+    head = "".join(f'<th scope="col"{kind(place)}>{escape(name)}</th>' for place, name in enumerate(table.columns))
     rows = "\n".join(
-        f"<tr>{''.join(f'<td{kind(place, cell)}>{escape(cell)}</td>' for place, cell in enumerate(row))}</tr>"
+        f"<tr>{''.join(f'<td{kind(place)}>{escape(cell)}</td>' for place, cell in enumerate(row))}</tr>"
         for row in table.rows
     )
     return (
@@ -96,6 +93,3 @@ def _html_table(table: Table) -> str:
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.title)}"><table><thead><tr>{head}</tr>'
         f"</thead><tbody>{rows}</tbody></table></div>\n"
     )
-
-
-_LONG = 40  # characters beyond which a cell is a sentence

@@ -59,7 +59,7 @@ def cluster_workers(address: str, device: str = "cpu") -> Workers:
             return client.submit(play_sample, sample, device, key=f"gradinv-{sample.key(code)}", pure=True)
 
         with client:
-            pending = distributed.as_completed(submit(sample) for sample in islice(waiting, _AHEAD * threads))
+            pending = distributed.as_completed([submit(sample) for sample in islice(waiting, _AHEAD * threads)])
             for future in pending:
                 played: Played = future.result()
                 if played.provenance.code != code:
