@@ -1,4 +1,4 @@
-"""The command line: the page, and attacks on a gradient of your own in a file."""
+"""The command line: the page, attacks on a gradient of your own in a file, and experiments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gradinv_core.cli_experiment import add_experiment
 from gradinv_core.cli_output import answer_json, answer_text, diagnosis_json, diagnosis_text, in_options
 from gradinv_core.diagnosis import diagnose
 from gradinv_core.errors import GradientInversionError, TensorFileError
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     asked = commands.add_parser("diagnose", help="say why a head gradient gives no certain answer")
     _add_file(asked)
     asked.set_defaults(run=_diagnose)
+
+    add_experiment(commands)
     return parser
 
 
