@@ -215,7 +215,10 @@ def _guess_amplitude(probabilities: Array, ratios: Array) -> Array:
     run = np.diff(np.take_along_axis(ratios, order, 2), axis=2)
     slopes = rise / np.where(run == 0, np.inf, run)
     slopes[..., 0] = np.nan_to_num(slopes[..., 0])  # at least one number, for the median
-    guess: Array = np.nanmedian(slopes, axis=2)
+    slopes.sort(axis=2)  # what is no number comes last; NumPy's own median of the rest takes ten times as long
+    count = (~np.isnan(slopes)).sum(2, keepdims=True)
+    middle = np.take_along_axis(slopes, np.concatenate([(count - 1) // 2, count // 2], axis=2), 2)
+    guess: Array = middle.mean(2)
     return guess
 
 

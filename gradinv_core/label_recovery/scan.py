@@ -25,9 +25,8 @@ __all__ = ["OnSurvey", "possible_signs", "solve"]
 
 _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
-_GOLDEN = (np.sqrt(5) - 1) / 2
 _SURELY_NO_CHANCE = 1e-6
-_PROBED_ENTRIES = 2**9  # label entries judged at a time for one edge: a call costs as much as some hundred of them
+_PROBED_ENTRIES = 2**11  # label entries judged at a time: a call costs as much as some hundred of them
 _EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
 OnSurvey = Callable[[Array, int], None]
@@ -112,7 +111,7 @@ def _log_line_slopes(head: ObservedHead) -> Array:
 
 
 def _refine(grid: Array, judge: Judge, on_survey: OnSurvey | None = None) -> Survey:
-    """The grid plus its refined local minima: golden section in all brackets at once."""
+    """The grid plus its refined local minima, all of them at once."""
 
     def score(scales: Array) -> Array:
         return judge.misfit(judge(scales))
@@ -131,23 +130,39 @@ def _refine(grid: Array, judge: Judge, on_survey: OnSurvey | None = None) -> Sur
     right = grid[np.minimum(minima + 1, len(grid) - 1)]
     left = np.where(np.sign(left) == same[minima], left, grid[minima])
     right = np.where(np.sign(right) == same[minima], right, grid[minima])
-    low, high = left.copy(), right.copy()
-    inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_inner, at_outer = score(inner), score(outer)
-    for _ in range(80):
-        lower = at_inner < at_outer
-        high, low = np.where(lower, outer, high), np.where(lower, low, inner)
-        kept, at_kept = np.where(lower, inner, outer), np.where(lower, at_inner, at_outer)
-        probe = np.where(lower, high - _GOLDEN * (high - low), low + _GOLDEN * (high - low))
-        at_probe = score(probe)
-        inner, at_inner = np.where(lower, probe, kept), np.where(lower, at_probe, at_kept)
-        outer, at_outer = np.where(lower, kept, probe), np.where(lower, at_kept, at_probe)
-        if np.all(high - low <= 1e-12 * np.abs(high)):
-            break
-    refined = judge(np.where(at_inner < at_outer, inner, outer))
+    refined = judge(_least(score, left, grid[minima], right, values[minima], judge.head.classes))
     if on_survey is not None:
         on_survey(refined.scales, judge.evaluations)
     return Survey.joined(survey, refined)
+
+
+def _least(score: Callable[[Array], Array], low: Array, best: Array, high: Array, least: Array, classes: int) -> Array:
+    """Where each of n brackets is least, (n,): probes on both sides of the best so far, then between its neighbours.
+
+    Args:
+        score: of lambdas, all asked at once.
+        low: (n,) lower ends.
+        best: (n,) a lambda in each bracket.
+        high: (n,) upper ends.
+        least: (n,) the score at ``best``.
+        classes: number of them, which is what a lambda costs.
+    """
+    probes = int(np.clip(_PROBED_ENTRIES // (2 * classes * len(best)), 1, 7))  # on each side
+    steps = np.arange(1, probes + 1) / (probes + 1)
+    every = np.arange(len(best))
+    for _ in range(60):
+        if np.all(high - low <= 1e-12 * np.abs(high)):
+            break
+        sides = [start[:, None] + (end - start)[:, None] * steps for start, end in ((low, best), (best, high))]
+        between = np.column_stack(sides)
+        scores = np.nan_to_num(score(between.ravel()), nan=np.inf).reshape(between.shape)
+        place = np.argmin(scores, axis=1)
+        better = scores[every, place] < least  # of equals, the best so far stays
+        walk = np.column_stack([low, sides[0], best, sides[1], high])
+        here = np.where(better, place + 1 + (place >= probes), probes + 1)
+        low, best, high = walk[every, here - 1], walk[every, here], walk[every, here + 1]
+        least = np.where(better, scores[every, place], least)
+    return best
 
 
 def _with_noise_of_the_best(
@@ -248,7 +263,7 @@ def _edges(judge: Judge, points: Array, index: np.ndarray, side: np.ndarray, cei
     inside = points[index]
     outside = np.where(beyond, inside, points[np.clip(neighbour, 0, len(points) - 1)])
     outside = np.where(outside * inside < 0, inside, outside)  # the gap |lambda| < 1
-    probes = int(np.clip(_PROBED_ENTRIES // judge.head.classes, 3, 31))
+    probes = int(np.clip(_PROBED_ENTRIES // (judge.head.classes * len(index)), 3, 31))
     steps = np.arange(1, probes + 1) / (probes + 1)
     every = np.arange(len(index))
     while np.any(np.abs(outside - inside) > 1e-12 * np.abs(inside)):
