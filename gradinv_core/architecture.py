@@ -58,7 +58,9 @@ def network_parts(model: nn.Module) -> tuple[Part, ...]:
         if node.target not in _SUMS or len(ways) != 2:
             continue
         shared = above[ways[0]] & above[ways[1]]
-        branches = [[name for layer, name in layers.items() if layer in above[way] - shared] for way in ways]
+        branches = [
+            list(dict.fromkeys(name for layer, name in layers.items() if layer in above[way] - shared)) for way in ways
+        ]
         skip, block = sorted(branches, key=len)
         block, skip = ([name for name in names if name not in blocks] for names in (block, skip))
         if block:

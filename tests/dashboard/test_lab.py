@@ -250,4 +250,9 @@ def test_a_vision_transformer_gives_its_picture_away(lab, rebuilt, numbers):
         text.startswith("The gradient of the learned positions is the loss gradient at every patch") for text in texts
     )
     assert any(text.endswith("all the layers above need not be undone.") for text in texts)
+    words = next(
+        chart.proto.alt for chart in page.get("plotly_chart") if "From the picture to the head" in chart.proto.alt
+    )
+    assert words.startswith("Both layers leak exactly; the 12 layers between need not be undone.")
+    assert "blocks.0.attention, 2 layers: not needed" in words
     assert any("is a *linear* system for $X$" in text for text in texts)

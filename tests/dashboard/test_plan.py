@@ -69,5 +69,7 @@ def test_the_bar_goes_on_and_is_never_full(pooled):
     reports = [*walked, *searched] if pooled else walked
     shares = [progress(reports[:count], network, 0.5 * count) for count in range(len(reports) + 1)]
     assert shares == sorted(shares)
-    assert progress([], network, 9.0) > progress([], network, 1.0) > 0
+    within = [progress(walked[:1], network, seconds) for seconds in (0.0, 1.0, 10.0, 1000.0)]
+    assert within == sorted(set(within))
+    assert within[-1] < progress(walked[:2], network, 0.0)
     assert 0.5 < shares[-1] <= 0.95

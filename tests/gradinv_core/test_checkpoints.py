@@ -15,10 +15,10 @@ from gradinv_core.training import RECIPES, accuracy, digits_split
 SHIPPED = [(network, stage) for network in NETWORKS for stage in available_stages(network)[1:]]
 
 
-def test_every_recipe_left_at_least_three_stages() -> None:
+def test_every_recipe_left_its_stages() -> None:
     for recipe in RECIPES:
         expected = {f"{recipe.name}-epoch-{epoch}" for epoch in recipe.stages}
-        assert len(expected) >= 3
+        assert len(expected) >= 3 or recipe.halved  # larger files
         assert expected <= set(available_stages(recipe.network))
     assert {recipe.name for recipe in RECIPES if recipe.network == "lenet_sigmoid"} == {"hard", "smoothing", "mixup"}
 
@@ -48,9 +48,17 @@ def test_the_last_stage_is_right_98_times_in_100(recipe) -> None:  # type: ignor
     assert accuracy_ >= 0.98
 
 
-def test_all_checkpoints_together_stay_below_five_megabytes() -> None:
+def test_all_checkpoints_together_stay_below_twelve_megabytes() -> None:
     files = [path for folder in checkpoints._FOLDERS for path in folder.glob("*.safetensors")]
-    assert 0 < sum(path.stat().st_size for path in files) < 5_000_000
+    assert 0 < sum(path.stat().st_size for path in files) < 12_000_000
+
+
+def test_a_network_stored_in_half_precision_has_exactly_the_stored_weights() -> None:
+    for recipe in RECIPES:
+        if recipe.halved:
+            model = load_checkpoint(recipe.network, f"{recipe.name}-epoch-{recipe.stages[-1]}")
+            assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+            assert all(torch.equal(parameter, parameter.half().float()) for parameter in model.parameters())
 
 
 def test_untrained_is_the_network_of_seed_zero() -> None:

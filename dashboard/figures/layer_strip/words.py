@@ -24,9 +24,9 @@ def legend_words(rows: Sequence[Row], exact: bool) -> Mapping[str, str]:
 def label(row: Row, roomy: bool, colours: Palette) -> str:
     """The words above a row: what it is, and the numbers that decide. One line holds little on a phone."""
     if row.leak == "unneeded":
-        return f'{_kind(row)}: <span style="color: {colours.muted}">{UNNEEDED}</span>'
+        return f'{_short_kind(row)}: <span style="color: {colours.muted}">{UNNEEDED}</span>'
     if not roomy:
-        return f"{_kind(row)}: {row.equations:,} for {row.unknowns:,}"
+        return f"{_short_kind(row)}: {row.equations:,} for {row.unknowns:,}"
     numbers = f"{row.equations:,} equations for {row.unknowns:,} unknowns"
     return f'{_kind(row)}<br><span style="color: {colours.muted}">{numbers}</span>'
 
@@ -118,6 +118,11 @@ def _of_solved(layers: Sequence[StripLayer]) -> str:
 
 def _kind(row: Row) -> str:
     return row.kind if isinstance(row, StripLayer) else f"{row.name}, {len(row.layers)} layers"
+
+
+def _short_kind(row: Row) -> str:
+    """Without the shapes."""
+    return f"{row.name}, {row.kind.split(',')[0]}" if isinstance(row, StripLayer) else _kind(row)
 
 
 def _numbers(layer: StripLayer) -> list[str]:

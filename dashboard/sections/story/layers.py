@@ -17,7 +17,7 @@ from gradinv_core.head import find_head
 from gradinv_core.image_recovery import ImageRecovery, LayerBudget, Leak
 from gradinv_core.networks import NETWORKS
 
-__all__ = ["show_budget", "show_layers"]
+__all__ = ["arranged", "show_budget", "show_layers"]
 
 _EXPLANATION = (
     "A layer's input is a list of unknown numbers. Every weight's gradient is an equation for them, and so is every "
@@ -87,7 +87,7 @@ def show_budget(task: PictureTask, dark: bool) -> None:
 
 def _draw(task: PictureTask, layers: Mapping[str, StripLayer], meaning: str, dark: bool, *, exact: bool = True) -> None:
     """The figure, between the reason why a network of this kind leaks and the words on how to read it."""
-    st.markdown(f"**Why this network leaks.** {NETWORKS[task.network.name].why_it_leaks}")
+    st.markdown(f"**Why a network of this kind leaks.** {NETWORKS[task.network.name].why_it_leaks}")
     rows = arranged(task.parts(), layers)
     chart(layer_strip(rows, exact=exact, dark=dark), "layers", _EXPLANATION)
     st.caption(f"{_BLOCKS if any(isinstance(row, StripBlock) for row in rows) else _ROWS} {meaning}")

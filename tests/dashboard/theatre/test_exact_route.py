@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from dashboard.background.jobs import JobState
-from dashboard.sections.story.image import _share
 from gradinv_core.errors import NoExactRouteError, RankError
 
 LENET = {"network": "lenet_tanh"}
@@ -74,13 +73,6 @@ def test_a_visitor_can_stop_the_server_and_let_it_begin_again(lab, numbers, exac
     gate.set()
     button(page, "Rebuild the picture").click().run()
     assert "PSNR" in numbers(finish(page, "exact"))
-
-
-def test_the_bar_moves_within_a_layer_and_never_reaches_the_next():
-    shares = [_share(1, 4, seconds) for seconds in (0.0, 1.0, 10.0, 1000.0)]
-    assert shares == sorted(set(shares))
-    assert 1 / 5 == shares[0] < shares[-1] < 2 / 5
-    assert _share(5, 4, 9.0) == 0.95
 
 
 def test_leaving_a_scenario_ends_its_attack_and_coming_back_begins_anew(lab, numbers, exact, job_of):
