@@ -1,6 +1,7 @@
 """Interactive figures that run wholly in the browser, without a round trip to the server."""
 
 from dashboard.components.access_keeper import access_keeper
+from dashboard.components.colour_keeper import colour_keeper
 from dashboard.components.frame_player import Frame, Trace, frame_player
 from dashboard.components.history_keeper import history_keeper
 from dashboard.components.image_strip import image_strip
@@ -14,6 +15,7 @@ __all__ = [
     "Trace",
     "Track",
     "access_keeper",
+    "colour_keeper",
     "frame_player",
     "history_keeper",
     "image_strip",

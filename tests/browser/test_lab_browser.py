@@ -243,3 +243,21 @@ def test_the_player_steps_by_keyboard_and_by_button(lab):
     )
     assert "Pause" in lab.evaluate("() => window.said")  # one frame may be over before a slow test can look
     expect(lab.get_by_test_id("frame-play")).to_have_attribute("aria-label", "Play")
+
+
+def test_the_keyboards_first_stop_leads_to_lambda_and_figures_follow_the_systems_colours(lab):
+    lab.evaluate("() => { document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0); }")
+    lab.get_by_test_id("skip-to-lambda").focus()
+    lab.keyboard.press("Enter")
+    expect(lab.get_by_test_id("lambda-slider")).to_be_focused()
+    for scheme in ("dark", "light"):
+        lab.emulate_media(color_scheme=scheme)
+        lab.wait_for_function(
+            """scheme => {
+                const { color, colorScheme } = getComputedStyle(document.querySelector('[data-testid=stApp]'));
+                const figures = [...document.querySelectorAll('.js-plotly-plot')];
+                return colorScheme === scheme && figures.length
+                  && figures.every(figure => figure.querySelector('text')?.style.fill === color);
+            }""",
+            arg=scheme,
+        )

@@ -23,6 +23,7 @@ function createFigure(root) {
   figure.range.addEventListener("pointerdown", () => { figure.before = figure.scale; }, { capture: true });
   figure.range.addEventListener("pointercancel", () => moveTo(figure, figure.before, true));
   figure.jump.addEventListener("click", () => moveTo(figure, figure.data.found_scale, true));
+  window.gradinvSlider = figure.range; // for those who come by keyboard, see access_keeper
   listenToCurve(figure);
   listenToBars(figure);
   figure.observer = new ResizeObserver(() => layOut(figure));
