@@ -261,3 +261,14 @@ def test_the_keyboards_first_stop_leads_to_lambda_and_figures_follow_the_systems
             }""",
             arg=scheme,
         )
+
+
+def test_a_term_is_marked_where_it_is_first_used_and_a_class_in_every_figure(lab):
+    lab.wait_for_function("() => [...(CSS.highlights.get('gradinv-word') ?? [])].some(word => String(word) === 'λ')")
+    bars = lab.get_by_test_id("pseudo-label")
+    bars.scroll_into_view_if_needed()
+    bars.locator("rect[data-class='0']").hover(force=True)
+    expect(bars.locator("rect.marked")).to_have_attribute("data-class", "0")
+    expect(lab.locator(".gradinv-class-mark")).to_have_count(3)  # prediction, gradient, label
+    lab.mouse.move(2, 2)
+    expect(lab.locator(".gradinv-class-mark")).to_have_count(0)

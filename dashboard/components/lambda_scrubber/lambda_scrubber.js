@@ -1,6 +1,7 @@
 // Ties the figure together: one state (the candidate lambda), one redraw per animation frame.
 
 const figures = new WeakMap();
+const CLASS_EVENT = "gradinv-class"; // which class the pointer is on, in whichever figure: see class_links
 const SIDEWAYS = 8; // pixels that a finger has to go to mean the curve, not the page
 
 function createFigure(root) {
@@ -26,9 +27,20 @@ function createFigure(root) {
   window.gradinvSlider = figure.range; // for those who come by keyboard, see access_keeper
   listenToCurve(figure);
   listenToBars(figure);
+  figure.markClass = ({ detail }) => {
+    for (const { index, rect } of figure.barsView?.bars ?? []) {
+      rect.classList.toggle("marked", figure.data.class_names[index] === detail);
+    }
+  };
+  document.addEventListener(CLASS_EVENT, figure.markClass);
   figure.observer = new ResizeObserver(() => layOut(figure));
   figure.observer.observe(figure.section);
   return figure;
+}
+
+function forget(figure) {
+  figure.observer.disconnect();
+  document.removeEventListener(CLASS_EVENT, figure.markClass);
 }
 
 /** The slider's lambda. Nothing lies between -1 and 1: a drag stops at the nearer edge, the keyboard steps across. */
@@ -155,6 +167,10 @@ function listenToCurve(figure) {
   });
 }
 
+function tellClass(name) {
+  document.dispatchEvent(new CustomEvent(CLASS_EVENT, { detail: name }));
+}
+
 function listenToBars(figure) {
   const tooltip = figure.tooltips[1];
   const svg = figure.bars;
@@ -164,6 +180,7 @@ function listenToBars(figure) {
     const { bars, others, middle, pitch } = figure.barsView;
     const slot = Math.round((pixel - middle(0)) / pitch);
     const bar = bars[slot];
+    tellClass(bar ? figure.data.class_names[bar.index] : null);
     if (!bar && !(others && slot >= bars.length)) {
       tooltip.hidden = true;
       return;
@@ -176,14 +193,17 @@ function listenToBars(figure) {
     if (figure.data.true_label) lines.push(`truth ${readable(figure.data.true_label[bar.index], 7)}`);
     showTooltip(tooltip, svg, pixel, lines.join("\n"));
   });
-  svg.addEventListener("pointerleave", () => { tooltip.hidden = true; });
+  svg.addEventListener("pointerleave", () => {
+    tooltip.hidden = true;
+    tellClass(null);
+  });
 }
 
 export default function ({ data, parentElement }) {
   let figure = figures.get(parentElement);
   // Streamlit may replace the markup under the same parent; a figure of the old markup is of no use then.
   if (!figure || !figure.section.isConnected) {
-    figure?.observer.disconnect();
+    if (figure) forget(figure);
     figure = createFigure(parentElement);
     figures.set(parentElement, figure);
   }
@@ -205,7 +225,7 @@ export default function ({ data, parentElement }) {
   }
   return () => {
     cancelAnimationFrame(figure.frame);
-    figure.observer.disconnect();
+    forget(figure);
     figures.delete(parentElement);
   };
 }
