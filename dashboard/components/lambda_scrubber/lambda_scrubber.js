@@ -103,7 +103,7 @@ function render(figure) {
   figure.range.setAttribute("aria-valuetext", spoken + (valid ? "a valid label" : "not a valid label"));
 }
 
-/** Through bias-free layers lambda is a factor on the picture; below zero a ReLU would have let something negative through. */
+/** Through bias-free layers lambda is a factor on the picture; one of the other sign leaves no pixel from 0 to 1. */
 function updatePicture(figure) {
   const { data, scale } = figure;
   if (!data.picture) return;
@@ -112,7 +112,7 @@ function updatePicture(figure) {
   figure.image.style.filter = `brightness(${Math.max(factor, 0)})`;
   const how = Math.abs(factor - 1) < 0.005 ? "as it was" : `${readable(factor, 3)} times as bright`;
   figure.seenText.textContent = there ? `With this λ the server would see the picture ${how}.`
-    : "With this λ there is no picture: behind a ReLU nothing is below 0.";
+    : "With this λ there is no picture: its pixels would lie below 0.";
 }
 
 function showTooltip(tooltip, svg, pixel, text) {
