@@ -19,10 +19,12 @@ from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.sweep.stored_study import StoredCurve, StoredPoint, StoredStudy, read_study
 from gradinv_core.networks import NETWORKS
 
-__all__ = ["Standing", "holds_from", "show", "standings"]
+__all__ = ["PRICED", "Standing", "holds_from", "show", "standings"]
 
 _HIDDEN = 0.1  # share of labels that are still right, up to which a defence is said to hide them
 _NETWORK = "fcn_small"  # the one whose pictures were rebuilt in the stored measurement, too
+PRICED = Scenario(network=_NETWORK, augmentation="mixup+smoothing")
+"""Whose gradient says what a defence costs: one of those that were measured."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,6 @@ def _told(standing: Standing) -> str:
 
 
 def _kept(standing: Standing) -> float:
-    honest = Material(Scenario(network=_NETWORK, augmentation="mixup+smoothing"), dark=False)
+    honest = Material(PRICED, dark=False)
     defence = DEFENCES[standing.defence].build(standing.at.strength)
     return Material(replace(honest.scenario, defences=write_defences([defence])), dark=False).kept_of(honest)
