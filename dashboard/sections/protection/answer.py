@@ -62,7 +62,9 @@ def show() -> None:
     )
     show_answers(
         [
-            DefenceAnswer(DEFENCES[standing.defence].title, _words(standing.untold), _told(standing), kept)
+            DefenceAnswer(
+                DEFENCES[standing.defence].title, _words(standing.untold, standing.defence), _told(standing), kept
+            )
             for standing, kept in rows
         ],
         f"Whether it holds is a stored measurement of {study.date} on “{NETWORKS[_NETWORK].title}”, "
@@ -98,18 +100,20 @@ def holds_from(curve: StoredCurve) -> StoredPoint | None:
     return holding
 
 
-def _words(point: StoredPoint | None) -> str:
+def _words(point: StoredPoint | None, defence: str) -> str:
     if point is None:
         return "label read at every strength"
-    return "label hidden" + ("" if point.strength is None else f" from {point.strength:g} on")
+    if point.strength is None:
+        return "label hidden"
+    return f"label hidden from {point.strength:g} {'down' if DEFENCES[defence].stronger_below else 'on'}"
 
 
 def _told(standing: Standing) -> str:
     if standing.told is None:
-        return _words(None)
+        return _words(None, standing.defence)
     median = standing.at.bands["psnr"][1]
     picture = "no picture" if median != median else f"picture at {plain(median, 2)} dB"  # NaN equals nothing
-    return f"{_words(standing.told)}; class named in {percent(standing.at.right_class)}; {picture}"
+    return f"{_words(standing.told, standing.defence)}; class named in {percent(standing.at.right_class)}; {picture}"
 
 
 def _kept(standing: Standing) -> float:
