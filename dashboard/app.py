@@ -12,7 +12,7 @@ if (root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
 
 from dashboard.background.crew import the_crew
 from dashboard.background.visitors import seated
-from dashboard.components import access_keeper, history_keeper
+from dashboard.components import access_keeper, class_links, colour_keeper, history_keeper
 from dashboard.layout.full_house import wait_for_a_seat
 from dashboard.pages import PAGES
 from dashboard.start.garbage import tidy_up
@@ -30,6 +30,8 @@ with st.container(gap=None):  # these draw nothing, and must not leave a gap
     st.html(Path(__file__).with_name("page.css"))
     history_keeper()
     access_keeper()
+    colour_keeper()
+    class_links()
     if seated():
         page.run()
     else:

@@ -75,7 +75,7 @@ class ClassroomSettings:
     )
     code: str = setting(
         "",
-        "class",
+        "code",
         _matching(f"[{CODE_LETTERS}]{{{CODE_LENGTH}}}", f"a class's code of {CODE_LENGTH} capital letters and digits"),
         "Code of the class",
         "Predictions are counted under this code. No account, no name.",

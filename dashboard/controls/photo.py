@@ -120,7 +120,7 @@ def _show(photo: OwnPhoto) -> None:
         f'style="width: {_THUMBNAIL}px; image-rendering: pixelated; border-radius: 0.3rem">'
     )
     st.caption("Your photo is in use on all pages of this tab; a reload forgets it.")
-    st.button("Choose another", key="forget own photo", on_click=_use, args=(None,))
+    st.button("Choose another", key="forget own photo", on_click=_use, args=(None,), disabled=classroom().locked)
 
 
 def _ask_for_class(names: tuple[str, ...]) -> None:

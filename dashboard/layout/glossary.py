@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dashboard.components import word_marks
+
 __all__ = ["GLOSSARY", "show_words"]
 
 _TITLE = "Words used here"
@@ -35,12 +37,14 @@ GLOSSARY: Mapping[str, str] = {
 
 
 def show_words(names: Sequence[str]) -> None:
-    """Draw them, folded away.
+    """Draw them, folded away, and mark each where the page first uses it.
 
     Args:
         names: keys of `GLOSSARY`; none draws nothing.
     """
     if not names:
         return
-    with st.expander(_TITLE, icon=":material/dictionary:"):
-        st.markdown("\n".join(f"- **{name}**: {GLOSSARY[name]}" for name in names))
+    with st.container(gap=None):  # the marks draw nothing, and must not leave a gap
+        with st.expander(_TITLE, icon=":material/dictionary:"):
+            st.markdown("\n".join(f"- **{name}**: {GLOSSARY[name]}" for name in names))
+        word_marks({name: GLOSSARY[name] for name in names})

@@ -22,7 +22,11 @@ _TITLE = "For a class"
 _DECLARED = settings_of(ClassroomSettings)
 _CONTROLS = {"shown": "Shown", "locked": "Locked", "hidden": "Hidden"}
 _ANSWERS = {"predicted": "At once", "revealed": "When revealed"}
-_HIDDEN = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none; }"
+# On a phone the pages' names are in the sidebar, too: they stay.
+_HIDDEN = (
+    "[data-testid=stSidebarUserContent] { display: none; } "
+    "@media (min-width: 768px) { [data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none; } }"
+)
 _LARGE = "html { font-size: 21px !important; }"
 _QR = "The link below, as a QR code"
 _JOIN, _REFUSED = "invitation join", "invitation refused"

@@ -6,7 +6,7 @@ from torch import nn
 
 __all__ = ["scales_with_lambda"]
 
-_HOMOGENEOUS = (nn.Flatten, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU)
+_HOMOGENEOUS = (nn.Flatten, nn.Identity, nn.Dropout, nn.ReLU)
 
 
 def scales_with_lambda(model: nn.Module) -> bool:
@@ -15,7 +15,7 @@ def scales_with_lambda(model: nn.Module) -> bool:
     Our derivation. With ``delta = c / lambda`` at the head, a feature is ``lambda g_r``. Where hidden layers have no
     bias and ``f(a x) = a f(x)`` for every activation and a > 0, slopes stay as they are, so every delta further down
     is proportional to 1 / lambda, and every input ``h = G^T delta / |delta|^2`` to lambda. A hidden bias breaks this:
-    its gradient is delta itself. Across zero the feature turns round, and behind a ReLU that is none.
+    its gradient is delta itself. Across zero the picture would turn negative.
 
     Args:
         model: any network; whatever is not a plain chain of linear layers does not count.

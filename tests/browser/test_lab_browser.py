@@ -243,3 +243,32 @@ def test_the_player_steps_by_keyboard_and_by_button(lab):
     )
     assert "Pause" in lab.evaluate("() => window.said")  # one frame may be over before a slow test can look
     expect(lab.get_by_test_id("frame-play")).to_have_attribute("aria-label", "Play")
+
+
+def test_the_keyboards_first_stop_leads_to_lambda_and_figures_follow_the_systems_colours(lab):
+    lab.evaluate("() => { document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0); }")
+    lab.get_by_test_id("skip-to-lambda").focus()
+    lab.keyboard.press("Enter")
+    expect(lab.get_by_test_id("lambda-slider")).to_be_focused()
+    for scheme in ("dark", "light"):
+        lab.emulate_media(color_scheme=scheme)
+        lab.wait_for_function(
+            """scheme => {
+                const { color, colorScheme } = getComputedStyle(document.querySelector('[data-testid=stApp]'));
+                const figures = [...document.querySelectorAll('.js-plotly-plot')];
+                return colorScheme === scheme && figures.length
+                  && figures.every(figure => figure.querySelector('text')?.style.fill === color);
+            }""",
+            arg=scheme,
+        )
+
+
+def test_a_term_is_marked_where_it_is_first_used_and_a_class_in_every_figure(lab):
+    lab.wait_for_function("() => [...(CSS.highlights.get('gradinv-word') ?? [])].some(word => String(word) === 'λ')")
+    bars = lab.get_by_test_id("pseudo-label")
+    bars.scroll_into_view_if_needed()
+    bars.locator("rect[data-class='0']").hover(force=True)
+    expect(bars.locator("rect.marked")).to_have_attribute("data-class", "0")
+    expect(lab.locator(".gradinv-class-mark")).to_have_count(3)  # prediction, gradient, label
+    lab.mouse.move(2, 2)
+    expect(lab.locator(".gradinv-class-mark")).to_have_count(0)

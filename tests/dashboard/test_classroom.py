@@ -3,10 +3,14 @@
 import pytest
 
 from dashboard.address.classroom_settings import ClassroomSettings
+from dashboard.address.search_settings import SearchSettings
+from dashboard.address.sweep_settings import SweepSettings
 from dashboard.background import classes
 from dashboard.layout.invitation import link_for_a_class
 from dashboard.layout.vote_bars import vote_bars
 from dashboard.sections.lesson.steps import STEPS
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.settings import settings_of
 
 LESSON = "app_pages/lesson.py"
 URL = "http://192.168.1.20:8501/lesson"
@@ -53,7 +57,7 @@ def test_hidden_controls_hide_the_sidebar(lab):
 
 
 def test_a_word_that_makes_no_sense_is_named(lab):
-    page = lab(LESSON, controls="gone", **{"class": "abc"})
+    page = lab(LESSON, controls="gone", code="abc")
     assert any("controls “gone”, but it can only be shown, locked, hidden" in text for text in texts(page))
     assert any("the page shows no class instead" in text for text in texts(page))
     assert page.radio
@@ -69,10 +73,10 @@ def test_an_answer_may_wait_for_a_click(lab):
 
 def test_a_class_predicts_and_the_teacher_reveals(lab, school):
     code, key = school.open()
-    teacher = lab(LESSON, teacher=key, **{"class": code})
+    teacher = lab(LESSON, teacher=key, code=code)
     assert not teacher.radio  # it is the class that predicts
     assert any("**0** of 0" in element.value for element in teacher.markdown)
-    students = [lab(LESSON, answers="revealed", **{"class": code}) for _ in range(2)]
+    students = [lab(LESSON, answers="revealed", code=code) for _ in range(2)]
     for student, choice in zip(students, (1, 2), strict=True):
         run(student.radio[0].set_value(choice))
         assert any("The answer comes when your teacher reveals it" in text for text in texts(student))
@@ -87,7 +91,7 @@ def test_a_class_predicts_and_the_teacher_reveals(lab, school):
 
 
 def test_a_class_that_is_gone_keeps_nobody_from_learning(lab):
-    page = lab(LESSON, answers="revealed", **{"class": "ABCDE"})
+    page = lab(LESSON, answers="revealed", code="ABCDE")
     assert "Class ABCDE is full, was closed, or the server began anew" in page.warning[0].value
     run(page.radio[0].set_value(1))
     assert page.info[0].value.startswith("**Right.**")
@@ -95,7 +99,7 @@ def test_a_class_that_is_gone_keeps_nobody_from_learning(lab):
 
 def test_a_key_that_is_not_the_classes_leads_nothing(lab, school):
     code, _ = school.open()
-    page = lab(LESSON, teacher="0" * 16, **{"class": code})
+    page = lab(LESSON, teacher="0" * 16, code=code)
     assert page.radio
 
 
@@ -103,18 +107,18 @@ def test_the_dialog_opens_a_class_and_makes_its_link(lab, school):
     page = lab(LESSON, step="2")
     run(page.button(key="for a class").click())
     run(page.button(key="invitation open").click())
-    code = page.query_params["class"]
+    code = page.query_params["code"]
     assert school.is_led(code, page.query_params["teacher"])
     run(page.button(key="for a class").click())  # a test draws the whole page again, and so closes the dialog
     assert any(f"The class is **{code}**" in element.value for element in page.markdown)
     link = page.code[0].value
-    assert link.endswith(f"?step=2&answers=revealed&class={code}")
+    assert link.endswith(f"?step=2&answers=revealed&code={code}")
 
 
 def test_a_link_for_students_holds_the_scenario_and_no_key():
     settings = ClassroomSettings(controls="locked", code="ABCDE", teacher="0" * 16, seat="1" * 12, large=True)
     link = link_for_a_class(URL, {"step": "3", "large": "yes", "teacher": "0" * 16}, settings)
-    assert link == f"{URL}?step=3&controls=locked&class=ABCDE"
+    assert link == f"{URL}?step=3&controls=locked&code=ABCDE"
     assert link_for_a_class(URL, {}, ClassroomSettings()) == URL
 
 
@@ -124,3 +128,10 @@ def test_the_bars_say_how_many_took_which_choice():
     assert '<b data-testid="votes">3</b> c (right)' in html
     assert "width: 0.0%" in html
     assert "width: 100.0%" in html
+
+
+def test_no_two_settings_share_a_name_in_the_address():
+    kinds = (Scenario, SearchSettings, SweepSettings, ClassroomSettings)
+    names = [declared.address for kind in kinds for declared in settings_of(kind).values()]
+    names += ["step", "v"]
+    assert len(names) == len(set(names))

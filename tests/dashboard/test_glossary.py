@@ -37,7 +37,8 @@ def test_every_page_explains_the_words_it_uses(lab, name):
     assert not page.exception
     explained = fold(page).markdown[0].value
     elements = [element for element in page.main if element.proto is not None and element not in list(fold(page))]
-    said = " ".join(str(MessageToDict(element.proto)) for element in elements).lower()
+    parts = [str(MessageToDict(element.proto)) for element in elements]
+    said = " ".join(part for part in parts if "word_marks" not in part).lower()  # those say the fold's words again
     for word, looked_for in SAID.items():
         if looked_for in said:
             assert f"**{word}**" in explained, word

@@ -1,6 +1,7 @@
 """A photo of the visitor's own: it follows through all pages of the tab, and never leaves it."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from streamlit.runtime.caching import cache_resource_api
 
 from dashboard.controls.photo import privacy
+from dashboard.sections.protection.answer import PRICED
 from dashboard.sections.shared.cards import card_of
 from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import OptionError
@@ -58,7 +60,8 @@ def played(monkeypatch) -> list[torch.Tensor | None]:
     pictures: list[torch.Tensor | None] = []
 
     def step_of(network, images, scenario, classes, own_image=None):
-        if card_of(scenario) is None:  # the gallery plays its own scenarios beside the visitor's
+        # The gallery plays its own scenarios beside the visitor's, and so do the prices of the defences.
+        if card_of(scenario) is None and replace(scenario, defences="") != PRICED:
             pictures.append(own_image)
         return play_client(network, images, scenario, classes, own_image)
 

@@ -1,4 +1,4 @@
-"""Name every help button by what it explains, and let the keyboard reach what scrolls; draws nothing."""
+"""Name every help button by what it explains, and let the keyboard reach what scrolls, and λ; draws nothing."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from dashboard.components.assets import read_parts
 __all__ = ["access_keeper"]
 
 _mount = st.components.v2.component(
-    "access_keeper", html="<i hidden></i>", js=read_parts(Path(__file__).parent, "access_keeper.js")
+    "access_keeper",
+    html="<i hidden></i>",
+    js=read_parts(Path(__file__).parent, "skip_link.js", "access_keeper.js"),
 )
 
 

@@ -1,6 +1,7 @@
 // What Streamlit leaves out for those who do not use a mouse, put right as it is drawn.
 //
 // A button that explains a text is called "Help" and nothing else: with a screen reader a page has ten of one name.
+// A link to the slider over lambda is the keyboard's first stop (see skip_link.js).
 // A formula that is wider than its place can be scrolled, but not by the keyboard.
 
 const BUTTONS = "[data-testid=stTooltipIcon] button, [data-testid=stTooltipHoverTarget] button";
@@ -34,12 +35,14 @@ function reachFormulas() {
 export default function () {
   if (window.gradinvKeepsAccess) return;
   window.gradinvKeepsAccess = true;
+  const keepSkipLink = makeSkipLink();
   let asked = 0;
   const ask = () => {
     asked ||= requestAnimationFrame(() => {
       asked = 0;
       nameAll();
       reachFormulas();
+      keepSkipLink();
     });
   };
   new MutationObserver(ask).observe(document.body, { childList: true, characterData: true, subtree: true });

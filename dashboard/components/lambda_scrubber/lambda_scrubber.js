@@ -1,6 +1,7 @@
 // Ties the figure together: one state (the candidate lambda), one redraw per animation frame.
 
 const figures = new WeakMap();
+const CLASS_EVENT = "gradinv-class"; // which class the pointer is on, in whichever figure: see class_links
 const SIDEWAYS = 8; // pixels that a finger has to go to mean the curve, not the page
 
 function createFigure(root) {
@@ -23,11 +24,23 @@ function createFigure(root) {
   figure.range.addEventListener("pointerdown", () => { figure.before = figure.scale; }, { capture: true });
   figure.range.addEventListener("pointercancel", () => moveTo(figure, figure.before, true));
   figure.jump.addEventListener("click", () => moveTo(figure, figure.data.found_scale, true));
+  window.gradinvSlider = figure.range; // for those who come by keyboard, see access_keeper
   listenToCurve(figure);
   listenToBars(figure);
+  figure.markClass = ({ detail }) => {
+    for (const { index, rect } of figure.barsView?.bars ?? []) {
+      rect.classList.toggle("marked", figure.data.class_names[index] === detail);
+    }
+  };
+  document.addEventListener(CLASS_EVENT, figure.markClass);
   figure.observer = new ResizeObserver(() => layOut(figure));
   figure.observer.observe(figure.section);
   return figure;
+}
+
+function forget(figure) {
+  figure.observer.disconnect();
+  document.removeEventListener(CLASS_EVENT, figure.markClass);
 }
 
 /** The slider's lambda. Nothing lies between -1 and 1: a drag stops at the nearer edge, the keyboard steps across. */
@@ -90,7 +103,7 @@ function render(figure) {
   figure.range.setAttribute("aria-valuetext", spoken + (valid ? "a valid label" : "not a valid label"));
 }
 
-/** Through bias-free layers lambda is a factor on the picture; below zero a ReLU would have let something negative through. */
+/** Through bias-free layers lambda is a factor on the picture; one of the other sign leaves no pixel from 0 to 1. */
 function updatePicture(figure) {
   const { data, scale } = figure;
   if (!data.picture) return;
@@ -99,7 +112,7 @@ function updatePicture(figure) {
   figure.image.style.filter = `brightness(${Math.max(factor, 0)})`;
   const how = Math.abs(factor - 1) < 0.005 ? "as it was" : `${readable(factor, 3)} times as bright`;
   figure.seenText.textContent = there ? `With this λ the server would see the picture ${how}.`
-    : "With this λ there is no picture: behind a ReLU nothing is below 0.";
+    : "With this λ there is no picture: its pixels would lie below 0.";
 }
 
 function showTooltip(tooltip, svg, pixel, text) {
@@ -154,6 +167,10 @@ function listenToCurve(figure) {
   });
 }
 
+function tellClass(name) {
+  document.dispatchEvent(new CustomEvent(CLASS_EVENT, { detail: name }));
+}
+
 function listenToBars(figure) {
   const tooltip = figure.tooltips[1];
   const svg = figure.bars;
@@ -163,6 +180,7 @@ function listenToBars(figure) {
     const { bars, others, middle, pitch } = figure.barsView;
     const slot = Math.round((pixel - middle(0)) / pitch);
     const bar = bars[slot];
+    tellClass(bar ? figure.data.class_names[bar.index] : null);
     if (!bar && !(others && slot >= bars.length)) {
       tooltip.hidden = true;
       return;
@@ -175,14 +193,17 @@ function listenToBars(figure) {
     if (figure.data.true_label) lines.push(`truth ${readable(figure.data.true_label[bar.index], 7)}`);
     showTooltip(tooltip, svg, pixel, lines.join("\n"));
   });
-  svg.addEventListener("pointerleave", () => { tooltip.hidden = true; });
+  svg.addEventListener("pointerleave", () => {
+    tooltip.hidden = true;
+    tellClass(null);
+  });
 }
 
 export default function ({ data, parentElement }) {
   let figure = figures.get(parentElement);
   // Streamlit may replace the markup under the same parent; a figure of the old markup is of no use then.
   if (!figure || !figure.section.isConnected) {
-    figure?.observer.disconnect();
+    if (figure) forget(figure);
     figure = createFigure(parentElement);
     figures.set(parentElement, figure);
   }
@@ -204,7 +225,7 @@ export default function ({ data, parentElement }) {
   }
   return () => {
     cancelAnimationFrame(figure.frame);
-    figure.observer.disconnect();
+    forget(figure);
     figures.delete(parentElement);
   };
 }

@@ -21,7 +21,7 @@ def greet() -> None:
     settings = classroom()
     if not settings.code:
         return
-    if not settings.teacher and not settings.seat:
+    if not leads() and not settings.seat:
         change_classroom(seat=new_seat())
     if leads():
         st.caption(f"Class **{settings.code}**: its predictions are counted on this page.")

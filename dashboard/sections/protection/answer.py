@@ -19,10 +19,12 @@ from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.sweep.stored_study import StoredCurve, StoredPoint, StoredStudy, read_study
 from gradinv_core.networks import NETWORKS
 
-__all__ = ["Standing", "holds_from", "show", "standings"]
+__all__ = ["PRICED", "Standing", "holds_from", "show", "standings"]
 
 _HIDDEN = 0.1  # share of labels that are still right, up to which a defence is said to hide them
 _NETWORK = "fcn_small"  # the one whose pictures were rebuilt in the stored measurement, too
+PRICED = Scenario(network=_NETWORK, augmentation="mixup+smoothing")
+"""Whose gradient says what a defence costs: one of those that were measured."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def show() -> None:
     )
     show_answers(
         [
-            DefenceAnswer(DEFENCES[standing.defence].title, _words(standing.untold), _told(standing), kept)
+            DefenceAnswer(
+                DEFENCES[standing.defence].title, _words(standing.untold, standing.defence), _told(standing), kept
+            )
             for standing, kept in rows
         ],
         f"Whether it holds is a stored measurement of {study.date} on “{NETWORKS[_NETWORK].title}”, "
@@ -96,21 +100,23 @@ def holds_from(curve: StoredCurve) -> StoredPoint | None:
     return holding
 
 
-def _words(point: StoredPoint | None) -> str:
+def _words(point: StoredPoint | None, defence: str) -> str:
     if point is None:
         return "label read at every strength"
-    return "label hidden" + ("" if point.strength is None else f" from {point.strength:g} on")
+    if point.strength is None:
+        return "label hidden"
+    return f"label hidden from {point.strength:g} {'down' if DEFENCES[defence].stronger_below else 'on'}"
 
 
 def _told(standing: Standing) -> str:
     if standing.told is None:
-        return _words(None)
+        return _words(None, standing.defence)
     median = standing.at.bands["psnr"][1]
     picture = "no picture" if median != median else f"picture at {plain(median, 2)} dB"  # NaN equals nothing
-    return f"{_words(standing.told)}; class named in {percent(standing.at.right_class)}; {picture}"
+    return f"{_words(standing.told, standing.defence)}; class named in {percent(standing.at.right_class)}; {picture}"
 
 
 def _kept(standing: Standing) -> float:
-    honest = Material(Scenario(network=_NETWORK, augmentation="mixup+smoothing"), dark=False)
+    honest = Material(PRICED, dark=False)
     defence = DEFENCES[standing.defence].build(standing.at.strength)
     return Material(replace(honest.scenario, defences=write_defences([defence])), dark=False).kept_of(honest)

@@ -11,10 +11,7 @@ from dashboard.drawing.number_text import percent
 
 __all__ = ["DefenceAnswer", "show_answers"]
 
-_HEADER = (
-    "| the client's defence | a server that does not know of it | a server that knows of it | direction kept |\n"
-    "| --- | --- | --- | ---: |"
-)
+_HEADER = "| defence | a server not told of it | a server told of it | direction kept |\n| --- | --- | --- | ---: |"
 _PRICE = (
     "The price of a defence is what it does to the gradient: one that points elsewhere trains the network worse. 100 % "
     "is the honest direction, all layers together: where one layer alone is spoiled, little of it is lost, and yet "
@@ -52,4 +49,5 @@ def show_answers(answers: Sequence[DefenceAnswer], source: str) -> None:
 
 
 def _line(answer: DefenceAnswer) -> str:
-    return f"| {answer.title} | {answer.untold} | {answer.told} | {percent(answer.kept)} |"
+    line = f"| {answer.title} | {answer.untold} | {answer.told} | {percent(answer.kept)} |"
+    return line.replace(" %", "\N{NO-BREAK SPACE}%").replace(" dB", "\N{NO-BREAK SPACE}dB")

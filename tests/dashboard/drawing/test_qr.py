@@ -37,7 +37,7 @@ STANDARD = (
     "111111101011001010010",
 )
 READ = {
-    "http://192.168.1.20:8501/lesson?step=4&class=K7QMX": "a78bd0a4aee307d7",
+    "http://192.168.1.20:8501/lesson?step=4&code=K7QMX": "60fb94cac0776bce",
     "http://192.168.1.20:8501/?dataset=digits&image=7&label=mixup&controls=hidden&v=1": "36d01d120ebb3fe2",
     "λ" * (LONGEST // 2): "e2704b166c217631",
 }
