@@ -20,6 +20,7 @@ from gradinv_core.arrays import unit_roundoff
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.activations import invert
 from gradinv_core.image_recovery.graph.backwards import (
+    LINES,
     entry_line,
     has_weights,
     is_activation,
@@ -27,13 +28,18 @@ from gradinv_core.image_recovery.graph.backwards import (
     read_input,
     reads_input,
 )
-from gradinv_core.image_recovery.graph.plan import Plan, gated_layers, is_pooled_gate
+from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
+from gradinv_core.image_recovery.graph.picture_search import PictureSearch
+from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.pooled_gate import active_units
 from gradinv_core.image_recovery.graph.reader import Reader, read_gradient, reader_of
 from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
+from gradinv_core.image_recovery.graph.structure import Plan, gated_layers, is_pooled_gate, pool_front
 from gradinv_core.image_recovery.peel import REFUSE, ContradictionError
+from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
 from gradinv_core.image_recovery.stopping import StoppedError, ask
+from gradinv_core.pixels import PixelSpace
 
 __all__ = ["Misfit", "Walked", "walk"]
 
@@ -67,7 +73,8 @@ class Walked:
     """How far the walk came.
 
     Attributes:
-        value: output of the node at the bottom, in its shape; None where no layer reads it.
+        bottom: index of the node where it ended: the plan's, or a max pool whose winners could not be settled.
+        value: output of that node, in its shape; None where no layer reads it.
         std: standard deviations of its entries.
         delta: gradient there.
         steps: the feature, and what every layer reads, in the order in which they were found.
@@ -78,6 +85,7 @@ class Walked:
         stopped: whether it was stopped before it reached the bottom.
     """
 
+    bottom: int
     value: torch.Tensor | None
     std: torch.Tensor | None
     delta: torch.Tensor | None
@@ -96,7 +104,9 @@ def walk(
     feature_std: torch.Tensor,
     residual: torch.Tensor,
     noise_std: float = 0.0,
+    noise_share: float = 0.0,
     factor_std: float = 0.0,
+    search: PictureSearch | None = None,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
 ) -> Walked:
@@ -109,7 +119,9 @@ def walk(
         feature_std: (d,) its standard deviations.
         residual: (C,) ``p - y``.
         noise_std: of the noise added to each gradient entry, 0 for none.
+        noise_share: of the head's gradient that is noise.
         factor_std: relative standard deviation of lambda, which every value grows by.
+        search: guesses what max pools inside the network saw; None ends the walk at the first of them.
         on_step: called with each step as it is known.
         stop: asked between and within layers.
 
@@ -119,20 +131,23 @@ def walk(
             told apart.
         ShapeError, NonFiniteError: a gradient has the wrong shape or is not finite.
     """
-    walker = _Walker(plan, gradients, feature, feature_std, noise_std, factor_std, on_step, stop)
+    walker = _Walker(plan, gradients, feature, feature_std, noise_std, noise_share, factor_std, search, on_step, stop)
     walker.delta[plan.head] = residual
-    stopped = False
+    stopped, bottom = False, plan.bottom
     try:
         for index in range(plan.head - 1, plan.bottom - 1, -1):
             ask(stop)
-            walker.visit(index)
+            if not walker.visit(index):
+                bottom = index
+                break
     except StoppedError:
         stopped = True
-    value, std = walker.as_computed(plan.bottom) if plan.bottom in walker.values else (None, None)
+    value, std = walker.as_computed(bottom) if bottom in walker.values else (None, None)
     return Walked(
+        bottom,
         value,
         std,
-        None if stopped else walker.delta[plan.bottom],
+        None if stopped else walker.delta[bottom],
         tuple(walker.steps),
         tuple(walker.layers),
         tuple(walker.misfits),
@@ -152,27 +167,32 @@ class _Walker:
         feature: torch.Tensor,
         feature_std: torch.Tensor,
         noise_std: float,
+        noise_share: float,
         factor_std: float,
+        search: PictureSearch | None,
         on_step: OnStep | None,
         stop: Stop | None,
     ) -> None:
         self._plan, self._gradients, self._on_step, self._stop = plan, gradients, on_step, stop
-        self._feature, self._feature_std = feature, feature_std
-        self._noise_std, self._factor_std = noise_std, factor_std
+        self._feature, self._feature_std, self._search = feature, feature_std, search
+        self._noise_std, self._noise_share, self._factor_std = noise_std, noise_share, factor_std
         self._rounding = max(unit_roundoff(gradient) for gradient in gradients.values())
         self.delta: dict[int, torch.Tensor] = {}
         self.values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.gates: dict[int, Gate] = {}
         self._slopes: dict[int, torch.Tensor] = {}
         self._gate_of: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self._passed: set[int] = set()  # what stands between a max pool and its convolution
         self.steps: list[Step] = []
         self.layers: list[LayerRecovery] = []
         self.misfits: list[Misfit] = []
         self.flipped = 0
 
-    def visit(self, index: int) -> None:
-        """Find out the output of a node, the gradient there, and the slope of an activation."""
+    def visit(self, index: int) -> bool:
+        """Find out the output of a node, the gradient there, and the slope of an activation; whether to go on."""
         plan = self._plan
+        if index in self._passed:
+            return True
         users = plan.users[index]
         layers = [user for user in users if has_weights(plan.nodes[user])]
         if plan.head in layers:
@@ -188,6 +208,34 @@ class _Walker:
         self.delta[index] = self._gather(index)
         if is_activation(plan.nodes[index]):
             self._open(index)
+        if isinstance(plan.nodes[index].module, nn.MaxPool2d) and index > plan.bottom:
+            return self._pass_pool(index)
+        return True
+
+    def _pass_pool(self, pool: int) -> bool:
+        """Hand the gradient down to the convolution below a max pool; whether its winners could be settled."""
+        front = pool_front(self._plan, pool)
+        if front is None or self._search is None or pool not in self.values:
+            return False
+        (value, std), layer = self.values[pool], self._plan.nodes[front[0]]
+        self._search.seek(pool, value)
+        guess = self._search.output(layer.inputs[0])
+        unit = float(guess.abs().max())
+        seen = PictureMap(torch.full_like(guess, unit).flatten(), torch.zeros(guess.numel()).double(), PixelSpace())
+        if unit == 0:
+            return False
+        stem = pool_equations(self._plan, pool, front, (value, std, self.delta[pool]), self._gradients, seen)
+        reader = self._reader(front[0])
+        found = settle_inner_pool(stem, reader, guess / unit, self._rounding, self._noise_share, self._stop)
+        if found is None:
+            return False
+        for index in front[1:]:
+            module = self._plan.nodes[index].module
+            if isinstance(module, LINES):
+                found = found * entry_line(module, layer.shape)[0].flatten(1)
+        self.delta[front[0]] = found.reshape(layer.shape)
+        self._passed.update(front)
+        return True
 
     def _gather(self, index: int) -> torch.Tensor:
         """The gradient at a node's output, from all that take it."""
