@@ -18,7 +18,7 @@ class Below:
     def __init__(self, plan: Plan, highest: int, space: PixelSpace) -> None:
         modules = [node.module for node in plan.nodes[1 : highest + 1] if node.module is not None]
         copied = private_twin(nn.ModuleList(modules)).cpu().float()
-        self._modules = tuple(copied.children())
+        self._modules = tuple(copied)  # not its children: a module that runs twice is among those once
         self._inputs = [node.inputs for node in plan.nodes[1 : highest + 1]]
         self._space = space
         self.shape = plan.nodes[0].shape

@@ -15,15 +15,18 @@ from gradinv_core.image_recovery.graph.reader import taps_of
 from gradinv_core.image_recovery.graph.rules import Concatenate, Reshape
 from gradinv_core.image_recovery.graph.structure import (
     Plan,
+    equations_of,
     gated_layers,
     is_pooled_gate,
     is_read,
     pool_front,
     pool_users,
+    short_cut,
 )
 from gradinv_core.image_recovery.graph.trace import Node
 
 __all__ = [
+    "TO_SPARE",
     "ObstacleError",
     "check_front",
     "check_layer",
@@ -33,7 +36,10 @@ __all__ = [
     "stem_of",
 ]
 
-_TO_SPARE = 1.125  # equations for each unknown: those left over tell which units were active
+TO_SPARE = 1.125
+"""Equations for each unknown: those left over tell which units were active."""
+
+_WITH_A_SHORT_CUT = 0.75  # likewise, where about half of the unknowns are known from elsewhere
 
 
 class ObstacleError(NoExactRouteError):
@@ -195,12 +201,9 @@ def check_value(plan: Plan, index: int) -> None:
         names = ", ".join(plan.nodes[layer].name for layer in layers)
         if len(groups) > 1:
             raise ObstacleError(f"layers {names} read the same value in different groups of channels.")
-        pixels, count = prod(node.shape[1:]), 0
-        for layer in layers:
-            taps = taps_of(plan.nodes[layer].module, node.shape)  # type: ignore[arg-type]
-            seen = int((taps < pixels).any(1).sum())
-            count += seen * plan.nodes[layer].shape[0] // max(groups)
-        if count < _TO_SPARE * pixels:
+        pixels, count = prod(node.shape[1:]), equations_of(plan, index, layers)
+        helped = groups == {1} and short_cut(plan, index) is not None
+        if count < (_WITH_A_SHORT_CUT if helped else TO_SPARE) * pixels:
             raise ObstacleError(
                 f"the gradient of layer {names} has {count:,} equations for the {pixels:,} unknowns of each of its "
                 f"input's channels, expected some more, which tell what units were active."

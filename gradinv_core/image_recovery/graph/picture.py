@@ -208,10 +208,10 @@ def _searched(plan: Plan, walked: Walked, search: PictureSearch, space: PixelSpa
     """Where the walk does not reach the first layer: a picture that the network turns into what is known."""
     started = time.perf_counter()
     node = plan.nodes[walked.bottom]
-    if walked.value is None:
+    if walked.value is None or not plan.tells_enough(walked.bottom):
         raise NoExactRouteError(
-            f"no exact route to the image is known for this network yet: nobody reads what {node.name} puts out. Label "
-            f"and feature are recovered all the same."
+            f"no exact route to the image is known for this gradient: {walked.why} What is known above says too little "
+            f"of the picture. Label and feature are recovered all the same."
         )
     stopped = False
     try:
@@ -226,7 +226,7 @@ def _searched(plan: Plan, walked: Walked, search: PictureSearch, space: PixelSpa
         )
     picture = space.from_unit(search.shares)
     count = int((walked.value != 0).sum())
-    why = plan.obstacle or f"which entry of every window max pool {node.name} took is not settled by the gradient."
+    why = walked.why or plan.obstacle
     how = (
         f"Below {node.name} a search takes over: {why} The picture is one that the network turns into the "
         f"{walked.value.numel():,} numbers known there, to {search.misfit:.1e}; others may do so too."

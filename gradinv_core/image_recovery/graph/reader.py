@@ -57,6 +57,17 @@ class Reader:
         result.index_add_(1, self.taps.flatten(), columns.reshape(self.channels, -1))
         return result[:, : self.pixels]
 
+    def push(self, value: torch.Tensor, squared: bool = False) -> torch.Tensor:
+        """The output (outputs, positions) without the bias, for an input (channels, pixels).
+
+        Args:
+            value: the input, or its variances.
+            squared: whether every weight counts squared, which turns variances into variances.
+        """
+        by_group = self.weight.reshape(self.groups, self.outputs // self.groups, -1)
+        patches = self.patches(value).reshape(self.groups, by_group.shape[2], -1)
+        return ((by_group.square() if squared else by_group) @ patches).reshape(self.outputs, -1)
+
     def patches(self, value: torch.Tensor) -> torch.Tensor:
         """(channels, taps, positions) what each tap reads of an input (channels, pixels)."""
         return torch.cat([value, torch.zeros(len(value), 1, dtype=value.dtype)], 1)[:, self.taps]

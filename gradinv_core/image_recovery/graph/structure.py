@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from torch import nn
 
 from gradinv_core.image_recovery.graph.backwards import LINES, has_weights, is_activation, reads_input
+from gradinv_core.image_recovery.graph.reader import taps_of
 from gradinv_core.image_recovery.graph.rules import Add
 from gradinv_core.image_recovery.graph.trace import Node
 
-__all__ = ["Plan", "gated_layers", "is_pooled_gate", "is_read", "pool_front", "pool_users"]
+__all__ = [
+    "Plan",
+    "equations_of",
+    "gated_layers",
+    "is_pooled_gate",
+    "is_read",
+    "pool_front",
+    "pool_users",
+    "short_cut",
+]
 
 _ENOUGH = 0.5  # known numbers for each pixel
 
@@ -112,6 +123,53 @@ def is_read(plan: Plan, index: int) -> bool:
     if any(has_weights(plan.nodes[user]) for user in users):
         return True
     return any(reads_input(plan.nodes, user) and is_read(plan, user) for user in users)
+
+
+def equations_of(plan: Plan, index: int, layers: Sequence[int]) -> int:
+    """How many equations the weight gradients of layers have for one channel of what they read.
+
+    Args:
+        plan: of the network.
+        index: of the node whose output they read.
+        layers: indices of layers whose groups of channels are alike.
+    """
+    shape, count = plan.nodes[index].shape, 0
+    for layer in layers:
+        module = plan.nodes[layer].module
+        assert module is not None  # noqa: S101 - it has weights
+        seen = int((taps_of(module, shape) < prod(shape[1:])).any(1).sum())
+        count += seen * plan.nodes[layer].shape[0] // int(getattr(module, "groups", 1))
+    return count
+
+
+def short_cut(plan: Plan, index: int) -> tuple[int, int] | None:
+    """A ReLU that takes the sum of a node's output and another branch, and whose own output the walk finds out.
+
+    Args:
+        plan: of the network.
+        index: of the node.
+
+    Returns:
+        Indices of the ReLU and of the other branch's end; None without one.
+    """
+    for user in plan.users[index]:
+        node = plan.nodes[user]
+        if isinstance(node.module, Add) and len(set(node.inputs)) == 2 and len(plan.users[user]) == 1:
+            (above,) = plan.users[user]
+            (other,) = set(node.inputs) - {index}
+            if isinstance(plan.nodes[above].module, nn.ReLU) and is_read(plan, above) and _follows(plan, other, index):
+                return above, other
+    return None
+
+
+def _follows(plan: Plan, index: int, below: int) -> bool:
+    """Whether a node's output follows, through layers and straight lines, from values found out above ``below``."""
+    if index <= below:
+        return False
+    node = plan.nodes[index]
+    if is_read(plan, index):
+        return True
+    return (has_weights(node) or isinstance(node.module, LINES)) and _follows(plan, node.inputs[0], below)
 
 
 def pool_front(plan: Plan, pool: int) -> tuple[int, ...] | None:

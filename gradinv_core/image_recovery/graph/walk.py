@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 import torch
@@ -28,13 +29,24 @@ from gradinv_core.image_recovery.graph.backwards import (
     read_input,
     reads_input,
 )
+from gradinv_core.image_recovery.graph.checks import TO_SPARE
+from gradinv_core.image_recovery.graph.forward_rows import close_directions
 from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.pooled_gate import active_units
 from gradinv_core.image_recovery.graph.reader import Reader, read_gradient, reader_of
+from gradinv_core.image_recovery.graph.row_solver import MISFIT, Entries, RowSolution
+from gradinv_core.image_recovery.graph.rules import Add
 from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
-from gradinv_core.image_recovery.graph.structure import Plan, gated_layers, is_pooled_gate, pool_front
+from gradinv_core.image_recovery.graph.structure import (
+    Plan,
+    equations_of,
+    gated_layers,
+    is_pooled_gate,
+    pool_front,
+    short_cut,
+)
 from gradinv_core.image_recovery.peel import REFUSE, ContradictionError
 from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
@@ -48,6 +60,7 @@ _SURE = 100.0  # ... and from which nothing may change that
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
 _FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
 _FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
+_UNDETERMINED = 1e-2  # relative error from which a value that few equations speak of is none to go on with
 _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 
 
@@ -73,7 +86,7 @@ class Walked:
     """How far the walk came.
 
     Attributes:
-        bottom: index of the node where it ended: the plan's, or a max pool whose winners could not be settled.
+        bottom: index of the node where it ended: the plan's, or the deepest that is known exactly.
         value: output of that node, in its shape; None where no layer reads it.
         std: standard deviations of its entries.
         delta: gradient there.
@@ -83,6 +96,7 @@ class Walked:
         active: by name of the ReLU's node, (channels, positions) which of its units handed the gradient on.
         flipped: units whose first guess was wrong, and was put right.
         stopped: whether it was stopped before it reached the bottom.
+        why: it ended above the plan's bottom, in a sentence; empty where it did not.
     """
 
     bottom: int
@@ -95,6 +109,7 @@ class Walked:
     active: Mapping[str, torch.Tensor]
     flipped: int
     stopped: bool
+    why: str = ""
 
 
 def walk(
@@ -137,8 +152,9 @@ def walk(
     try:
         for index in range(plan.head - 1, plan.bottom - 1, -1):
             ask(stop)
-            if not walker.visit(index):
-                bottom = index
+            walker.visit(index)
+            if walker.end is not None:
+                bottom = walker.end
                 break
     except StoppedError:
         stopped = True
@@ -147,13 +163,14 @@ def walk(
         bottom,
         value,
         std,
-        None if stopped else walker.delta[bottom],
+        None if stopped else walker.delta.get(bottom),
         tuple(walker.steps),
         tuple(walker.layers),
         tuple(walker.misfits),
         {plan.nodes[index].name: gate.active for index, gate in walker.gates.items()},
         walker.flipped,
         stopped,
+        walker.why,
     )
 
 
@@ -182,35 +199,45 @@ class _Walker:
         self.gates: dict[int, Gate] = {}
         self._slopes: dict[int, torch.Tensor] = {}
         self._gate_of: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self.end: int | None = None  # the deepest value known, where nothing below it can be
+        self.why = ""
+        self._deepest = plan.head
         self._passed: set[int] = set()  # what stands between a max pool and its convolution
         self.steps: list[Step] = []
         self.layers: list[LayerRecovery] = []
         self.misfits: list[Misfit] = []
         self.flipped = 0
 
-    def visit(self, index: int) -> bool:
-        """Find out the output of a node, the gradient there, and the slope of an activation; whether to go on."""
+    def visit(self, index: int) -> None:
+        """Find out the output of a node, the gradient there, and the slope of an activation; or that the walk ends."""
         plan = self._plan
         if index in self._passed:
-            return True
+            return
         users = plan.users[index]
         layers = [user for user in users if has_weights(plan.nodes[user])]
         if plan.head in layers:
             self.values[index] = self._feature, self._feature_std
             self._tell("Last-layer feature", index, plan.nodes[plan.head].name)
         elif layers:
-            self._solve(index, layers)
+            if not self._solve(index, layers):
+                names = ", ".join(plan.nodes[layer].name for layer in layers)
+                self.end, self.why = self._deepest, f"what layer {names} reads is not determined by its equations."
+                return
         else:
             for user in users:
                 if user in self.values and reads_input(plan.nodes, user):
                     self.values[index] = read_input(plan.nodes, user, index, *self.values[user])
                     break
         self.delta[index] = self._gather(index)
+        if index in self.values and plan.holds_all(index):
+            self._deepest = index
         if is_activation(plan.nodes[index]):
             self._open(index)
-        if isinstance(plan.nodes[index].module, nn.MaxPool2d) and index > plan.bottom:
-            return self._pass_pool(index)
-        return True
+        if isinstance(plan.nodes[index].module, nn.MaxPool2d) and index > plan.bottom and not self._pass_pool(index):
+            self.end = index
+            self.why = (
+                f"which entry of every window max pool {plan.nodes[index].name} took, its gradient does not settle."
+            )
 
     def _pass_pool(self, pool: int) -> bool:
         """Hand the gradient down to the convolution below a max pool; whether its winners could be settled."""
@@ -305,8 +332,8 @@ class _Walker:
         whole = whole.reshape(reader.outputs, -1)
         return Reading(reader, gradient, whole * gate.active, gate, whole)
 
-    def _solve(self, index: int, layers: list[int]) -> None:
-        """What these layers read, and the units of the gates above them."""
+    def _solve(self, index: int, layers: list[int]) -> bool:
+        """What these layers read, and the units of the gates above them; whether that is determined."""
         started = time.perf_counter()
         nodes, shape = self._plan.nodes, self._plan.nodes[index].shape
         readings = [self._reading(layer) for layer in layers]
@@ -317,8 +344,15 @@ class _Walker:
                     f"reaches it."
                 )
         rounding = max(unit_roundoff(self._gradients[f"{nodes[layer].name}.weight"]) for layer in layers)
-        settled = settle(readings, rounding, self._stop)
+        entries, close = None, None
+        if equations_of(self._plan, index, layers) < TO_SPARE * prod(shape[1:]):
+            entries, close = self._past_the_branch(index), partial(self._closed, layers)
+        settled = settle(readings, rounding, self._stop, entries, close)
         solution = settled.solution
+        if entries is not None and self._noise_std == 0:
+            open_ = float(solution.std.square().mean()) > _UNDETERMINED**2 * float(solution.value.square().mean())
+            if open_ or any(settled.unsettled):
+                return False
         self.values[index] = solution.value.reshape(shape), solution.std.reshape(shape)
         self.flipped += settled.flipped
         gates = [self._gate_of[layer][0] for layer, reading in zip(layers, readings, strict=True) if reading.gate]
@@ -348,6 +382,65 @@ class _Walker:
             )
             self.layers.append(self._report(index, layer, readings[position], settled, position, seconds / len(layers)))
         self._tell(f"Input of layer {', '.join(nodes[layer].name for layer in layers)}", index, nodes[layers[0]].name)
+        return True
+
+    def _past_the_branch(self, index: int) -> Entries | None:
+        """What a short cut says of a value: where the sum behind it was active, it is that less the other branch."""
+        found = short_cut(self._plan, index)
+        if found is None:
+            return None
+        above, other = found
+        (total, total_std), (branch, branch_std) = self.as_computed(above), self._forwards(other)
+        channels = total.shape[0]
+        active = (total > _ACTIVE * total_std) & (total > _DEAD * total.abs().mean())
+        std = (total_std.square() + branch_std.square()).sqrt()
+        std = torch.where(active, std, torch.inf)
+        value = torch.where(active, total - branch, 0.0)
+        return Entries(value.reshape(channels, -1), std.reshape(channels, -1))
+
+    def _closed(self, layers: list[int], solution: RowSolution) -> RowSolution:
+        """The input of layers and its bars; where weight gradients leave it open, the layers themselves say more."""
+        value, std = solution.value, solution.std
+        if any(bool((sigmas > MISFIT).any()) for sigmas in solution.misfits):
+            return solution  # rows that are left out leave more open than the layers could close
+        for layer in layers:
+            place, lines = self._gate_of.get(layer, (None, ()))
+            if solution.precision is None or place is None or place not in self.values or len(lines) > 1:
+                continue
+            node, (output, output_std) = self._plan.nodes[layer], self.as_computed(place)
+            active = self.gates[place].active.reshape(node.shape) & (output > _ACTIVE * output_std)
+            if any(isinstance(self._plan.nodes[user].module, Add) for user in self._plan.users[(layer, *lines)[-1]]):
+                continue  # the ReLU takes a sum, of which this is one branch
+            for line in lines:
+                module = self._plan.nodes[line].module
+                assert module is not None  # noqa: S101 - a straight line is one
+                scale, shift = entry_line(module, node.shape)
+                output, output_std = (output - shift) / scale, output_std / scale.abs()
+            bias = getattr(node.module, "bias", None)
+            output = output if bias is None else output - bias.detach().double().cpu()[:, None, None]
+            output_std = torch.where(active, output_std, torch.inf)
+            reader = self._reader(layer)
+            outputs = reader.outputs
+            value, std = close_directions(
+                value, std, solution.precision, reader, output.reshape(outputs, -1), output_std.reshape(outputs, -1)
+            )
+        return replace(solution, value=value, std=std)
+
+    def _forwards(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A node's output and its standard deviations, from values known below it."""
+        if index in self.values:
+            return self.as_computed(index)
+        node = self._plan.nodes[index]
+        assert node.module is not None  # noqa: S101 - the picture is never asked for
+        value, std = self._forwards(node.inputs[0])
+        if has_weights(node):
+            reader = self._reader(index)
+            result, variance = reader.push(value.flatten(1)), reader.push(std.square().flatten(1), squared=True)
+            bias = node.module.bias
+            result = result if bias is None else result + bias.detach().double().cpu()[:, None]  # type: ignore[operator]
+            return result.reshape(node.shape), variance.sqrt().reshape(node.shape)
+        scale, shift = entry_line(node.module, node.shape)
+        return scale * value + shift, scale.abs() * std
 
     def _report(
         self, index: int, layer: int, reading: Reading, settled: Settled, position: int, seconds: float
