@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -17,7 +19,8 @@ class Below:
 
     def __init__(self, plan: Plan, highest: int, space: PixelSpace) -> None:
         modules = [node.module for node in plan.nodes[1 : highest + 1] if node.module is not None]
-        copied = private_twin(nn.ModuleList(modules)).cpu().float()
+        copied = nn.ModuleList(modules)
+        copied = cast("nn.ModuleList", private_twin(copied).cpu().float())
         self._modules = tuple(copied)  # not its children: a module that runs twice is among those once
         self._inputs = [node.inputs for node in plan.nodes[1 : highest + 1]]
         self._space = space

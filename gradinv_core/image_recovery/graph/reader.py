@@ -5,7 +5,7 @@ A fully connected layer is a convolution with one tap over one pixel, so both ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -15,8 +15,9 @@ from torch import nn
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.gradients import gradient_entry
 from gradinv_core.image_recovery.convolution_matrix import tap_positions
+from gradinv_core.image_recovery.graph.trace import Node
 
-__all__ = ["Reader", "read_gradient", "reader_of", "taps_of"]
+__all__ = ["Reader", "read_gradient", "reader_of", "reader_of_node", "taps_of"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,18 @@ def reader_of(name: str, layer: nn.Module, input_shape: tuple[int, ...]) -> Read
     taps = taps_of(layer, input_shape)
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     return Reader(name, weight.reshape(*weight.shape[:2], -1), taps, input_shape[0], prod(input_shape[1:]), int(groups))
+
+
+def reader_of_node(nodes: Sequence[Node], index: int) -> Reader:
+    """The reader that a node is.
+
+    Args:
+        nodes: of the network.
+        index: of a layer with weights.
+    """
+    node = nodes[index]
+    assert node.module is not None  # noqa: S101 - it has weights
+    return reader_of(node.name, node.module, nodes[node.inputs[0]].shape)
 
 
 def read_gradient(gradients: Mapping[str, torch.Tensor], name: str, layer: nn.Module) -> torch.Tensor:
