@@ -1,4 +1,4 @@
-"""Residual networks walked back through, on one thread: every block, and the picture behind the max pool.
+"""Residual and pooled networks walked back through, on one thread: every block, and the picture at the end.
 
 Every sample is what a client really trains on: mixup with smoothing, the label's format not told. The attack gets the
 gradient and the network. Afterwards the truth judges: what every layer read, which units were active, the picture.
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from gradinv_core import ImageRecovery, capture_gradients, reconstruct_image
 from gradinv_core.image_recovery.graph import Node, trace_network
@@ -34,6 +35,43 @@ LARGE_IMAGES = 4
 NOISE_IMAGES = 4
 NOISE_LEVELS = (1e-6, 1e-5, 1e-4, 1e-3)
 HEADINGS = ("dB", "least", "most", "seconds", "worst block", "wrong units", "within 2 std", "blocks within", "settled")
+
+
+class MnistExample(nn.Module):
+    """The network of PyTorch's first example, for pictures of three channels."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 64, 3)
+        self.dropout1, self.dropout2 = nn.Dropout(0.25), nn.Dropout(0.5)
+        self.fc1, self.fc2 = nn.Linear(64 * ((size - 4) // 2) ** 2, 128), nn.Linear(128, CLASSES)
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        value = functional.relu(self.conv2(functional.relu(self.conv1(picture))))
+        value = torch.flatten(self.dropout1(functional.max_pool2d(value, 2)), 1)
+        value = self.fc2(self.dropout2(functional.relu(self.fc1(value))))
+        return functional.log_softmax(value, dim=1)
+
+
+def vgg(size: int, batch_norm: bool) -> nn.Module:
+    """Three blocks of two convolutions and a max pool, of 32, 64 and 128 channels, and two linear layers."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for outputs in (32, 64, 128):
+        for _ in range(2):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), *([nn.BatchNorm2d(outputs)] if batch_norm else [])]
+            layers.append(nn.ReLU())
+            inputs = outputs
+        layers.append(nn.MaxPool2d(2))
+    flat = 128 * (size // 8) ** 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128), nn.ReLU(), nn.Linear(128, CLASSES))
+
+
+POOLED = {
+    "MNIST example": MnistExample,
+    "VGG-like": lambda size: vgg(size, batch_norm=False),
+    "VGG-like, batch norm": lambda size: vgg(size, batch_norm=True),
+}
 
 
 class Outcome(NamedTuple):
@@ -53,6 +91,10 @@ def build(name: str, seed: int) -> nn.Module:
     """A network of the catalogue, or another of torchvision's filled in the same way."""
     if name in NETWORKS:
         return build_network(name, CLASSES, seed=seed)
+    if name in POOLED:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return POOLED[name](32).eval()
     from torchvision import models
 
     model = getattr(models, name)(weights=None)
@@ -168,6 +210,17 @@ def study_deep(count: int) -> None:
     print_row(f"{count} pictures", list(outcomes_of("resnet34", 32, count)))
 
 
+def study_bottlenecks(count: int) -> None:
+    headings("ResNet-50, 32 x 32, untrained")
+    print_row(f"{count} pictures", list(outcomes_of("resnet50", 32, count)))
+
+
+def study_pooled(count: int) -> None:
+    headings("max pools inside, 32 x 32, untrained")
+    for name in POOLED:
+        print_row(f"{name}, {count} pictures", list(outcomes_of(name, 32, count)))
+
+
 def study_noise(count: int) -> None:
     """Gaussian noise on every gradient tensor, in proportion to its root mean square; the attack is not told."""
     headings("ResNet-18, 32 x 32, noise")
@@ -184,6 +237,8 @@ PARTS = {
     "small": (study_small, IMAGES),
     "large": (study_large, LARGE_IMAGES),
     "deep": (study_deep, LARGE_IMAGES),
+    "bottlenecks": (study_bottlenecks, LARGE_IMAGES),
+    "pooled": (study_pooled, IMAGES),
     "noise": (study_noise, NOISE_IMAGES),
 }
 

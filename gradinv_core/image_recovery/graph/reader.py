@@ -5,7 +5,7 @@ A fully connected layer is a convolution with one tap over one pixel, so both ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -15,8 +15,9 @@ from torch import nn
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.gradients import gradient_entry
 from gradinv_core.image_recovery.convolution_matrix import tap_positions
+from gradinv_core.image_recovery.graph.trace import Node
 
-__all__ = ["Reader", "read_gradient", "reader_of", "taps_of"]
+__all__ = ["Reader", "read_gradient", "reader_of", "reader_of_node", "taps_of"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class Reader:
         result = torch.zeros(self.channels, self.pixels + 1, dtype=torch.float64)
         result.index_add_(1, self.taps.flatten(), columns.reshape(self.channels, -1))
         return result[:, : self.pixels]
+
+    def push(self, value: torch.Tensor, squared: bool = False) -> torch.Tensor:
+        """The output (outputs, positions) without the bias, for an input (channels, pixels).
+
+        Args:
+            value: the input, or its variances.
+            squared: whether every weight counts squared, which turns variances into variances.
+        """
+        by_group = self.weight.reshape(self.groups, self.outputs // self.groups, -1)
+        patches = self.patches(value).reshape(self.groups, by_group.shape[2], -1)
+        return ((by_group.square() if squared else by_group) @ patches).reshape(self.outputs, -1)
 
     def patches(self, value: torch.Tensor) -> torch.Tensor:
         """(channels, taps, positions) what each tap reads of an input (channels, pixels)."""
@@ -100,6 +112,18 @@ def reader_of(name: str, layer: nn.Module, input_shape: tuple[int, ...]) -> Read
     taps = taps_of(layer, input_shape)
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     return Reader(name, weight.reshape(*weight.shape[:2], -1), taps, input_shape[0], prod(input_shape[1:]), int(groups))
+
+
+def reader_of_node(nodes: Sequence[Node], index: int) -> Reader:
+    """The reader that a node is.
+
+    Args:
+        nodes: of the network.
+        index: of a layer with weights.
+    """
+    node = nodes[index]
+    assert node.module is not None  # noqa: S101 - it has weights
+    return reader_of(node.name, node.module, nodes[node.inputs[0]].shape)
 
 
 def read_gradient(gradients: Mapping[str, torch.Tensor], name: str, layer: nn.Module) -> torch.Tensor:

@@ -19,7 +19,7 @@ import torch
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import ask
 
-__all__ = ["MISFIT", "RowSolution", "Rows", "solve_rows"]
+__all__ = ["MISFIT", "Entries", "RowSolution", "Rows", "solve_rows"]
 
 MISFIT = 8.0
 """Standard deviations beyond which an output channel's rows misfit; a channel's misfit is an average of many."""
@@ -51,6 +51,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """What is known of single entries of the input from elsewhere.
+
+    Attributes:
+        value: (channels, pixels).
+        std: its standard deviations; infinite where nothing is known.
+    """
+
+    value: torch.Tensor
+    std: torch.Tensor
+
+    @property
+    def precision(self) -> torch.Tensor:
+        """(channels, pixels), nought where nothing is known."""
+        return self.std.square().reciprocal()
+
+
+@dataclass(frozen=True)
 class RowSolution:
     """An input, and how well it fits.
 
@@ -62,6 +80,7 @@ class RowSolution:
         rank: of the pixels of one channel, how many the rows determine.
         condition: ratio of the largest singular value to the smallest that counts.
         equations: rows of one input channel.
+        precision: (channels, pixels, pixels) of all equations, where entries were known besides; None elsewhere.
     """
 
     value: torch.Tensor
@@ -71,15 +90,19 @@ class RowSolution:
     rank: int
     condition: float
     equations: int
+    precision: torch.Tensor | None = None
 
 
-def solve_rows(rows: Sequence[Rows], rounding: float, stop: Stop | None = None) -> RowSolution:
+def solve_rows(
+    rows: Sequence[Rows], rounding: float, stop: Stop | None = None, entries: Entries | None = None
+) -> RowSolution:
     """Solve for what all these layers read.
 
     Args:
         rows: of each layer; all have the same pixels and channels.
         rounding: unit roundoff of the gradient.
         stop: asked between rounds.
+        entries: known from elsewhere.
 
     Raises:
         StoppedError: the work was stopped.
@@ -90,10 +113,11 @@ def solve_rows(rows: Sequence[Rows], rounding: float, stop: Stop | None = None) 
     weights = [1 / each for each in noise]
     count = sum(each.matrix.shape[0] * each.matrix.shape[1] for each in rows)
     pixels = rows[0].matrix.shape[2]
-    surplus = count / max(count - pixels, 1)
+    told = 0.0 if entries is None else float(entries.std.isfinite().double().mean()) * pixels
+    surplus = count / max(count - pixels + told, 1)
     for _ in range(_ROUNDS):
         ask(stop)
-        solution, factor, normal = _least_squares(rows, weights)
+        solution, factor, normal = _least_squares(rows, weights, entries)
         powers = [(each.matrix.square() @ solution.square()).mean((1, 2)) for each in rows]
         misfits = [surplus * (each.target - each.matrix @ solution).square().mean((1, 2)) for each in rows]
         noise = [_noise(misfit, power, rounding) for misfit, power in zip(misfits, powers, strict=True)]
@@ -103,11 +127,11 @@ def solve_rows(rows: Sequence[Rows], rounding: float, stop: Stop | None = None) 
         )
         if all(bool(((new / old - 1).abs() < _SETTLED).all()) for new, old in zip(weights, before, strict=True)):
             break
-    solution, factor, normal = _least_squares(rows, weights)
+    solution, factor, normal = _least_squares(rows, weights, entries)
     rest = [each.target - each.matrix @ solution for each in rows]
     misfits = [surplus * each.square().mean((1, 2)) for each in rest]
     values = torch.linalg.eigvalsh(normal)
-    known = values > _RANK * values[-1]
+    known = values > _RANK * values[..., -1:]
     sigmas = tuple((misfit / size).sqrt() for misfit, size in zip(misfits, noise, strict=True))
     relative = tuple(
         _relative(each.target[fits], left[fits])
@@ -115,10 +139,10 @@ def solve_rows(rows: Sequence[Rows], rounding: float, stop: Stop | None = None) 
     )
     std = _bars(rows, rest, weights, factor, surplus, stop)
     smallest = float(values[known].min()) if bool(known.any()) else 1.0
-    condition = (float(values[-1]) / smallest) ** 0.5
-    return RowSolution(
-        solution.T.contiguous(), std.T.contiguous(), sigmas, relative, int(known.sum()), condition, count
-    )
+    condition = (float(values.max()) / smallest) ** 0.5
+    rank = int(known.sum(-1).min())
+    precision = None if entries is None else normal
+    return RowSolution(solution.T.contiguous(), std.T.contiguous(), sigmas, relative, rank, condition, count, precision)
 
 
 def _relative(rows: torch.Tensor, rest: torch.Tensor) -> float:
@@ -127,9 +151,12 @@ def _relative(rows: torch.Tensor, rest: torch.Tensor) -> float:
 
 
 def _least_squares(
-    rows: Sequence[Rows], weights: Sequence[torch.Tensor]
+    rows: Sequence[Rows], weights: Sequence[torch.Tensor], entries: Entries | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The input (pixels, channels), the Cholesky factor of the normal matrix, and that matrix."""
+    """The input (pixels, channels), the Cholesky factor of the normal matrix, and that matrix.
+
+    Known entries differ from channel to channel; with them there is one matrix, and one factor, for each.
+    """
     normal: torch.Tensor | float = 0.0
     right: torch.Tensor | float = 0.0
     for each, weight in zip(rows, weights, strict=True):
@@ -140,8 +167,14 @@ def _least_squares(
     assert isinstance(normal, torch.Tensor)  # noqa: S101 - there is at least one layer
     assert isinstance(right, torch.Tensor)  # noqa: S101
     ridge = _RIDGE * float(normal.diagonal().max()) + 1e-300
-    factor = torch.linalg.cholesky(normal + ridge * torch.eye(len(normal), dtype=torch.float64))
-    return torch.cholesky_solve(right, factor), factor, normal
+    normal = normal + ridge * torch.eye(len(normal), dtype=torch.float64)
+    if entries is None:
+        factor = torch.linalg.cholesky(normal)
+        return torch.cholesky_solve(right, factor), factor, normal
+    normal = normal + torch.diag_embed(entries.precision)
+    factor = torch.linalg.cholesky(normal)
+    right = right.T + entries.precision * entries.value
+    return torch.cholesky_solve(right[..., None], factor)[..., 0].T, factor, normal
 
 
 def _noise(misfit: torch.Tensor, power: torch.Tensor, rounding: float) -> torch.Tensor:
@@ -196,16 +229,23 @@ def _bars(
     is larger.
     """
     inverse = torch.cholesky_inverse(factor)
+    pixels = factor.shape[-1]
     total, power = 0, torch.zeros(rest[0].shape[2], dtype=torch.float64)
-    pulls = torch.zeros(len(factor), rest[0].shape[2], dtype=torch.float64)
+    pulls = torch.zeros(pixels, rest[0].shape[2], dtype=torch.float64)
     for each, left, weight in zip(rows, rest, weights, strict=True):
         power = power + (weight[:, None, None] * left.square()).sum((0, 1))
         total += left.shape[0] * left.shape[1]
-        step = max(1, _CHUNK // (len(factor) * left.shape[2]))
+        step = max(1, _CHUNK // (pixels * left.shape[2]))
         for part in torch.arange(len(left)).split(step):
             ask(stop)
             pull = (each.matrix[part] * weight[part, None, None]).transpose(1, 2) @ left[part]
-            pulls += (inverse @ pull).square().sum(0)
+            if inverse.ndim == 2:
+                pulls += (inverse @ pull).square().sum(0)
+            else:
+                pulls += torch.einsum("cpq,oqc->opc", inverse, pull).square().sum(0)
     of_channel = surplus * power / total
     of_channel = of_channel.clamp(min=1e-4 * float(of_channel.mean()) + 1e-300)
-    return torch.maximum(inverse.diagonal()[:, None] * of_channel, surplus * pulls).sqrt()
+    own = inverse.diagonal(dim1=-2, dim2=-1)
+    if inverse.ndim == 2:
+        return torch.maximum(own[:, None] * of_channel, surplus * pulls).sqrt()
+    return torch.maximum(own.T * of_channel.clamp(min=1.0), surplus * pulls).sqrt()

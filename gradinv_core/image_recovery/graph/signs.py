@@ -8,18 +8,23 @@ or all of what arrives from above.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from gradinv_core.image_recovery.graph.reader import Reader
-from gradinv_core.image_recovery.graph.row_solver import MISFIT, Rows, RowSolution, solve_rows
+from gradinv_core.image_recovery.graph.row_solver import MISFIT, Entries, Rows, RowSolution, solve_rows
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Gate", "Reading", "settle"]
+__all__ = ["Close", "Gate", "Reading", "settle"]
+
+Close = Callable[[RowSolution], RowSolution]
+"""Puts a solution right where its own equations leave it open."""
 
 _ROUNDS = 8
+_TO_SPARE = 1.125  # equations for each unit, from which all of a channel are read off at once
+_FLIPS, _WORTH_IT = 8, 0.7  # else at most so many, each to bring the squared misfit below this share
 
 
 @dataclass
@@ -75,13 +80,21 @@ class Settled:
     unsettled: tuple[int, ...]
 
 
-def settle(readings: Sequence[Reading], rounding: float, stop: Stop | None = None) -> Settled:
+def settle(
+    readings: Sequence[Reading],
+    rounding: float,
+    stop: Stop | None = None,
+    entries: Entries | None = None,
+    close: Close | None = None,
+) -> Settled:
     """Solve for what these layers read, and settle the units of the gates above them.
 
     Args:
         readings: of layers whose groups are alike.
         rounding: unit roundoff of the gradients.
         stop: asked between rounds.
+        entries: of the value, known from elsewhere; for layers of one group.
+        close: says more of the value where weight gradients leave it open.
 
     Raises:
         StoppedError: the work was stopped.
@@ -90,7 +103,8 @@ def settle(readings: Sequence[Reading], rounding: float, stop: Stop | None = Non
     gates = {id(reading.gate): reading.gate for reading in readings if reading.gate is not None}
     before = {key: gate.active.clone() for key, gate in gates.items()}
     for _ in range(_ROUNDS):
-        solution = _solve(readings, groups, rounding, stop)
+        solution = _solve(readings, groups, rounding, stop, entries)
+        solution = solution if close is None else close(solution)
         changed = False
         for reading, sigmas in zip(readings, solution.misfits, strict=True):
             bad = (sigmas > MISFIT).nonzero()[:, 0]
@@ -99,12 +113,15 @@ def settle(readings: Sequence[Reading], rounding: float, stop: Stop | None = Non
         if not changed:
             break
     else:
-        solution = _solve(readings, groups, rounding, stop)
+        solution = _solve(readings, groups, rounding, stop, entries)
+        solution = solution if close is None else close(solution)
     flipped = sum(int((gate.active != before[key]).sum()) for key, gate in gates.items())
     return Settled(solution, flipped, tuple(int((sigmas > MISFIT).sum()) for sigmas in solution.misfits))
 
 
-def _solve(readings: Sequence[Reading], groups: int, rounding: float, stop: Stop | None) -> RowSolution:
+def _solve(
+    readings: Sequence[Reading], groups: int, rounding: float, stop: Stop | None, entries: Entries | None
+) -> RowSolution:
     parts = []
     for group in range(groups):
         rows = []
@@ -114,7 +131,7 @@ def _solve(readings: Sequence[Reading], groups: int, rounding: float, stop: Stop
             seen = reading.reader.seen
             matrix = reading.reader.rows(reading.delta_now()[chosen])[:, seen]
             rows.append(Rows(matrix, reading.gradient[chosen].transpose(1, 2)[:, seen]))
-        parts.append(solve_rows(rows, rounding, stop))
+        parts.append(solve_rows(rows, rounding, stop, entries))
     if groups == 1:
         return parts[0]
     return RowSolution(
@@ -139,13 +156,49 @@ def _read_off(reading: Reading, gate: Gate, whole: torch.Tensor, bad: torch.Tens
             continue
         each = reader.channels // reader.groups
         patches = reader.patches(solution.value[group * each : (group + 1) * each]).flatten(0, 1)
-        if patches.shape[0] < patches.shape[1]:
-            continue  # more positions than equations for them
-        seen = reading.gradient[chosen].flatten(1).T
-        delta = torch.linalg.lstsq(patches, seen, driver="gelsy").solution.T
-        full = whole[chosen]
-        share = delta / torch.where(full == 0, 1.0, full)
-        now = torch.where(gate.sure[chosen] | (full == 0), gate.active[chosen], share > 0.5)
-        changed |= bool((now != gate.active[chosen]).any())
-        gate.active[chosen] = now
+        for channel in chosen.tolist():
+            now = _units(patches, reading.gradient[channel].flatten(), whole[channel], gate, channel)
+            changed |= bool((now != gate.active[channel]).any())
+            gate.active[channel] = now
     return changed
+
+
+def _units(
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, gate: Gate, channel: int
+) -> torch.Tensor:
+    """(positions,) which units of an output channel were active.
+
+    Units that are certain stay as they are, which leaves fewer to be told.
+
+    Args:
+        patches: (equations, positions) what each tap reads.
+        gradient: (equations,) of the channel's weight.
+        whole: (positions,) delta if all units were active.
+        gate: the units.
+        channel: which of its rows.
+    """
+    open_ = ~gate.sure[channel] & (whole != 0)
+    now = gate.active[channel].clone()
+    if len(patches) < _TO_SPARE * int(open_.sum()):
+        return _one_by_one(patches, gradient, whole, now, open_)
+    rest = gradient - patches @ (whole * (now & ~open_))
+    delta = torch.linalg.lstsq(patches[:, open_], rest[:, None], driver="gelsy").solution[:, 0]
+    now[open_] = delta / whole[open_] > 0.5
+    return now
+
+
+def _one_by_one(
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, active: torch.Tensor, open_: torch.Tensor
+) -> torch.Tensor:
+    """Units changed one at a time, each the one that brings the misfit down most, as long as that is by much."""
+    now = active.clone()
+    rest = gradient - patches @ (whole * now)
+    for _ in range(_FLIPS):
+        step = patches * (whole * torch.where(now, -1.0, 1.0))
+        left = (rest[:, None] - step).square().sum(0).masked_fill(~open_, torch.inf)
+        best = int(left.argmin())
+        if float(left[best]) > _WORTH_IT * float(rest.square().sum()):
+            break
+        rest = rest - step[:, best]
+        now[best] = ~now[best]
+    return now

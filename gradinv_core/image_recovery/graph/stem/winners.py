@@ -10,6 +10,7 @@ winners are wrong, and no longer. In turns all becomes exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.smoothness_bars import EDGE_SIZE
 from gradinv_core.image_recovery.stopping import StoppedError, ask
 
-__all__ = ["Winners", "settle_winners"]
+__all__ = ["Enough", "Winners", "settle_winners"]
 
 _FIRST_SPREAD = 0.05  # of the pooled map: how far z may be off at first
 _NEAR = 4.0  # such spreads below the largest, an entry may have been the largest
@@ -77,8 +78,17 @@ class Winners:
         return self.misfit + self.of_gradient
 
 
+Enough = Callable[[torch.Tensor], bool]
+"""Called with every entry's share of its cell, (outputs, cells, taps); True ends the turns."""
+
+
 def settle_winners(
-    stem: PooledStem, start: torch.Tensor, turns: int, on_round: OnRound | None = None, stop: Stop | None = None
+    stem: PooledStem,
+    start: torch.Tensor,
+    turns: int,
+    on_round: OnRound | None = None,
+    stop: Stop | None = None,
+    enough: Enough | None = None,
 ) -> Winners:
     """Take turns until the winners stand.
 
@@ -88,6 +98,7 @@ def settle_winners(
         turns: at most so many.
         on_round: told after every turn.
         stop: asked in every turn.
+        enough: likewise.
 
     Returns:
         The turn that fits best.
@@ -113,6 +124,8 @@ def settle_winners(
             break
         if on_round is not None:
             on_round(count + 1, turn.picture, turn.misfit)
+        if enough is not None and enough(shares):
+            return turn
         waited += 1
         if best is not None and turn.total > _LOST * best.total:
             picture, shares, spread = best.picture, kept, _WIDER * spread
