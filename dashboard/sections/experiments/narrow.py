@@ -35,11 +35,9 @@ def narrow(record: Record) -> Record:
             values = list(dict.fromkeys(field_value(name, row.scenario) for row in record.rows))
             if len(values) < 2:
                 continue
-            title = field_title(name)
-            kept = st.multiselect(
-                title.capitalize(), values, key=f"study {record.name} {name}", placeholder=_ALL, width=240
-            )
-            rows = tuple(row for row in rows if not kept or field_value(name, row.scenario) in kept)
+            title = field_title(name).capitalize()
+            kept = st.selectbox(title, [_ALL, *values], key=f"study {record.name} {name}", width=240)
+            rows = tuple(row for row in rows if kept in (_ALL, field_value(name, row.scenario)))
         if record.specification.kind == "label":
             outcome = st.selectbox("Outcome", list(_OUTCOMES), key=f"study {record.name} outcome", width=240)
             rows = tuple(row for row in rows if _OUTCOMES[outcome](row))
@@ -53,9 +51,10 @@ def choose_rows(record: Record) -> tuple[str, ...]:
         record: the study.
     """
     fields = record.specification.rows
-    kept = st.multiselect(
+    kept = st.pills(
         "A row of the table for every",
         fields,
+        selection_mode="multi",
         default=fields[0],
         format_func=field_title,
         key=f"study {record.name} rows",

@@ -11,6 +11,7 @@ from dashboard.drawing.number_text import plain
 from dashboard.pages import LAB
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report.words import field_title, field_value
+from gradinv_core.experiments.study.specification import KINDS
 from gradinv_core.experiments.study.store import Row
 
 __all__ = ["EXPLANATION", "SENTENCE", "show"]
@@ -72,7 +73,7 @@ def _columns(rows: Sequence[Row], record: Record) -> dict[str, list[str]]:
     for name in record.specification.rows:
         columns[field_title(name)] = [field_value(name, row.scenario) for row in rows]
     for solver in record.specification.solvers:
-        columns[solver] = [_outcome(row, solver) for row in rows]
+        columns[KINDS[record.specification.kind][solver].title] = [_outcome(row, solver) for row in rows]
     return columns
 
 

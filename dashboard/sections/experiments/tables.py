@@ -21,7 +21,7 @@ _HELP: Mapping[str, str] = {
     "ours: surely wrong": "Called the only answer, and off by more than a thousandth: what must never happen.",
     "the paper's search: silently wrong": "An answer was found and is not right. A search cannot tell.",
     "iDLG: right class": "It names one class, and no shares.",
-    "times slower": "The paper's search beside ours, as a median over the samples.",
+    "the paper's search: times slower": "The paper's search beside ours, as a median over the samples.",
 }
 
 
