@@ -98,7 +98,7 @@ def test_facts_say_what_was_played_and_how_to_play_it_again():
     facts = make_report(replace(MADE_UP, rows=MADE_UP.rows[:3], older=7, quick=False)).facts
     assert facts[0] == "3 of 4 samples are played."
     assert facts[1].startswith("7 rows of other versions")
-    assert facts[-1] == "Play it again: gradinv experiment run made-up"
+    assert facts[-1] == "Play it again: gradinv experiment run made-up.toml"
 
 
 def test_what_could_not_be_played_is_counted_by_its_sentence():
