@@ -102,8 +102,8 @@ def _of_labels(asked: Sequence[str]) -> tuple[str, str, dict[str, _Count]]:
     note = (
         f"Right: no share of the label is off by more than {RIGHT:g}, counted over the identifiable samples (one "
         "picture, and a prediction that is not one-hot in float32), with the 95 % interval by Wilson's score. Surely "
-        f"wrong: called unique, and off by more than {UNIQUE_LABEL:g}. Silently wrong: an answer was found, and it is not right. Times are "
-        "medians of processor time; the ratio is the median of each sample's own."
+        f"wrong: called unique, and off by more than {UNIQUE_LABEL:g}. Silently wrong: an answer was found, and it is "
+        "not right. Times are medians of processor time; the ratio is the median of each sample's own."
     )
     return "Labels", note, columns
 
