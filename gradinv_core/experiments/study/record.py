@@ -11,7 +11,8 @@ from typing import Any
 
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.study.specification import PRESETS, Specification, parse_specification
+from gradinv_core.experiments.study.reading import PRESETS, parse_specification
+from gradinv_core.experiments.study.specification import Specification
 from gradinv_core.experiments.study.store import Row, Store
 
 __all__ = ["Record", "flat", "read_record", "write_csv", "write_parquet"]
