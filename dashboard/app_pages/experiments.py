@@ -18,13 +18,15 @@ def show_study(chosen: shelf.Chosen) -> None:
     st.markdown(study.about)
     with st.expander("What was played, and how to play it again"):
         st.markdown("\n".join(f"- {fact}" for fact in make_report(chosen.record).facts))
-    shown = narrow.narrow(chosen.record)
+    narrowed = narrow.choose_filter(chosen.record)
+    shown = narrowed(chosen.record)
     rows = narrow.choose_rows(chosen.record)
     tables.show_counts(shown, rows)
     for number, table in enumerate(reason_tables(shown)):
         tables.show(table, f"study table {number}")
     if chosen.other is not None:
-        tables.show(compare(shown, chosen.other, rows, (chosen.name, chosen.other_name)), "study comparison")
+        both = compare(shown, narrowed(chosen.other), rows, (chosen.name, chosen.other_name))
+        tables.show(both, "study comparison", "The two studies have no row in common.")
     step(2, "Sample by sample", samples.SENTENCE, samples.EXPLANATION)
     samples.show(shown)
 

@@ -56,6 +56,8 @@ def test_two_studies_stand_side_by_side(page):
     page = beside.set_value(beside.options[1]).run()
     assert not page.exception
     assert [name.value for name in page.subheader][2] == "Side by side"
+    page = menu(page, "Label").set_value("hard").run()  # narrows both: the other has no hard labels
+    assert "The two studies have no row in common." in [info.value for info in page.info]
 
 
 def test_a_study_of_the_owner_s_is_on_the_shelf(lab, monkeypatch, tmp_path):

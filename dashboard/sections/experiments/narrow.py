@@ -10,7 +10,7 @@ from gradinv_core.experiments.study.report.tables import settled, surely_wrong
 from gradinv_core.experiments.study.report.words import field_title, field_value
 from gradinv_core.experiments.study.store import Row
 
-__all__ = ["choose_rows", "narrow"]
+__all__ = ["choose_filter", "choose_rows"]
 
 _ALL = "all"
 _OUTCOMES: Mapping[str, Callable[[Row], bool]] = {
@@ -23,25 +23,34 @@ _OUTCOMES: Mapping[str, Callable[[Row], bool]] = {
 }
 
 
-def narrow(record: Record) -> Record:
-    """Draw a menu for every field that varies, and one for the outcome; keep the rows that they leave.
+def choose_filter(record: Record) -> Callable[[Record], Record]:
+    """Draw a menu for every field that varies, and one for the outcome.
 
     Args:
-        record: the study.
+        record: the study that offers the choice.
+
+    Returns:
+        What narrows a study down to it: this one, and one that it is compared with.
     """
-    rows = record.rows
+    asked: dict[str, str] = {}
+    outcome = _ALL
     with st.expander("Narrow it down"), st.container(horizontal=True, gap="medium"):
         for name in record.specification.rows:
             values = list(dict.fromkeys(field_value(name, row.scenario) for row in record.rows))
             if len(values) < 2:
                 continue
             title = field_title(name).capitalize()
-            kept = st.selectbox(title, [_ALL, *values], key=f"study {record.name} {name}", width=240)
-            rows = tuple(row for row in rows if kept in (_ALL, field_value(name, row.scenario)))
+            value = st.selectbox(title, [_ALL, *values], key=f"study {record.name} {name}", width=240)
+            asked |= {} if value == _ALL else {name: value}
         if record.specification.kind == "label":
             outcome = st.selectbox("Outcome", list(_OUTCOMES), key=f"study {record.name} outcome", width=240)
-            rows = tuple(row for row in rows if _OUTCOMES[outcome](row))
-    return replace(record, rows=rows)
+
+    def keep(row: Row) -> bool:
+        return _OUTCOMES[outcome](row) and all(
+            field_value(name, row.scenario) == value for name, value in asked.items()
+        )
+
+    return lambda study: replace(study, rows=tuple(row for row in study.rows if keep(row)))
 
 
 def choose_rows(record: Record) -> tuple[str, ...]:

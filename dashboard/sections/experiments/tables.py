@@ -41,16 +41,17 @@ def show_counts(record: Record, fields: Sequence[str]) -> None:
     show(table, "study counts")
 
 
-def show(table: Table, key: str) -> None:
+def show(table: Table, key: str, empty: str = "No row is left; widen the choice above.") -> None:
     """Draw one.
 
     Args:
         table: what it says.
         key: of the widget.
+        empty: what to say where it has no row.
     """
     st.subheader(table.title, anchor=False, help=table.note)
     if not table.rows:
-        st.info("No row is left; widen the choice above.", icon=":material/info:")
+        st.info(empty, icon=":material/info:")
         return
     columns = {name: [row[place] for row in table.rows] for place, name in enumerate(table.columns)}
     st.dataframe(

@@ -37,7 +37,8 @@ def compare(first: Record, second: Record, fields: Sequence[str], names: tuple[s
     heads = _alternate((f"{name} ({names[0]})", f"{name} ({names[1]})") for name in shared)
     return Table(
         "Side by side",
-        "Rows that both studies have. Times compare only where the machine was the same and as busy.",
+        "Rows that both studies have; what does not make a row may differ between them. Times compare only where the "
+        "machine was the same.",
         (*left.columns[: left.words], *heads),
         tuple(lines),
         left.words,
