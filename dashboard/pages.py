@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-__all__ = ["DEMO", "FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
+__all__ = ["DEMO", "EXPERIMENTS", "FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ DEMO = Page("demo", "Demo", ":material/play_circle:")
 GALLERY = Page("gallery", "Gallery", ":material/gallery_thumbnail:")
 FAILURES = Page("failures", "Failures", ":material/troubleshoot:")
 PROTECTION = Page("protection", "What protects", ":material/shield:")
+EXPERIMENTS = Page("experiments", "Experiments", ":material/table_chart:")
 
-PAGES = (LAB, LESSON, DEMO, GALLERY, FAILURES, PROTECTION)
+PAGES = (LAB, LESSON, DEMO, GALLERY, FAILURES, PROTECTION, EXPERIMENTS)
 """The first is the one that opens without an address."""

@@ -50,7 +50,7 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from gradinv_core.experiments.study.specification import parse_specification, specification_text
+    from gradinv_core.experiments.study.reading import parse_specification, specification_text
     from gradinv_core.experiments.study.store import Store
 
     text, name = specification_text(options.specification), Path(options.specification).stem
@@ -138,7 +138,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    from gradinv_core.experiments.study.specification import PRESETS, read_specification
+    from gradinv_core.experiments.study.reading import PRESETS, read_specification
 
     for name in PRESETS:
         full, quick = read_specification(name), read_specification(name, quick=True)

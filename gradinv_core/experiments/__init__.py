@@ -1,8 +1,8 @@
 """Scenarios played from end to end: a client takes a training step, a server attacks what it was sent.
 
 Three rooms with a wall between them: ``client`` alone knows the truth, ``server`` sees the network, the gradients and
-what was announced, and `play` leads one scenario to both. ``sweep`` plays many and holds the answers against the truth.
-Nothing here knows a page.
+what was announced, and `play` leads one scenario to both. ``sweep`` plays many and holds the answers against the truth,
+``study`` plays thousands and keeps a row of each. Nothing here knows a page.
 """
 
 from gradinv_core.experiments.scenario import Scenario

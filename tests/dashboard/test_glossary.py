@@ -29,7 +29,7 @@ def fold(page):
     return next(part for part in page.main.expander if part.label == "Words used here")
 
 
-@pytest.mark.parametrize("name", ["lab", "gallery", "failures", "protection"])
+@pytest.mark.parametrize("name", ["lab", "gallery", "failures", "protection", "experiments"])
 def test_every_page_explains_the_words_it_uses(lab, name):
     page = lab()
     if name != "lab":

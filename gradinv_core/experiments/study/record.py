@@ -11,7 +11,8 @@ from typing import Any
 
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.study.specification import Specification, parse_specification
+from gradinv_core.experiments.study.reading import PRESETS, parse_specification
+from gradinv_core.experiments.study.specification import Specification
 from gradinv_core.experiments.study.store import Row, Store
 
 __all__ = ["Record", "flat", "read_record", "write_csv", "write_parquet"]
@@ -47,7 +48,8 @@ class Record:
     @property
     def command(self) -> str:
         """What plays it again."""
-        return f"gradinv experiment run {self.name}{' --quick' if self.quick else ''}"
+        source = self.name if self.name in PRESETS else f"{self.name}.toml"
+        return f"gradinv experiment run {source}{' --quick' if self.quick else ''}"
 
 
 def read_record(path: Path) -> Record:

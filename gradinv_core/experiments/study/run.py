@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
+from gradinv_core.experiments.study.attack import Played
 from gradinv_core.experiments.study.plan import Sample
 from gradinv_core.experiments.study.provenance import code_version
 from gradinv_core.experiments.study.store import Store
@@ -15,53 +15,51 @@ from gradinv_core.experiments.study.workers import Workers
 __all__ = ["Progress", "missing", "run_study"]
 
 
-@dataclass
 class Progress:
-    """How far a run is.
+    """How far a run is, and how long the rest may take.
 
     Attributes:
         total: samples of the plan.
         done: rows that are there, those of earlier runs included.
-        errors: rows of this run that are errors.
-        started: when this run began, by `time.perf_counter`.
         played: rows of this run.
+        errors: rows of this run that are errors.
     """
 
-    total: int
-    done: int
-    errors: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    played: int = 0
-    _left: Counter[str] = field(default_factory=Counter)
-    _spent: Counter[str] = field(default_factory=Counter)
-    _seen: Counter[str] = field(default_factory=Counter)
+    def __init__(self, samples: Sequence[Sample], wanted: Sequence[Sample]) -> None:
+        self.total, self.done = len(samples), len(samples) - len(wanted)
+        self.played = self.errors = 0
+        self._left = Counter(_group(sample) for sample in wanted)
+        self._seen: Counter[str] = Counter()
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._started = time.perf_counter()
 
     @property
     def rate(self) -> float:
         """Samples a second, in this run."""
-        passed = time.perf_counter() - self.started
-        return self.played / passed if passed else 0.0
+        return self.played / self._passed
 
     @property
     def seconds_left(self) -> float:
-        """Of this run: each network's samples as long as those that were played, or as all of them on average."""
+        """Of this run: samples like those that were played take as long, others the average; infinite before any."""
         if not self.played:
             return float("inf")
-        mean = self._spent.total() / self.played
-        work = sum(
-            count * (self._spent[name] / self._seen[name] if self._seen[name] else mean)
-            for name, count in self._left.items()
-        )
-        at_work = self._spent.total() / max(time.perf_counter() - self.started, 1e-9)  # processes, as it turns out
-        return work / max(at_work, 1e-9)
+        spent = sum(self._spent.values())
+        mean = {name: self._spent[name] / count for name, count in self._seen.items()}
+        work = sum(count * mean.get(name, spent / self.played) for name, count in self._left.items())
+        at_once = spent / self._passed  # processes at work, as it turns out
+        return work / at_once
 
-    def count(self, sample: Sample, seconds: float, *, failed: bool) -> None:
+    def count(self, played: Played) -> None:
         """One more row."""
-        self.done, self.played, self.errors = self.done + 1, self.played + 1, self.errors + failed
-        name = _group(sample)
+        self.done, self.played, self.errors = self.done + 1, self.played + 1, self.errors + bool(played.error)
+        name = _group(played.sample)
         self._left[name] -= 1
-        self._spent[name] += seconds  # type: ignore[assignment]  # a counter of seconds
         self._seen[name] += 1
+        self._spent[name] += played.seconds
+
+    @property
+    def _passed(self) -> float:
+        return max(time.perf_counter() - self._started, 1e-9)
 
 
 def missing(store: Store, samples: Sequence[Sample]) -> list[Sample]:
@@ -85,11 +83,10 @@ def run_study(
         How far it came: to the end, unless something was raised.
     """
     wanted = missing(store, samples)
-    progress = Progress(len(samples), len(samples) - len(wanted))
-    progress._left.update(_group(sample) for sample in wanted)
+    progress = Progress(samples, wanted)
     for played in workers(wanted) if wanted else ():
         store.add(played)
-        progress.count(played.sample, played.seconds, failed=bool(played.error))
+        progress.count(played)
         on_row(progress)
     return progress
 

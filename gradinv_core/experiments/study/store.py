@@ -17,7 +17,8 @@ from typing import Any
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.study.attack import Played
-from gradinv_core.experiments.study.specification import Specification, parse_specification
+from gradinv_core.experiments.study.reading import parse_specification
+from gradinv_core.experiments.study.specification import Specification
 
 __all__ = ["DATABASE", "Row", "Store"]
 

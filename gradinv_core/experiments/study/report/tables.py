@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from gradinv_core.diagnosis.cause import REMEDIES, TITLES, Cause
+from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.server.image_solvers import IMAGE_SOLVERS
 from gradinv_core.experiments.server.label_solvers import LABEL_SOLVERS
-from gradinv_core.experiments.settings import write_value
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report.table import Report, Table, middle, share
+from gradinv_core.experiments.study.report.words import field_title, field_value
 from gradinv_core.experiments.study.store import Row
 from gradinv_core.experiments.sweep.summary import RIGHT
 from gradinv_core.label_recovery import Status
 from gradinv_core.label_recovery.result import UNIQUE_LABEL
 
-__all__ = ["make_report", "settled", "surely_wrong"]
+__all__ = ["main_table", "make_report", "reason_tables", "settled", "surely_wrong"]
 
 _Count: TypeAlias = Callable[[Sequence[Row]], str]
 _MILLISECOND = 1e-3
@@ -28,16 +30,32 @@ _TIMED = ("ours", "paper")
 def make_report(record: Record) -> Report:
     """Facts and tables of a study; of one that is not finished, of what is there."""
     specification = record.specification
-    played = [row for row in record.rows if not row.error]
-    tables = [_of_pictures(record, played) if specification.kind == "picture" else _of_labels(record, played)]
-    if specification.kind == "label" and "ours" in specification.solvers:
-        tables.append(_of_causes(played))
-    failed = [row for row in record.rows if row.error]
+    fields = specification.rows
+    tables = [main_table(record, fields)]
+    if len(fields) > 1:
+        short = main_table(record, fields[:1])
+        short = replace(short, title=f"{short.title}, by {field_title(fields[0])}")
+        tables = [short, replace(tables[0], title=f"{tables[0].title}, in detail", note="Read as above.")]
+    return Report(specification.title, specification.about, _facts(record), (*tables, *reason_tables(record)))
+
+
+def main_table(record: Record, fields: Sequence[str]) -> Table:
+    """The table that counts what was recovered, one row for each combination of some fields of the scenario."""
+    counts = _of_pictures if record.specification.kind == "picture" else _of_labels
+    title, note, columns = counts(record.specification.solvers)
+    return _table(title, note, record, fields, columns)
+
+
+def reason_tables(record: Record) -> tuple[Table, ...]:
+    """Why ours was not sure or not right, and why samples could not be played; none where there is nothing to say."""
+    tables = []
+    if record.specification.kind == "label" and "ours" in record.specification.solvers:
+        tables.append(_of_causes([row for row in record.rows if not row.error]))
+    failed = Counter(row.error for row in record.rows if row.error)
     if failed:
-        counted = Counter(row.error for row in failed).most_common()
-        rows = tuple((error, f"{count:,}") for error, count in counted)
+        rows = tuple((error, f"{count:,}") for error, count in failed.most_common())
         tables.append(Table("Samples that could not be played", "They are counted nowhere else.", ("why", "n"), rows))
-    return Report(specification.title, specification.about, _facts(record), tuple(tables))
+    return tuple(tables)
 
 
 def settled(row: Row) -> bool:
@@ -67,8 +85,7 @@ def _facts(record: Record) -> tuple[str, ...]:
     return (*facts, f"Play it again: {record.command}")
 
 
-def _of_labels(record: Record, played: Sequence[Row]) -> Table:
-    asked = record.specification.solvers
+def _of_labels(asked: Sequence[str]) -> tuple[str, str, dict[str, _Count]]:
     columns: dict[str, _Count] = {"samples": _number, "identifiable": _identifiable}
     for name in asked:
         what, word = ("right_class", "right class") if name == "idlg" else ("right", "right")
@@ -81,19 +98,19 @@ def _of_labels(record: Record, played: Sequence[Row]) -> Table:
     for name in timed:
         columns[f"{LABEL_SOLVERS[name].title}: ms"] = partial(_median, name, "seconds", _MILLISECOND, 2)
     if len(timed) > 1:
-        columns["times slower"] = _slower
+        columns["the paper's search: times slower"] = _slower
     note = (
-        f"Right: no share of the label is off by more than {RIGHT:g}, counted over the identifiable samples (the "
-        "prediction is not one-hot in float32), with the 95 % interval by Wilson's score. Surely wrong: called unique, "
-        f"and off by more than {UNIQUE_LABEL:g}. Silently wrong: an answer was found, and it is not right. Times are "
-        "medians of processor time; the ratio is the median of each sample's own."
+        f"Right: no share of the label is off by more than {RIGHT:g}, counted over the identifiable samples (one "
+        "picture, and a prediction that is not one-hot in float32), with the 95 % interval by Wilson's score. Surely "
+        f"wrong: called unique, and off by more than {UNIQUE_LABEL:g}. Silently wrong: an answer was found, and it is "
+        "not right. Times are medians of processor time; the ratio is the median of each sample's own."
     )
-    return _table("Labels", note, record, played, columns)
+    return "Labels", note, columns
 
 
-def _of_pictures(record: Record, played: Sequence[Row]) -> Table:
+def _of_pictures(asked: Sequence[str]) -> tuple[str, str, dict[str, _Count]]:
     columns: dict[str, _Count] = {"samples": _number}
-    for name in record.specification.solvers:
+    for name in asked:
         title = IMAGE_SOLVERS[name].title
         columns[f"{title}: dB"] = partial(_median, name, "psnr", 1.0, 3)
         columns[f"{title}: SSIM"] = partial(_median, name, "ssim", 1.0, 3)
@@ -103,12 +120,12 @@ def _of_pictures(record: Record, played: Sequence[Row]) -> Table:
         "Medians over the samples that gave a picture at all; recognised out of all, with the 95 % interval by "
         "Wilson's score. Decibels (PSNR) and SSIM are those of the picture as it is shown."
     )
-    return _table("Pictures", note, record, played, columns)
+    return "Pictures", note, columns
 
 
-def _table(title: str, note: str, record: Record, played: Sequence[Row], columns: Mapping[str, _Count]) -> Table:
-    """One row for each combination of the fields that the specification names, in the order of its cells; and all."""
-    fields = record.specification.rows
+def _table(title: str, note: str, record: Record, fields: Sequence[str], columns: Mapping[str, _Count]) -> Table:
+    """The rows in the order of the specification's cells, and all of them together."""
+    played = [row for row in record.rows if not row.error]
     order = {_place(cell, fields): None for cell in record.specification.cells}
     groups: dict[tuple[str, ...], list[Row]] = {place: [] for place in order}
     for row in played:
@@ -117,15 +134,13 @@ def _table(title: str, note: str, record: Record, played: Sequence[Row], columns
     if played:
         empty = ("",) * (len(fields) - 1)
         rows.append(("all", *empty, *(count(played) for count in columns.values())))
-    heads = tuple(name.replace("_", " ") for name in fields)
+    heads = tuple(field_title(name) for name in fields)
     return Table(title, note, (*heads, *columns), tuple(rows), len(fields))
 
 
-def _place(scenario: Any, fields: Sequence[str]) -> tuple[str, ...]:
-    """A row's name, in words where there are words."""
-    words = {"augmentation": {"none": "hard label"}, "classes": {"0": "10"} if scenario.stage != "untrained" else {}}
-    values = {name: write_value(getattr(scenario, name)) for name in fields}
-    return tuple(words.get(name, {}).get(value, value) for name, value in values.items())
+def _place(scenario: Scenario, fields: Sequence[str]) -> tuple[str, ...]:
+    """A row's name."""
+    return tuple(field_value(name, scenario) for name in fields)
 
 
 def _of_causes(played: Sequence[Row]) -> Table:

@@ -8,7 +8,7 @@ import pytest
 from gradinv_core.checkpoints import available_stages
 from gradinv_core.experiments.scenario import OWN_CLASS, from_query, to_query
 from gradinv_core.experiments.study import PRESETS, plan, read_specification
-from gradinv_core.experiments.study.specification import parse_specification
+from gradinv_core.experiments.study.reading import parse_specification
 
 
 @pytest.mark.parametrize("name", PRESETS)

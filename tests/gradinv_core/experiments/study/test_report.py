@@ -10,9 +10,10 @@ from gradinv_core.cli import main
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.study.record import Record, read_record, write_parquet
-from gradinv_core.experiments.study.report import make_report, write_report
+from gradinv_core.experiments.study.report import compare, make_report, write_report
 from gradinv_core.experiments.study.report.table import middle, share, wilson
 from gradinv_core.experiments.study.report.write import as_html, as_markdown
+from gradinv_core.experiments.study.shelf import find_studies
 from gradinv_core.experiments.study.store import Row
 
 TEXT = """
@@ -52,15 +53,15 @@ MADE_UP = Record(
 def test_a_label_table_counts_what_the_rows_say():
     labels, causes = make_report(MADE_UP).tables
     by_network = {line[0]: dict(zip(labels.columns, line, strict=True)) for line in labels.rows}
-    assert list(by_network) == ["fcn_small", "vit_small", "all"]
-    small, all_of_them = by_network["fcn_small"], by_network["all"]
+    assert list(by_network) == ["Fully connected, small", "Vision transformer, small", "all"]
+    small, all_of_them = by_network["Fully connected, small"], by_network["all"]
     assert small["ours: right"].startswith("2 of 2 (34.2–100 %)")
     assert small["the paper's search: right"].startswith("0 of 2")
     assert small["the paper's search: silently wrong"] == "1"
     assert small["iDLG: right class"].startswith("1 of 2")
     assert small["ours: ms"] == "2"
     assert small["the paper's search: ms"] == "300"
-    assert small["times slower"] == "150"
+    assert small["the paper's search: times slower"] == "150"
     assert all_of_them["samples"] == "4"
     assert all_of_them["identifiable"] == "3"
     assert all_of_them["ours: right"].startswith("2 of 3")
@@ -68,11 +69,36 @@ def test_a_label_table_counts_what_the_rows_say():
     assert [line[0] for line in causes.rows] == ["Nothing went wrong", "One-hot probability"]
 
 
+def test_two_studies_stand_side_by_side_where_they_played_the_same():
+    other = replace(MADE_UP, rows=MADE_UP.rows[:1])
+    table = compare(MADE_UP, other, ["network"], ("first", "second"))
+    assert [line[0] for line in table.rows] == ["Fully connected, small", "all"]
+    line = dict(zip(table.columns, table.rows[0], strict=True))
+    assert line["ours: right (first)"].startswith("2 of 2")
+    assert line["ours: right (second)"].startswith("1 of 1")
+    pictures = replace(other, text=TEXT.replace('solvers = ["ours", "paper", "idlg"]', 'kind = "picture"'), rows=())
+    assert compare(MADE_UP, pictures, ["network"], ("first", "second")).rows == ()
+
+
+def test_studies_are_found_where_they_lie(small, tmp_path):
+    shipped = set(find_studies())
+    assert shipped
+    assert set(find_studies(tmp_path / "absent")) == shipped
+    small.begin(tmp_path / "mine").close()
+    write_parquet(MADE_UP, tmp_path / "made-up.parquet")
+    own = find_studies(tmp_path)
+    assert {name: own[name] for name in own.keys() - shipped} == {
+        "mine (own)": tmp_path / "mine",
+        "made-up (own)": tmp_path / "made-up.parquet",
+    }
+    assert find_studies(tmp_path / "mine")["mine (own)"] == tmp_path / "mine"
+
+
 def test_facts_say_what_was_played_and_how_to_play_it_again():
     facts = make_report(replace(MADE_UP, rows=MADE_UP.rows[:3], older=7, quick=False)).facts
     assert facts[0] == "3 of 4 samples are played."
     assert facts[1].startswith("7 rows of other versions")
-    assert facts[-1] == "Play it again: gradinv experiment run made-up"
+    assert facts[-1] == "Play it again: gradinv experiment run made-up.toml"
 
 
 def test_what_could_not_be_played_is_counted_by_its_sentence():

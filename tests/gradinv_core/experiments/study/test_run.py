@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from gradinv_core.experiments.study.attack import check_device, play_sample
 from gradinv_core.experiments.study.plan import plan
 from gradinv_core.experiments.study.run import missing, run_study
 from gradinv_core.experiments.study.store import DATABASE, Store
+from gradinv_core.experiments.study.workers import cluster
 from gradinv_core.experiments.study.workers.cluster import cluster_workers
 from gradinv_core.experiments.study.workers.local import local_workers
 
@@ -109,16 +111,72 @@ def test_without_the_extra_a_cluster_is_one_sentence(monkeypatch):
         cluster_workers("tcp://127.0.0.1:8786")
 
 
+class StandIn(ModuleType):
+    """What `cluster_workers` needs of Dask distributed, after its documentation: everything is done at once."""
+
+    class Client:
+        most = 0
+
+        def __init__(self, address, timeout):
+            if address != "tcp://here:1":
+                raise OSError(f"Timed out after {timeout} s")
+
+        def nthreads(self):
+            return {"tcp://worker:1": 1, "tcp://worker:2": 1}
+
+        def submit(self, function, *arguments, key, pure):
+            assert pure
+            return SimpleNamespace(key=key, result=lambda: function(*arguments), release=lambda: None)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    class as_completed:  # noqa: N801 - its name
+        def __init__(self, futures):
+            self.waiting = list(futures)
+
+        def add(self, future):
+            self.waiting.append(future)
+
+        def __iter__(self):
+            while self.waiting:
+                StandIn.Client.most = max(StandIn.Client.most, len(self.waiting))
+                yield self.waiting.pop()
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", StandIn("distributed"))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_driver_s_part_with_a_stand_in_for_the_cluster(small, undisturbed, tmp_path, monkeypatch):
+    """Not the cluster itself: that each sample is handed out once, a few at a time, and by one version of the code."""
+    with small.begin(tmp_path) as store:
+        samples = plan(store.specification)[:9]
+        run_study(store, samples, cluster_workers("tcp://here:1"))
+        assert small.steady(store) == undisturbed[:9]
+        assert StandIn.Client.most == 4  # two for each thread
+        with pytest.raises(OptionError, match="cluster: expected a scheduler at tcp://there:1, got no answer"):
+            cluster_workers("tcp://there:1")
+        monkeypatch.setattr(cluster, "code_version", lambda: "another")
+        with pytest.raises(OptionError, match="cluster: expected workers with the code of version another, got"):
+            list(cluster_workers("tcp://here:1")(samples))
+
+
 def test_a_cluster_gives_the_same_rows_though_a_worker_dies(small, undisturbed, tmp_path):
     distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
     local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with local as cluster, small.begin(tmp_path) as store:
-        workers = cluster_workers(cluster.scheduler_address)
+    with local as running, small.begin(tmp_path) as store:
+        workers = cluster_workers(running.scheduler_address)
 
         def then_kill_one(samples):
             results = workers(samples)
             yield from islice(results, 3)
-            next(iter(cluster.workers.values())).process.process._process.kill()
+            next(iter(running.workers.values())).process.process._process.kill()
             yield from results
 
         run_study(store, plan(store.specification), then_kill_one)

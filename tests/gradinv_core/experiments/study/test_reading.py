@@ -7,7 +7,7 @@ from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.study import PRESETS, read_specification
 from gradinv_core.experiments.study.plan import core_seconds, in_words, plan
-from gradinv_core.experiments.study.specification import parse_specification
+from gradinv_core.experiments.study.reading import parse_specification
 
 CELLS = '[[cells]]\nnetwork = "fcn_small"\n'
 

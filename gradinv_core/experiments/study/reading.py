@@ -1,0 +1,211 @@
+"""A specification is read from a small TOML file, and checked before anything runs.
+
+A block of ``[[cells]]`` gives any field of a `Scenario` one value or a list; every combination is one cell of the
+table. In each cell so many seeds are played, each with so many samples; a seed draws the network's first weights, the
+pictures, the classes, and the label's strength where the block does not fix it. ``--quick`` lays ``[quick]`` over the
+rest: a few samples that finish in two minutes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from gradinv_core.checkpoints import available_stages
+from gradinv_core.errors import OptionError
+from gradinv_core.experiments.scenario import UNTRAINED, Scenario
+from gradinv_core.experiments.settings import settings_of, write_value
+from gradinv_core.experiments.study.specification import KINDS, Specification
+
+__all__ = ["CELL_FIELDS", "PRESETS", "TRAINED", "parse_specification", "read_specification", "specification_text"]
+
+TRAINED = "trained"
+"""Stands for every trained stage that a network has."""
+
+_DRAWN = ("seed", "image", "partner", "target")  # for each sample
+_FOREIGN = ("own_photo", "bounded")  # the page's own
+CELL_FIELDS = tuple(name for name in settings_of(Scenario) if name not in (*_DRAWN, *_FOREIGN))
+"""Fields of a scenario that a block may set."""
+
+_FOLDER = files("gradinv_core.experiments.study") / "presets"
+PRESETS = tuple(sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")))
+"""Names of the studies that ship with the project."""
+
+_MOST = 1_000_000
+_MOST_ITERATIONS = 100_000
+
+
+def read_specification(source: str | Path, *, quick: bool = False) -> Specification:
+    """Read a preset by its name, or a file.
+
+    Args:
+        source: one of `PRESETS`, or the path of a TOML file.
+        quick: whether to lay the table ``quick`` over the rest.
+
+    Raises:
+        OptionError: no such preset or file, no TOML, or one thing in it that makes no sense; the message names it.
+    """
+    return parse_specification(specification_text(source), Path(source).stem, quick=quick)
+
+
+def specification_text(source: str | Path) -> str:
+    """The text of a preset or a file.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if str(source) in PRESETS:
+        return (_FOLDER / f"{source}.toml").read_text(encoding="utf-8")
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(
+            f"specification: expected one of {', '.join(PRESETS)}, or a TOML file, got {str(source)!r}."
+        ) from error
+
+
+def parse_specification(text: str, name: str, *, quick: bool = False) -> Specification:
+    """Check the text of a specification; see `read_specification`.
+
+    Args:
+        text: TOML.
+        name: the study's.
+        quick: see there.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{name}: expected a TOML file, got one that cannot be read ({error}); mend it.") from error
+    return _Reader(name).specification(table, quick)
+
+
+class _Reader:
+    """Checks one table; every complaint begins with the study's name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def specification(self, table: Mapping[str, Any], quick: bool) -> Specification:
+        known = {"title", "about", "kind", "solvers", "seeds", "samples_per_seed", "rows", "epsilon", "ratio"}
+        known |= {"iterations", "cells", "quick"}
+        self._known(table, known, "")
+        layer = table.get("quick", {})
+        self._is(layer, dict, "quick", "a table")
+        self._known(layer, known - {"quick", "title", "about", "kind"}, "quick.")
+        if quick and not layer:
+            raise self._error("quick", "a table [quick] with fewer seeds or cells", "none")
+        merged = {**table, **layer} if quick else dict(table)
+        kind = self._choice(merged.get("kind", "label"), tuple(KINDS), "kind")
+        solvers = self._words(merged.get("solvers", list(KINDS[kind])), tuple(KINDS[kind]), "solvers")
+        expanded = list(self._cells(merged.get("cells", [])))
+        cells = tuple(dict.fromkeys(cell for cell, _ in expanded))
+        fixed = dict(expanded)
+        varied = [name for name in CELL_FIELDS if len({getattr(cell, name) for cell in cells}) > 1]
+        return Specification(
+            name=self.name,
+            title=self._is(merged.get("title", self.name), str, "title", "a text"),
+            about=self._is(merged.get("about", ""), str, "about", "a text"),
+            kind=kind,
+            solvers=solvers,
+            seeds=self._count(merged.get("seeds", 1), "seeds", _MOST),
+            samples_per_seed=self._count(merged.get("samples_per_seed", 1), "samples_per_seed", _MOST),
+            rows=self._words(merged.get("rows", varied or ["network"]), CELL_FIELDS, "rows"),
+            epsilon=self._range(merged.get("epsilon", [0.05, 0.3]), "epsilon"),
+            ratio=self._range(merged.get("ratio", [0.55, 0.95]), "ratio"),
+            iterations=self._count(merged.get("iterations", 4800), "iterations", _MOST_ITERATIONS),
+            cells=cells,
+            fixed=tuple(fixed[cell] for cell in cells),
+        )
+
+    def _cells(self, blocks: Any) -> Iterator[tuple[Scenario, frozenset[str]]]:
+        """Every combination of every block."""
+        if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
+            raise self._error("cells", "at least one table [[cells]]", "none" if blocks == [] else repr(blocks))
+        for block in blocks:
+            self._known(block, set(CELL_FIELDS), "cells.")
+            given = {name: self._values(name, value) for name, value in block.items() if name != "stage"}
+            networks = given.pop("network", (Scenario.network,))
+            for network in networks:
+                for stage in self._stages(block.get("stage", UNTRAINED), network):
+                    if stage != UNTRAINED and {"classes", "head_bias", "initialisation"} & block.keys():
+                        raise self._error(
+                            "cells", "no classes, head_bias or initialisation with trained stages", f"stage {stage!r}"
+                        )
+                    for values in itertools.product(*given.values()):
+                        fields = dict(zip(given, values, strict=True))
+                        yield Scenario(network=network, stage=stage, **fields), frozenset(block)
+
+    def _values(self, name: str, value: Any) -> tuple[Any, ...]:
+        """The values of one field, each read as an address would be."""
+        declared = settings_of(Scenario)[name]
+        listed = value if isinstance(value, list) else [value]
+        if not listed:
+            raise self._error(f"cells.{name}", "at least one value", "an empty list")
+        wanted = type(declared.default)
+        read: list[Any] = []
+        for one in listed:
+            right = (
+                isinstance(one, int | float) and not isinstance(one, bool) if wanted is float else type(one) is wanted
+            )
+            if not right:
+                words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+                raise self._error(f"cells.{name}", words[wanted], repr(one))
+            try:
+                read.append(declared.read(write_value(float(one) if wanted is float else one)))
+            except ValueError as error:
+                raise OptionError(f"{self.name}: cells.{name}: got {one!r}, but {error}.") from None
+        return tuple(dict.fromkeys(read))
+
+    def _stages(self, value: Any, network: str) -> tuple[str, ...]:
+        """Stages of a network; "trained" stands for all that were trained."""
+        here = available_stages(network)
+        found: list[str] = []
+        for one in value if isinstance(value, list) else [value]:
+            if one == TRAINED and len(here) > 1:
+                found += here[1:]
+            elif one in here:
+                found.append(one)
+            else:
+                choices = (*here, TRAINED) if len(here) > 1 else here
+                raise self._error(f"cells.stage of {network}", f"one of {', '.join(choices)}", repr(one))
+        return tuple(dict.fromkeys(found))
+
+    def _known(self, table: Mapping[str, Any], known: set[str], where: str) -> None:
+        for key in table:
+            if key not in known:
+                raise OptionError(f"{self.name}: unknown key {where}{key}; known are {', '.join(sorted(known))}.")
+
+    def _is(self, value: Any, kind: type, name: str, wanted: str) -> Any:
+        if not isinstance(value, kind):
+            raise self._error(name, wanted, repr(value))
+        return value
+
+    def _choice(self, value: Any, choices: Sequence[str], name: str) -> str:
+        if value not in choices:
+            raise self._error(name, f"one of {', '.join(choices)}", repr(value))
+        return str(value)
+
+    def _words(self, value: Any, choices: Sequence[str], name: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise self._error(name, f"a list out of {', '.join(choices)}", repr(value))
+        return tuple(dict.fromkeys(self._choice(one, choices, name) for one in value))
+
+    def _count(self, value: Any, name: str, most: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self._error(name, f"a whole number from 1 to {most:,}", repr(value))
+        return value
+
+    def _range(self, value: Any, name: str) -> tuple[float, float]:
+        numbers = isinstance(value, list) and all(
+            isinstance(one, int | float) and not isinstance(one, bool) for one in value
+        )
+        if not numbers or len(value) != 2 or not 0 <= value[0] <= value[1] <= 1:
+            raise self._error(name, "[low, high] in [0, 1]", repr(value))
+        return float(value[0]), float(value[1])
+
+    def _error(self, name: str, wanted: str, came: str) -> OptionError:
+        return OptionError(f"{self.name}: {name}: expected {wanted}, got {came}.")
