@@ -22,6 +22,7 @@ __all__ = ["Direction", "refit", "same"]
 _ZERO = 6.0  # standard deviations within which an entry counts as zero
 _WIDTHS = (100.0, 10.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # times that, round by round: an edge of the cone comes a little askew
 _WIDEST = 1e-3  # of a middling entry: beyond noise, nothing further is taken for zero
+_TURNS = 2  # in a plane of directions that shared zeros leave open
 _RANK = 1e-6  # of the largest singular value: below, the zeros leave more than one direction
 _OUT_OF_NOISE = 5.0  # times the noise that the next singular value must reach, likewise
 _CONFIRMED = 0.999  # leverage from which a zero stands alone
@@ -61,7 +62,7 @@ class Direction:
     @property
     def feature(self) -> Array:
         """(D,) the entries with exact zeros, and nothing negative."""
-        return np.where(self.zeros, 0.0, np.maximum(self.entries, 0.0))
+        return np.where(self.entries > _ZERO * self.std, self.entries, 0.0)
 
 
 def refit(space: RowSpace, coefficients: Array) -> Direction:
@@ -72,6 +73,7 @@ def refit(space: RowSpace, coefficients: Array) -> Direction:
         coefficients: (K,) a first guess, not zero.
     """
     current, zeros, leverage = coefficients / np.linalg.norm(coefficients), space.live, 1.0
+    turns = _TURNS
     for width in _WIDTHS:
         sizes = np.abs(current @ space.basis)
         zero = _ZERO * space.std_of(current)
@@ -87,6 +89,9 @@ def refit(space: RowSpace, coefficients: Array) -> Direction:
         noise = float(np.linalg.norm(space.std_of(left[:, -2])[zeros]))
         confirmed = values[-2] > max(_RANK * values[0], _OUT_OF_NOISE * noise)
         leverage = float((right[:-1] ** 2).sum(0).max()) if confirmed else 1.0
+        if not confirmed and turns:
+            turns -= 1
+            current = _densest(space, left[:, -2:], zeros)
     entries = current @ space.basis
     sign = np.sign(entries[np.abs(entries).argmax()])
     entries, std = sign * entries, space.std_of(current)
@@ -103,6 +108,24 @@ def refit(space: RowSpace, coefficients: Array) -> Direction:
         chance=float(pdtrc(max(spare - 1, 0), expected)) if spare > 0 else 1.0,
         nonnegative=bool((entries > -_ZERO * std).all()),
     )
+
+
+def _densest(space: RowSpace, plane: Array, zeros: np.ndarray) -> Array:
+    """(K,) the direction of a plane (K, 2) in which most further columns vanish.
+
+    Within a plane every column vanishes in one direction, at an angle; columns that are zeros of one feature share it.
+    """
+    across = plane.T @ space.basis[:, space.live & ~zeros]
+    if across.shape[1] == 0:
+        return plane[:, -1]
+    angles = np.sort(np.arctan2(-across[0], across[1]) % np.pi)
+    noise = [float(np.median(space.std_of(side)[space.live])) for side in plane.T]
+    width = min(_ZERO * max(noise) / max(float(np.median(np.hypot(*across))), 1e-300), np.pi / 4)
+    twice = np.concatenate([angles, angles + np.pi])
+    counts = np.searchsorted(twice, twice + 2 * width) - np.arange(len(twice))
+    start = int(counts[: len(angles)].argmax())
+    middle = float(np.median(twice[start : start + counts[start]]))
+    return plane @ np.array([np.cos(middle), np.sin(middle)])
 
 
 def same(first: Direction, second: Direction) -> bool:

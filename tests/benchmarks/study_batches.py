@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/study_batches.py [heads] [untrained] [trained] [noise] [hard]
 
-``--batches N`` sets the number of batches in each row. "Right" is a label within 1e-3, each of the batch by an answer of
-its own; "wrong" is one that is called unique and off by more than 1e-2.
+``--batches N`` sets the number of batches in each row. "Right" is a label within 1e-3, each by an answer
+of its own; "wrong" is one that is called unique and off by more than 1e-2.
 """
 
 from __future__ import annotations
