@@ -1,6 +1,10 @@
 """The Lab: one training step, and what its gradient gives away, from top to bottom."""
 
+from contextlib import suppress
+
 import streamlit as st
+import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
 from dashboard.background.jobs import JobState
@@ -10,8 +14,9 @@ from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
 from dashboard.sections.lab import picture, verdict
 from dashboard.sections.shared import refusal
-from dashboard.sections.story import client, curve, feature, gradient, label
+from dashboard.sections.story import batch, client, curve, feature, gradient, label
 from dashboard.sections.story.view import ClientView, LabView
+from gradinv_core.diagnosis import Cause
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status
 
@@ -34,9 +39,8 @@ def show_story(choice: Choice) -> None:
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
-        refusal.show(error, cache.diagnosis(scenario, own_image))
-        with first:
-            verdict.show_unread(before)
+        if not show_batch(before, own_image, first):
+            refusal.show(error, cache.diagnosis(scenario, own_image))
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view)
@@ -49,6 +53,22 @@ def show_story(choice: Choice) -> None:
     job = picture.show(view, cache.picture_task(scenario, own_image))
     with first:
         verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
+
+
+def show_batch(view: ClientView, own_image: torch.Tensor | None, first: DeltaGenerator) -> bool:
+    """Draw what the server makes of several samples; whether it read any of them."""
+    read = None
+    if cache.diagnosis(view.scenario, own_image).cause is Cause.BATCH:
+        with suppress(GradientInversionError):  # the last layer has too few classes: the refusal says the rest
+            read = cache.batch_attack(view.scenario, own_image)
+    with first:
+        if read is None or not read.recovery.unique:
+            verdict.show_unread(view)
+        else:
+            verdict.show_batch(view, read)
+    if read is not None:
+        batch.show(view, read)
+    return read is not None and bool(read.recovery.unique)
 
 
 with page_frame(

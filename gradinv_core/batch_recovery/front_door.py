@@ -225,10 +225,10 @@ def _obstacle(space: RowSpace, search: Search, reading: Reading | None, samples:
         return Obstacle.FEWER_VISIBLE if samples is not None and seen < samples else Obstacle.NONE
     if search.stopped:
         return Obstacle.STOPPED
-    if search.empty:
-        return Obstacle.NEGATIVE
     if space.visible >= len(space.gradient) - 1:
         return Obstacle.FULL_RANK
+    if search.empty:
+        return Obstacle.NEGATIVE
     return Obstacle.HIDDEN if search.proven else Obstacle.NO_ZEROS
 
 
