@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import streamlit as st
 import torch
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
 from dashboard.background.jobs import JobState
@@ -18,6 +17,8 @@ from dashboard.sections.story import batch, client, curve, feature, gradient, la
 from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.diagnosis import Cause
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.label_recovery import Status
 
 _WITHOUT_PICTURE = {
@@ -39,8 +40,16 @@ def show_story(choice: Choice) -> None:
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
-        if not show_batch(before, own_image, first):
+        read = take_apart(scenario, own_image)
+        with first:
+            if read is None or not read.recovery.unique:
+                verdict.show_unread(before)
+            else:
+                verdict.show_batch(before, read)
+        if read is None or not read.recovery.unique:
             refusal.show(error, cache.diagnosis(scenario, own_image))
+        if read is not None:
+            batch.show(before, read)
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view)
@@ -55,20 +64,13 @@ def show_story(choice: Choice) -> None:
         verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
 
 
-def show_batch(view: ClientView, own_image: torch.Tensor | None, first: DeltaGenerator) -> bool:
-    """Draw what the server makes of several samples; whether it read any of them."""
-    read = None
-    if cache.diagnosis(view.scenario, own_image).cause is Cause.BATCH:
-        with suppress(GradientInversionError):  # the last layer has too few classes: the refusal says the rest
-            read = cache.batch_attack(view.scenario, own_image)
-    with first:
-        if read is None or not read.recovery.unique:
-            verdict.show_unread(view)
-        else:
-            verdict.show_batch(view, read)
-    if read is not None:
-        batch.show(view, read)
-    return read is not None and bool(read.recovery.unique)
+def take_apart(scenario: Scenario, own_image: torch.Tensor | None) -> BatchAttack | None:
+    """What the server makes of several samples; None where it is not they that are in its way."""
+    if cache.diagnosis(scenario, own_image).cause is not Cause.BATCH:
+        return None
+    with suppress(GradientInversionError):  # the last layer has too few classes: the refusal says the rest
+        return cache.batch_attack(scenario, own_image)
+    return None
 
 
 with page_frame(

@@ -30,11 +30,13 @@ def show(view: ClientView, attack: BatchAttack) -> None:
         view: the client's side, which pairs answers with pictures once the attack is over.
         attack: the server's side.
     """
+    if not attack.recovery.unique:  # a step before has said that the attack ends there
+        say(batch_claims.outcome(attack.recovery))
+        return
     step(3, "One by one", _SENTENCE, _EXPLANATION)
     say(batch_claims.outcome(attack.recovery))
-    if attack.recovery.unique:
-        _draw_pictures(view, attack)
-        _draw_labels(view, attack)
+    _draw_pictures(view, attack)
+    _draw_labels(view, attack)
     with mathematics():
         formulas(
             r"\frac{\partial L}{\partial W} = \frac{1}{N} \sum_k a_k\, x_k^{\top}",
