@@ -37,17 +37,18 @@ def show_story(choice: Choice) -> None:
     first = st.container()  # filled last, when all is known
     for section in (client, gradient):
         section.show(before)
+    read = take_apart(scenario, own_image)
+    if read is not None and read.recovery.unique:
+        with first:
+            verdict.show_batch(before, read)
+        batch.show(before, read)
+        return
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
-        read = take_apart(scenario, own_image)
         with first:
-            if read is None or not read.recovery.unique:
-                verdict.show_unread(before)
-            else:
-                verdict.show_batch(before, read)
-        if read is None or not read.recovery.unique:
-            refusal.show(error, cache.diagnosis(scenario, own_image))
+            verdict.show_unread(before)
+        refusal.show(error, cache.diagnosis(scenario, own_image))
         if read is not None:
             batch.show(before, read)
         return
