@@ -41,6 +41,7 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_transformers.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_residual.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_trained.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_batches.py
 
 # Measure the stored curves of the defences in assets/studies again.
 curves: $(VENV)/.installed-test

@@ -1,5 +1,6 @@
 """How much one training gradient gives away: its soft label, its last-layer feature, its image."""
 
+from gradinv_core.batch_recovery import BatchRecovery, recover_batch
 from gradinv_core.client import capture_gradients
 from gradinv_core.gradients import read_gradients
 from gradinv_core.head.landscape import variance_loss
@@ -9,6 +10,7 @@ from gradinv_core.labels import hard_label, mixup_label, smooth_label
 from gradinv_core.updates import gradient_from_update, recover_from_update
 
 __all__ = [
+    "BatchRecovery",
     "ImageRecovery",
     "LabelRecovery",
     "capture_gradients",
@@ -17,6 +19,7 @@ __all__ = [
     "mixup_label",
     "read_gradients",
     "reconstruct_image",
+    "recover_batch",
     "recover_from_gradients",
     "recover_from_update",
     "recover_label",

@@ -1,6 +1,9 @@
 """The Lab: one training step, and what its gradient gives away, from top to bottom."""
 
+from contextlib import suppress
+
 import streamlit as st
+import torch
 
 from dashboard import cache
 from dashboard.background.jobs import JobState
@@ -10,10 +13,13 @@ from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
 from dashboard.sections.lab import picture, verdict
 from dashboard.sections.shared import refusal
-from dashboard.sections.story import client, curve, feature, gradient, label
+from dashboard.sections.story import batch, client, curve, feature, gradient, label
 from dashboard.sections.story.moving_picture import moving_picture
 from dashboard.sections.story.view import ClientView, LabView
+from gradinv_core.diagnosis import Cause
 from gradinv_core.errors import GradientInversionError
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.label_recovery import Status
 
 _WITHOUT_PICTURE = {
@@ -32,12 +38,20 @@ def show_story(choice: Choice) -> None:
     first = st.container()  # filled last, when all is known
     for section in (client, gradient):
         section.show(before)
+    read = take_apart(scenario, own_image)
+    if read is not None and read.recovery.unique:
+        with first:
+            verdict.show_batch(before, read)
+        batch.show(before, read)
+        return
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
-        refusal.show(error, cache.diagnosis(scenario, own_image))
         with first:
             verdict.show_unread(before)
+        refusal.show(error, cache.diagnosis(scenario, own_image))
+        if read is not None:
+            batch.show(before, read)
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     task = cache.picture_task(scenario, own_image)
@@ -51,6 +65,15 @@ def show_story(choice: Choice) -> None:
     job = picture.show(view, task)
     with first:
         verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
+
+
+def take_apart(scenario: Scenario, own_image: torch.Tensor | None) -> BatchAttack | None:
+    """What the server makes of several samples; None where it is not they that are in its way."""
+    if cache.diagnosis(scenario, own_image).cause is not Cause.BATCH:
+        return None
+    with suppress(GradientInversionError):  # the last layer has too few classes: the refusal says the rest
+        return cache.batch_attack(scenario, own_image)
+    return None
 
 
 with page_frame(

@@ -65,6 +65,9 @@ class Kind(StrEnum):
     OUTSIDE = "pixels outside the range"
     LAYERS_LEAK = "layers leak exactly"
     LAYERS_COUNTED = "layers have enough equations"
+    # Of several pictures in one step.
+    BATCH_APART = "every sample of a batch read"  # (truth)
+    BATCH_TOGETHER = "a batch that stays together"
     # Of the page of failures.
     NOTHING_WRONG = "nothing went wrong"
     LABEL_LEAKS = "the label leaks"

@@ -30,6 +30,6 @@ def pattern(outside: float) -> Claim:
 def whose(pictures: int) -> str:
     """Whose gradient it is, where more than one picture was trained on."""
     return (
-        f"The gradient is that of {pictures} pictures at once. What the server makes of it is compared with their "
-        f"average. The first is above; the other{'s' if pictures > 2 else ''}:"
+        f"The gradient is that of {pictures} pictures at once. Where the server takes them for one, its "
+        f"answer is compared with their average. The first is above; the other{'s' if pictures > 2 else ''}:"
     )

@@ -15,6 +15,7 @@ __all__ = ["chart", "finding", "formulas", "mathematics", "number", "numbers", "
 _GOOD = (
     Kind.UNIQUE,
     Kind.AVERAGE,
+    Kind.BATCH_APART,
     Kind.SETTLED_BELOW,
     Kind.NOTHING_WRONG,
     Kind.LABEL_LEAKS,

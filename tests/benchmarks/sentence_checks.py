@@ -329,6 +329,12 @@ def picture_leaks(claim: Claim, world: World) -> bool:
     return nothing_wrong(claim, world) if "Nothing went wrong" in claim.text else recognisable(claim, world)
 
 
+def batch_apart(_claim: Claim, world: World) -> bool:
+    true = [sample.label.numpy() for sample in (world.client.sample, *world.client.others)]
+    off = [min(float(np.abs(answer.label.numpy() - label).max()) for label in true) for answer in world.batch.recovery]
+    return max(off) <= 1e-3 and len(off) == len(true)
+
+
 CHECKERS: Mapping[Kind, Checker] = {
     Kind.UNIQUE: unique,
     Kind.MISLED: misled,
@@ -381,6 +387,8 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.OUTSIDE: outside,
     Kind.LAYERS_LEAK: lambda _, world: layers_leak(world),
     Kind.LAYERS_COUNTED: lambda _, world: not layers_leak(world),
+    Kind.BATCH_APART: batch_apart,
+    Kind.BATCH_TOGETHER: lambda _, world: changed(world),
     Kind.NOTHING_WRONG: picture_leaks,
     Kind.LABEL_LEAKS: unique,
     Kind.CAUSE: cause,

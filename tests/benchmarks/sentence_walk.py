@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dashboard.claims import Claim, Server, Truth, gradient, label, picture
+from dashboard.claims import Claim, Server, Truth, batch, gradient, label, picture
 from dashboard.claims.feature import curve_finding, feature_finding, feature_lead
 from dashboard.claims.picture import Rebuilt
 from dashboard.claims.race import race_finding
@@ -28,6 +28,7 @@ from gradinv_core.experiments.server.attack import (
     attack_label,
     certain_answer,
 )
+from gradinv_core.experiments.server.batch import BatchAttack, attack_batch
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.label_recovery import Status
 from gradinv_core.label_recovery.race import race
@@ -44,6 +45,7 @@ class World:
         attack: the server's results on the last layer, None where it could not begin.
         recovery: its picture, None where there is none.
         shown: the picture as it is shown.
+        batch: what it makes of several samples, None where there is one.
         told: (where, claim) of every sentence.
     """
 
@@ -53,6 +55,7 @@ class World:
     attack: LabelAttack | None = None
     recovery: ImageRecovery | None = None
     rebuilt: Rebuilt | None = None
+    batch: BatchAttack | None = None
     told: list[tuple[str, Claim]] = field(default_factory=list)
 
 
@@ -75,6 +78,9 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
     except GradientInversionError:
         if diagnosis.cause is not Cause.NONE:  # else the page shows the attack's own sentence
             world.told.append(("refusal", of_label(diagnosis)))
+        if diagnosis.cause is Cause.BATCH:
+            world.batch = attack_batch(scene.network, client.gradients, pictures=False)
+            world.told.append(("batch", batch.outcome(world.batch.recovery)))
         return world
     world.attack = attack
     server = Server(attack, diagnosis, bool(scene.announced))

@@ -101,6 +101,15 @@ def test_a_batch_shows_all_its_pictures_and_is_named(lab):
     assert "A batch instead of one sample" in boxes(page)
 
 
+def test_a_batch_behind_relus_is_taken_apart_with_all_its_pictures(lab):
+    page = lab(network="fcn_small", samples="3")
+    assert "3  One by one" in headings(page)
+    assert "3 of 3 labels unique" in boxes(page)
+    assert any("3 soft labels and 3 pictures" in part.value for part in page.main.markdown)
+    (row,) = [html.proto.body for html in page.main.get("html") if "the pictures the server rebuilt" in html.proto.body]
+    assert row.count("<img") == 3
+
+
 def test_a_clipped_label_is_doubted_by_the_naive_server_and_certain_for_the_one_that_knows(lab, numbers):
     naive = lab(**LENET, defences="clip:0.5")
     assert "**Ambiguous.** The gradient is " in boxes(naive)

@@ -12,12 +12,12 @@ from sentence_walk import walk
 from study_sentences import DEFENCES, SHARES, false_ones, scenarios
 
 from dashboard import claims
-from dashboard.claims import Claim, Kind, cause, feature, gradient, label, picture, race, reason, windows
+from dashboard.claims import Claim, Kind, batch, cause, feature, gradient, label, picture, race, reason, windows
 from gradinv_core.defences import DEFENCES as CATALOGUE
 from gradinv_core.defences import read_defences
 from gradinv_core.experiments.scenario import Scenario
 
-MODULES = (cause, feature, gradient, label, picture, race, reason, windows)
+MODULES = (batch, cause, feature, gradient, label, picture, race, reason, windows)
 LENET = Scenario(network="lenet_sigmoid", shares=SHARES, partner=3)
 
 
@@ -111,6 +111,12 @@ def test_two_alike_pictures_are_an_average_and_nothing_unique():
     world = walk(replace(LENET, dataset="digits", samples=2, target=3), pictures=False)
     kinds = held(world)
     assert Kind.UNIQUE not in kinds
+
+
+def test_pictures_that_were_taken_apart_are_all_right_and_others_stay_together():
+    apart = held(walk(Scenario(network="lenet_relu", samples=4), pictures=False))
+    assert Kind.BATCH_APART in apart
+    assert Kind.BATCH_TOGETHER in held(walk(Scenario(network="fcn_small", samples=4), pictures=False))
 
 
 def test_ranges_hold_the_truth_where_entries_were_rounded():

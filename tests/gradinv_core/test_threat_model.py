@@ -12,14 +12,24 @@ from pathlib import Path
 import pytest
 
 import gradinv_core
-from gradinv_core import reconstruct_image, recover_from_gradients, recover_label, recover_labels, variance_loss
+from gradinv_core import (
+    reconstruct_image,
+    recover_batch,
+    recover_from_gradients,
+    recover_label,
+    recover_labels,
+    variance_loss,
+)
 from gradinv_core.aware import attack_defended, recover_defended
 from gradinv_core.diagnosis import diagnose
 from gradinv_core.updates import gradient_from_update, recover_from_update
 from gradinv_core.windows import four_windows
 
 ROOT = Path(inspect.getfile(gradinv_core)).parent
-SERVER = ("aware", "diagnosis", "experiments/server", "head", "image_recovery", "label_recovery", "updates", "windows")
+SERVER = (
+    *("aware", "batch_recovery", "diagnosis", "experiments/server", "head", "image_recovery", "label_recovery"),
+    *("updates", "windows"),
+)
 CLIENT = {
     *("augmentation", "client", "datasets", "image_files", "labels", "metrics", "training"),
     *("experiments.build", "experiments.client", "experiments.scenario", "experiments.scene", "experiments.sweep"),
@@ -125,6 +135,8 @@ def test_public_attacks_take_only_what_a_server_holds():
         assert set(inspect.signature(attack).parameters) <= held | chosen
     for attack in (diagnose, four_windows, recover_defended, attack_defended):
         assert set(inspect.signature(attack).parameters) <= held | chosen | {"defences"}  # their public parameters
+    sizes = {"samples", "programs", "on_progress", "stop"}  # how many pictures a step has, and how long to look
+    assert set(inspect.signature(recover_batch).parameters) <= held | chosen | sizes
     client_says = {"before", "after", "learning_rate", "steps", "weight_decay", "momentum"}  # of its local training
     for attack in (gradient_from_update, recover_from_update):
         assert set(inspect.signature(attack).parameters) <= held | chosen | client_says | {"head"}

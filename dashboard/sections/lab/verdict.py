@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
+import torch
 
 from dashboard.address import SCENARIO, classroom
+from dashboard.claims import batch as batch_claims
 from dashboard.claims import label as label_claims
 from dashboard.claims import picture as picture_claims
 from dashboard.claims.picture import Rebuilt
@@ -12,9 +14,12 @@ from dashboard.drawing.pictures import picture_source
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.sections.shared.switches import SWITCHES, position_of
 from dashboard.sections.story.view import ClientView, LabView
+from gradinv_core.experiments.client.pairing import pair_up
+from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.likeness import visible
 
-__all__ = ["show", "show_unread"]
+__all__ = ["show", "show_batch", "show_unread"]
 
 _SWITCH = "defence switch"
 
@@ -41,8 +46,20 @@ def show_unread(view: ClientView) -> None:
     _draw(view, Picture("", "The server gets nowhere."), "**Neither label nor picture is read off this gradient.**")
 
 
-def _draw(view: ClientView, leaked: Picture, sentence: str) -> None:
-    true = Picture(picture_source(view.truth.image.double()), "What the client keeps.", truth=True)
+def show_batch(view: ClientView, attack: BatchAttack) -> None:
+    """Draw it where the server took several pictures apart."""
+    leaked = Picture("", "No exact way leads to the pictures.")
+    if attack.images is not None:
+        first = pair_up(view.client, attack.recovery.labels, attack.images)[0]
+        if first is not None:
+            leaked = Picture(picture_source(visible(attack.images[first])), "What one gradient gave away.")
+    pictures = 0 if attack.images is None else len(attack.images)
+    _draw(view, leaked, f"**{batch_claims.headline(attack.recovery, pictures)}.**", view.client.sample.image)
+
+
+def _draw(view: ClientView, leaked: Picture, sentence: str, kept: torch.Tensor | None = None) -> None:
+    shown = view.truth.image if kept is None else kept
+    true = Picture(picture_source(shown.double()), "What the client keeps.", truth=True)
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
         st.html(picture_row([true, leaked], "what the client keeps and what leaked", largest="11rem"))

@@ -9,10 +9,10 @@ EXPLANATION = "A worst case is the right case to plan a defence for, and the wro
 
 _NEEDS = (
     (
-        "One sample in the gradient",
-        "A gradient of one picture is one outer product in the last layer. That of a batch is a sum of several, and "
-        "that of several local steps a sum over changing weights; then these equations no longer hold. Attacks on "
-        "batches exist and recover less (Yin et al., CVPR 2021).",
+        "Few samples in the gradient",
+        "A gradient of one picture is one outer product in the last layer, that of a batch a sum of several. Behind "
+        "ReLUs the zeros of the features take a small batch apart again; behind sigmoids, and beyond one picture less "
+        "than there are classes, nothing does here. Several local steps are a sum over changing weights.",
     ),
     (
         "The exact weights",

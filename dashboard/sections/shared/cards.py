@@ -119,7 +119,8 @@ CARDS = (
     Card(
         "batch",
         "A batch instead of one sample",
-        "Three pictures were trained on at once. Their gradients are added up, and one outer product is not enough.",
+        "Three pictures at once, behind sigmoids: three directions, and no zeros tell whose is which. Behind ReLUs "
+        "each would come back.",
         replace(_LENET, samples=3),
         "spectrum",
         "Singular values of the head's gradient: one sample makes one large value, above the line of rounding.",

@@ -227,7 +227,7 @@ _CATALOGUE = (
     SweepParameter(
         "samples",
         "Pictures in one step",
-        "With more than one picture, the client adds their gradients up.",
+        "With more than one picture, the client sends the mean of their gradients, and the server takes them apart.",
         "pictures in one step",
         False,
         partial(_numbers, range(1, MOST_SAMPLES + 1), partial(_change_field, "samples")),

@@ -20,6 +20,7 @@ from gradinv_core.experiments.client.training_step import ClientStep
 from gradinv_core.experiments.scenario import OWN_CLASS, Scenario
 from gradinv_core.experiments.scene import BuildNetwork, OpenImages, Scene, open_images, play
 from gradinv_core.experiments.server.attack import attack_image, certain_answer
+from gradinv_core.experiments.sweep.batch import play_batch
 from gradinv_core.label_recovery import LabelRecovery, Status
 from gradinv_core.likeness import likeness, visible
 from gradinv_core.metrics import cosine_similarity, max_abs_error, psnr
@@ -163,6 +164,8 @@ def play_point(
         # Without the curve that the Lab draws: it would take most of the time.
         answer = attack_defended(scene.network.model, scene.gradients, scene.announced)
     except GradientInversionError as error:
+        if scenario.samples > 1:
+            return play_batch(empty, scene, sweep.picture)
         return replace(empty, message=error.sentence)
     point = _judge(empty, answer.recovery, scene.client)
     if not sweep.picture or answer.recovery.status is Status.VANISHED:

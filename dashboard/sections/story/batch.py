@@ -1,0 +1,91 @@
+"""Step 3 for several pictures at once: the server takes them apart, and each is shown beside its own."""
+
+import streamlit as st
+
+from dashboard.claims import batch as batch_claims
+from dashboard.claims.plain_words import of_error
+from dashboard.drawing.pictures import picture_source
+from dashboard.figures.batch_labels import batch_labels
+from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.layout.story import chart, formulas, mathematics, say, step
+from dashboard.sections.story.view import ClientView
+from gradinv_core.experiments.client.pairing import batch_samples, pair_up
+from gradinv_core.experiments.server.batch import BatchAttack
+from gradinv_core.label_recovery import Status
+from gradinv_core.likeness import visible
+
+__all__ = ["show"]
+
+_SENTENCE = "Several pictures were trained on at once. The server takes their gradients apart again, if it can."
+_EXPLANATION = (
+    "The last layer's gradient is a sum of outer products. Its rows are mixtures of the pictures' features; where a "
+    "ReLU made zeros in each of them, only the features themselves vanish in so many places at once."
+)
+
+
+def show(view: ClientView, attack: BatchAttack) -> None:
+    """Draw the step.
+
+    Args:
+        view: the client's side, which pairs answers with pictures once the attack is over.
+        attack: the server's side.
+    """
+    if not attack.recovery.unique:  # a step before has said that the attack ends there
+        say(batch_claims.outcome(attack.recovery))
+        return
+    step(3, "One by one", _SENTENCE, _EXPLANATION)
+    say(batch_claims.outcome(attack.recovery))
+    _draw_pictures(view, attack)
+    _draw_labels(view, attack)
+    with mathematics():
+        formulas(
+            r"\frac{\partial L}{\partial W} = \frac{1}{N} \sum_k a_k\, x_k^{\top}",
+            r"x_k \in \operatorname{rows},\quad x_k \geq 0,\quad x_k = 0 \text{ in many places}",
+            r"\Delta = \big(\delta_1 \cdots \delta_N\big),\quad X = \Delta^{+} \frac{\partial L}{\partial W_\ell}",
+        )
+
+
+def _draw_pictures(view: ClientView, attack: BatchAttack) -> None:
+    """The client's pictures, and under them what the server rebuilt of each."""
+    _, own = batch_samples(view.client)
+    st.html(
+        picture_row(
+            [Picture(picture_source(picture), f"{number}", truth=True) for number, picture in enumerate(own, 1)],
+            "the client's pictures",
+            smallest="3.4rem",
+            largest="8rem",
+        )
+    )
+    if attack.images is None:
+        if attack.why_none is not None:
+            st.caption(of_error(attack.why_none))
+        return
+    found = [
+        Picture("", f"{number}: shares another's feature")
+        if answer is None
+        else Picture(picture_source(visible(attack.images[answer])), f"{number}, rebuilt")
+        for number, answer in enumerate(pair_up(view.client, attack.recovery.labels, attack.images), 1)
+    ]
+    st.html(picture_row(found, "the pictures the server rebuilt", smallest="3.4rem", largest="8rem"))
+    st.caption(
+        "Above: what the client keeps. Below: what the server rebuilt. It cannot know their order; each is shown under "
+        "the picture it is nearest to."
+    )
+
+
+def _draw_labels(view: ClientView, attack: BatchAttack) -> None:
+    """All labels under one another."""
+    answers = attack.recovery
+    true, _ = batch_samples(view.client)
+    pairs = pair_up(view.client, answers.labels, attack.images)
+    chart(
+        batch_labels(
+            [None if answer is None else answers[answer].label for answer in pairs],
+            list(true),
+            [answer is not None and answers[answer].status is Status.UNIQUE for answer in pairs],
+            view.class_names,
+            title=batch_claims.labels(answers),
+            dark=view.dark,
+        ),
+        "labels of the batch",
+    )
