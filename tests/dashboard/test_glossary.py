@@ -16,6 +16,8 @@ SAID = {
     "Pseudo-label": "pseudo-label",
     "The paper": "the paper",
     "The paper's loss": "the paper's loss",
+    "Skip": "a skip only",
+    "Max pool": "max pool",
     "PSNR": "psnr",
 }
 """What to look for on a page, by the word that explains it."""

@@ -26,8 +26,8 @@ _EXPLANATION = (
 _ROWS = "The picture is on top, and each row is one layer: its equations for its unknowns."
 _BLOCKS = (
     "The picture is on top. Each row is one layer, or a block of them with an arc for its skip: what comes in is added "
-    "again to what the layers make of it (+). A square on an arc is a layer of its own. Equations stand for unknowns; "
-    "point at a row for its layers."
+    "again to what the layers make of it (+). A square on an arc is a layer of its own. The numbers are equations for "
+    "unknowns; point at a row for its layers."
 )
 _SOLVED = (
     "A filled outline means that all of a layer's input follows; the thin line under it is as long as there are "
