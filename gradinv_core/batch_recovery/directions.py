@@ -103,8 +103,12 @@ def find_directions(
         (proven if found.proven else unproven).append(found)
         if found.proven and on_progress is not None:
             on_progress(len(proven), space.size)
-    most_zeros = lambda direction: -direction.spare  # noqa: E731
-    return Search(tuple(sorted(proven, key=most_zeros)), tuple(sorted(unproven, key=most_zeros)), done, empty, stopped)
+    return Search(_by_zeros(proven), _by_zeros(unproven), done, empty, stopped)
+
+
+def _by_zeros(directions: list[Direction]) -> tuple[Direction, ...]:
+    """Those with most zeros first."""
+    return tuple(sorted(directions, key=lambda direction: -direction.spare))
 
 
 def _line_of_sight(found: list[Direction], size: int, rng: np.random.Generator) -> Array:
