@@ -36,8 +36,8 @@ _SHARED_NOISE = 3e-5  # share of the head's gradient; with more, bars behind a m
 _FAR_OFF = 0.1  # relative misfit of the goal from which the picture found is none that the network could have seen
 _SEARCHED = "No error bars: the picture was searched for, and how far others that fit may differ is not known."
 _HINGED = (
-    "No error bars: on the way stands a layer with hardly an equation to spare, whose errors hang together, which bars do "
-    "not hold."
+    "No error bars: on the way stands a layer with hardly an equation to spare, whose errors hang together, which bars "
+    "do not hold."
 )
 _STOPPED = "Walked back through the network's graph; stopped before the image was reached."
 

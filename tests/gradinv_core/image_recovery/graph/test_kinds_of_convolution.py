@@ -47,3 +47,4 @@ def test_a_short_cut_helps_where_a_1x1_convolution_has_hardly_enough_equations(f
     assert decibels > 60
     assert found.std is None
     assert "hardly an equation to spare" in found.why_no_std
+    assert "exactly" not in found.reason
