@@ -35,6 +35,10 @@ _LEAST_DELTA_ERROR = 1e-7  # relative
 _SHARED_NOISE = 3e-5  # share of the head's gradient; with more, bars behind a max pool were measured to be too narrow
 _FAR_OFF = 0.1  # relative misfit of the goal from which the picture found is none that the network could have seen
 _SEARCHED = "No error bars: the picture was searched for, and how far others that fit may differ is not known."
+_HINGED = (
+    "No error bars: on the way stands a layer with hardly an equation to spare, whose errors hang together, which bars "
+    "do not hold."
+)
 _STOPPED = "Walked back through the network's graph; stopped before the image was reached."
 
 
@@ -100,8 +104,12 @@ def picture_of(
     links = [Link(node.name, node.module, shape, shape) for node in front if node.module is not None]
     seen = picture_map(links, shape, space)
     if plan.pooled is None:
-        return _plain(plan, walked, gradients, noise_std, factor, seen, space, stop)
-    return _behind_pool(plan, walked, gradients, share, factor, seen, space, on_step, stop)
+        picture = _plain(plan, walked, gradients, noise_std, factor, seen, space, stop)
+    else:
+        picture = _behind_pool(plan, walked, gradients, share, factor, seen, space, on_step, stop)
+    if walked.hinged and picture.std is not None:
+        picture = replace(picture, std=None, why_none=_HINGED)
+    return picture
 
 
 def _plain(

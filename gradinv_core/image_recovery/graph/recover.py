@@ -110,7 +110,16 @@ def walk_back(
         std, reason, why = None, picture.how, ""
     else:
         verdict = give_verdict(
-            model, picture.value, picture.std, walked.misfits, odd, picture.how, picture.why_none, known, space
+            model,
+            picture.value,
+            picture.std,
+            walked.misfits,
+            odd,
+            picture.how,
+            picture.why_none,
+            known,
+            space,
+            walked.hinged,
         )
         std, reason, why = verdict.std, verdict.reason, verdict.why_no_std
     if picture.layer is not None and not picture.stopped:

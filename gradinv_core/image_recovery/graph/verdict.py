@@ -57,6 +57,7 @@ def give_verdict(
     why_none: str,
     known: Known,
     space: PixelSpace,
+    hinged: bool = False,
 ) -> Verdict:
     """Say how the picture came about, and judge its error bars.
 
@@ -70,9 +71,10 @@ def give_verdict(
         why_none: why the stem gave no bars, in a sentence; empty if it gave some.
         known: what the walk started from.
         space: which values pixels may have.
+        hinged: whether a layer with hardly an equation to spare was passed, so that nothing is called exact.
     """
     doubt = known.doubt
-    parts = [_walked(misfits, not odd and known.noise_std == 0), stem]
+    parts = [_walked(misfits, not odd and known.noise_std == 0 and not hinged), stem]
     why = why_none
     if why_none:
         parts.append(why_none)

@@ -39,6 +39,7 @@ class Walked:
         active: by name of the ReLU's node, (channels, positions) which of its units handed the gradient on.
         flipped: units whose first guess was wrong, and was put right.
         stopped: whether it was stopped before it reached the bottom.
+        hinged: whether a layer with hardly an equation to spare was passed on the way.
         why: it ended above the plan's bottom, in a sentence; empty where it did not.
     """
 
@@ -52,6 +53,7 @@ class Walked:
     active: Mapping[str, torch.Tensor]
     flipped: int
     stopped: bool
+    hinged: bool
     why: str = ""
 
 
@@ -113,5 +115,6 @@ def walk(
         {plan.nodes[index].name: gate.active for index, gate in walker.gates.items()},
         walker.flipped,
         stopped,
+        walker.hinged,
         walker.why,
     )

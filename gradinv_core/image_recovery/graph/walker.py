@@ -99,7 +99,7 @@ class Walker:
         self.end: int | None = None  # the deepest value known, where nothing below it can be
         self.why = ""
         self._deepest = plan.head
-        self._hinged = False  # whether a layer with hardly an equation to spare has been passed
+        self.hinged = False  # whether a layer with hardly an equation to spare has been passed
         self._forwards = ForwardEquations(plan, self.values, self.gates, self._gate_of, self.as_computed)
         self._passed: set[int] = set()  # what stands between a max pool and its convolution
         self.steps: list[Step] = []
@@ -241,7 +241,7 @@ class Walker:
         entries, close = None, None
         if equations_of(self._plan, index, layers) < TO_SPARE * prod(shape[1:]):
             entries, close = self._forwards.past_the_branch(index), partial(self._forwards.closed, layers)
-            self._hinged = True
+            self.hinged = True
         settled = settle(readings, rounding, self._stop, entries, close)
         solution = settled.solution
         if entries is not None and self._noise_std == 0:
@@ -261,7 +261,7 @@ class Walker:
             if solution.relative[position] > REFUSE and self._noise_std == 0:
                 raise ContradictionError.by_misfit(nodes[layer].name, solution.relative[position])
             channels = readings[position].reader.outputs
-            if self._hinged and settled.unsettled[position] > _TORN * channels:
+            if self.hinged and settled.unsettled[position] > _TORN * channels:
                 return False
             if settled.unsettled[position] > _TORN * channels:
                 raise ContradictionError(

@@ -2,7 +2,9 @@
 
 import torch
 
-from gradinv_core.image_recovery.graph.row_solver import MISFIT, Rows, solve_rows
+from gradinv_core.image_recovery.graph.forward_rows import close_directions
+from gradinv_core.image_recovery.graph.reader import reader_of
+from gradinv_core.image_recovery.graph.row_solver import MISFIT, Entries, Rows, solve_rows
 
 ROUNDING = 2.0**-24
 
@@ -66,3 +68,33 @@ def test_what_no_row_speaks_of_has_wide_bars():
     known = torch.arange(30) != 7
     torch.testing.assert_close(found.value[:, known], value[:, known], rtol=0, atol=1e-8)
     assert bool((found.std[:, 7] > 100 * found.std[:, known].max()).all())
+
+
+def test_known_entries_close_what_too_few_rows_leave_open():
+    matrix, value, generator = system(outputs=20, taps=1)
+    known = torch.rand(value.shape, generator=generator) < 0.6
+    std = torch.where(known, 1e-8, torch.inf)
+    entries = Entries(torch.where(known, value, 0.0), std)
+    found = solve_rows([Rows(matrix, matrix @ value.T)], ROUNDING, entries=entries)
+    torch.testing.assert_close(found.value, value, rtol=0, atol=1e-5)
+    assert found.precision is not None
+    assert found.precision.shape == (5, 30, 30)
+    assert bool(((found.value - value).abs() <= 5 * found.std + 1e-9).all())
+
+
+def test_the_layers_own_output_closes_directions_or_objects():
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Conv2d(6, 8, 1, bias=False)
+    reader = reader_of("layer", layer, (6, 4, 4))
+    value = torch.randn(6, 16, dtype=torch.float64, generator=generator)
+    along = torch.nn.functional.normalize(torch.randn(16, dtype=torch.float64, generator=generator), dim=0)
+    rows = torch.eye(16).double() - torch.outer(along, along)  # all but one direction of each channel is known
+    precision = 1e12 * rows.expand(6, -1, -1) + torch.eye(16).double()
+    guess = value + torch.randn(6, 1, dtype=torch.float64, generator=generator) * along
+    output, std = reader.push(value), torch.full((8, 16), 1e-7, dtype=torch.float64)
+    closed, bars = close_directions(guess, torch.ones_like(value), precision, reader, output, std)
+    torch.testing.assert_close(closed, value, rtol=0, atol=1e-5)
+    assert float(bars.max()) < 1e-4
+    noise = torch.randn(output.shape, dtype=torch.float64, generator=generator)
+    kept, _ = close_directions(guess, torch.ones_like(value), precision, reader, output + noise, std)
+    assert torch.equal(kept, guess)
