@@ -223,6 +223,8 @@ def _obstacle(space: RowSpace, search: Search, reading: Reading | None, samples:
     if reading is not None:
         seen = reading.samples
         return Obstacle.FEWER_VISIBLE if samples is not None and seen < samples else Obstacle.NONE
+    if not space.visible:
+        return Obstacle.DROWNED
     if search.stopped:
         return Obstacle.STOPPED
     if space.visible >= len(space.gradient) - 1:

@@ -19,6 +19,7 @@ class Obstacle(StrEnum):
 
     NONE = "none"
     VANISHED = "the gradient is zero"
+    DROWNED = "noise above everything"
     NO_ZEROS = "features without zeros"
     NEGATIVE = "features of both signs"
     HIDDEN = "directions that were not found"

@@ -42,6 +42,8 @@ def of_batch(
         proven: whether zeros prove every direction; otherwise their labels did.
     """
     seen = space.visible
+    if obstacle is Obstacle.DROWNED:
+        return "No direction stands out of the gradient's noise: nothing can be told of the samples."
     if obstacle is Obstacle.DOES_NOT_ADD_UP:
         return (
             f"{_count(seen, 'direction stands', 'directions stand')} out of the noise, but the answers together do not "

@@ -125,5 +125,5 @@ def test_the_stored_curves_are_drawn_as_stored_for_every_defence(protection):
 def test_the_page_says_what_the_attack_needs_and_what_nobody_can_know(protection):
     page = protection()
     words = " ".join(part.value for part in (*page.main.markdown, *page.main.info))
-    for part in ("One sample in the gradient", "secure aggregation", "(1 − k) p + k y"):
+    for part in ("Few samples in the gradient", "secure aggregation", "(1 − k) p + k y"):
         assert part in words

@@ -153,6 +153,15 @@ def test_a_zero_gradient_is_called_vanished():
     assert answers.obstacle is Obstacle.VANISHED
 
 
+@pytest.mark.parametrize("noise_std", [None, 10.0])
+def test_a_gradient_of_nothing_but_noise_says_so(noise_std):
+    rng = np.random.default_rng(0)
+    answers = recover_batch(rng.normal(size=(10, 64)), rng.normal(size=(10, 64)), noise_std=noise_std, seed=0)
+    assert answers.unique == 0
+    assert answers.obstacle is Obstacle.DROWNED
+    assert answers.message.startswith("No direction stands out of the gradient's noise")
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [

@@ -18,11 +18,11 @@ FEW = {"iterations": 3, "seed": 0}
 
 
 class Skip(nn.Module):
-    """No chain of layers."""
+    """No chain of layers, and too few numbers in it for a search below its sum."""
 
     def __init__(self):
         super().__init__()
-        self.stem, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(576, 10)
+        self.stem, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(144, 10)
 
     def forward(self, batch):
         inner = self.stem(batch)

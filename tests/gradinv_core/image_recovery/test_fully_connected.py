@@ -136,9 +136,9 @@ def test_networks_the_route_does_not_fit_are_refused():
     ends_in_tanh = nn.Sequential(nn.Flatten(), nn.Linear(192, 96), nn.Tanh(), head, nn.Tanh()).eval()
     with pytest.raises(NoExactRouteError, match=r"this one ends in layer 4 \(Tanh\)"):
         reconstruct_image(ends_in_tanh, capture_gradients(ends_in_tanh, image(), LABEL), SHAPE, method="analytic")
-    twice = nn.Linear(192, 192)
-    tied = nn.Sequential(nn.Flatten(), twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(192, 10, bias=False)).eval()
-    with pytest.raises(NoExactRouteError, match="layer 1 shares its weights with another"):
+    twice, narrow = nn.Linear(64, 64), [nn.Flatten(), nn.Linear(192, 64), nn.Tanh()]
+    tied = nn.Sequential(*narrow, twice, nn.Tanh(), twice, nn.Tanh(), nn.Linear(64, 10, bias=False)).eval()
+    with pytest.raises(NoExactRouteError, match="layer 3 shares its weights with another"):
         reconstruct_image(tied, capture_gradients(tied, image(), LABEL), SHAPE, method="analytic")
 
 
