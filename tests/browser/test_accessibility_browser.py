@@ -11,10 +11,7 @@ expect = sync_api.expect
 RULES = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 WRONG = ("serious", "critical")
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
-SCOPES = {
-    "light": "",
-    "dark": ", runOnly: ['color-contrast', 'link-in-text-block']",
-}  # what colours a page wears changes these
+SCOPES = {"light": "", "dark": ", runOnly: ['color-contrast', 'link-in-text-block']"}  # other rules know no colours
 ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
 PAGES = ("Lab", "Lesson", "Demo", "Gallery", "Failures", "What protects")
 
