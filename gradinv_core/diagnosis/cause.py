@@ -60,7 +60,7 @@ REMEDIES: Mapping[Cause, str] = {
     Cause.NONE: "There is nothing to mend for the attacker; the client is not protected.",
     Cause.WITHHELD: "Only gradient matching with a learned label is left.",
     Cause.VANISHED: "Nothing helps: a gradient of zeros is the same for every picture.",
-    Cause.BATCH: "One sample at a time; attacks on batches need other methods and find less.",
+    Cause.BATCH: "One sample at a time, or few samples behind a ReLU that leaves their features zeros of their own.",
     Cause.CLIPPED: "An attacker who allows for an unknown scale recovers it along with the label.",
     Cause.QUANTISED: "An attacker who knows the steps treats them as noise of known size.",
     Cause.PRUNED: "An attacker who knows that zeros mean “unknown” completes the matrix from what is left.",

@@ -13,7 +13,7 @@ WRONG = ("serious", "critical")
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
 SCOPES = {"light": "", "dark": ", runOnly: ['color-contrast', 'link-in-text-block']"}  # other rules know no colours
 ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
-PAGES = ("Lab", "Lesson", "Demo", "Gallery", "Failures", "What protects")
+PAGES = ("Lab", "Lesson", "Demo", "Gallery", "Failures", "What protects", "Experiments")
 
 
 def findings(page, scheme: str) -> list[str]:

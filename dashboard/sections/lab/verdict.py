@@ -43,7 +43,9 @@ def show(view: LabView, recovery: ImageRecovery | None, why_none: str) -> None:
 
 def show_unread(view: ClientView) -> None:
     """Draw it where the server cannot even read the last layer."""
-    _draw(view, Picture("", "The server gets nowhere."), "**Neither label nor picture is read off this gradient.**")
+    kept = view.client.sample.image if view.scenario.samples > 1 else None  # not the average of them all
+    nothing = Picture("", "The server gets nowhere.")
+    _draw(view, nothing, "**Neither label nor picture is read off this gradient.**", kept)
 
 
 def show_batch(view: ClientView, attack: BatchAttack) -> None:
