@@ -231,7 +231,7 @@ def wait_until_settled(page) -> None:
 
 @pytest.fixture
 def wear():
-    """Function that changes a page's colours as the visitor's system does at dusk, and draws the page again in them."""
+    """Function that changes a page's colours as the visitor's system does at dusk; the page draws itself again."""
 
     def change(page, scheme: str) -> None:
         worn = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
@@ -239,9 +239,6 @@ def wear():
             return
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(f"scheme => ({worn})() === scheme", arg=scheme)
-        page.evaluate("() => document.activeElement.blur()")
-        # Streamlit's key to run the script again: the server draws figures in a theme's colours.
-        page.keyboard.press("r")
         page.wait_for_function(
             """() => {
                 const { color } = getComputedStyle(document.querySelector('[data-testid=stApp]'));

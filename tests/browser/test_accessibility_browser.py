@@ -76,6 +76,7 @@ def test_the_keyboard_shows_where_it_is(opened_up, wear):
     ring = (
         "part => { const { outlineStyle, outlineWidth } = getComputedStyle(part); return outlineStyle + outlineWidth; }"
     )
+    page.keyboard.press("Tab")  # the ring is for those who use keys
     slider = page.get_by_test_id("lambda-slider")
     slider.focus()
     assert slider.evaluate(ring) == "solid3px"
