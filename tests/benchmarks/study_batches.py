@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import beta
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawn_batches import Batch, draw_batch, soft_labels
@@ -29,6 +28,7 @@ from gradinv_core.batch_recovery.baselines import count_by_magnitude, count_by_m
 from gradinv_core.checkpoints import available_stages, load_checkpoint
 from gradinv_core.client import capture_batch_gradients, client_truth
 from gradinv_core.datasets import load_dataset
+from gradinv_core.experiments.study.report.table import wilson
 from gradinv_core.head import observe_head
 from gradinv_core.networks import build_network
 
@@ -53,20 +53,13 @@ def row(name: str, batches: Iterator[Batch]) -> None:
         full, count = full + (good == len(batch.labels)), count + 1
         seconds.append(answers.seconds)
         obstacles[str(answers.obstacle)] += 1
-    low, high = interval(right, labels)
+    low, high = wilson(right, labels)
     print(
         f"{name:40} {right:4}/{labels:<4} right ({low:.0%} to {high:.0%}), {unique:4} unique, {wrong} WRONG, "
         f"{full:2}/{count} batches in full, worst unique {worst:.0e}, {statistics.median(seconds):.2f} s  "
         f"{dict(obstacles)}",
         flush=True,
     )
-
-
-def interval(right: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Clopper and Pearson)."""
-    low = 0.0 if right == 0 else float(beta.ppf(0.025, right, total - right + 1))
-    high = 1.0 if right == total else float(beta.ppf(0.975, right + 1, total - right))
-    return low, high
 
 
 def of_network(build: Callable[[int], torch.nn.Module], size: int, samples: int, batches: int) -> Iterator[Batch]:

@@ -34,18 +34,18 @@ def show(view: LabView, recovery: ImageRecovery | None, why_none: str) -> None:
     """
     label = label_claims.headline(view.server, view.truth, view.class_names).text
     if recovery is None:
-        _draw(view, Picture("", why_none), f"**{label}.**")
+        _draw(view, view.truth.image, Picture("", why_none), f"**{label}.**")
         return
     rebuilt = Rebuilt(view.server, recovery)
     found = picture_claims.finding(rebuilt, view.truth).text
-    _draw(view, Picture(picture_source(rebuilt.shown), "What one gradient gave away."), f"**{found}. {label}.**")
+    leaked = Picture(picture_source(rebuilt.shown), "What one gradient gave away.")
+    _draw(view, view.truth.image, leaked, f"**{found}. {label}.**")
 
 
 def show_unread(view: ClientView) -> None:
     """Draw it where the server cannot even read the last layer."""
-    kept = view.client.sample.image if view.scenario.samples > 1 else None  # not the average of them all
-    nothing = Picture("", "The server gets nowhere.")
-    _draw(view, nothing, "**Neither label nor picture is read off this gradient.**", kept)
+    nothing, sentence = Picture("", "The server gets nowhere."), "Neither label nor picture is read off this gradient."
+    _draw(view, view.client.sample.image, nothing, f"**{sentence}**")
 
 
 def show_batch(view: ClientView, attack: BatchAttack) -> None:
@@ -56,12 +56,11 @@ def show_batch(view: ClientView, attack: BatchAttack) -> None:
         if first is not None:
             leaked = Picture(picture_source(visible(attack.images[first])), "What one gradient gave away.")
     pictures = 0 if attack.images is None else len(attack.images)
-    _draw(view, leaked, f"**{batch_claims.headline(attack.recovery, pictures)}.**", view.client.sample.image)
+    _draw(view, view.client.sample.image, leaked, f"**{batch_claims.headline(attack.recovery, pictures)}.**")
 
 
-def _draw(view: ClientView, leaked: Picture, sentence: str, kept: torch.Tensor | None = None) -> None:
-    shown = view.truth.image if kept is None else kept
-    true = Picture(picture_source(shown.double()), "What the client keeps.", truth=True)
+def _draw(view: ClientView, kept: torch.Tensor, leaked: Picture, sentence: str) -> None:
+    true = Picture(picture_source(kept.double()), "What the client keeps.", truth=True)
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
         st.html(picture_row([true, leaked], "what the client keeps and what leaked", largest="11rem"))

@@ -35,8 +35,9 @@ def show(view: ClientView, attack: BatchAttack) -> None:
         return
     step(3, "One by one", _SENTENCE, _EXPLANATION)
     say(batch_claims.outcome(attack.recovery))
-    _draw_pictures(view, attack)
-    _draw_labels(view, attack)
+    pairs = pair_up(view.client, attack.recovery.labels, attack.images)
+    _draw_pictures(view, attack, pairs)
+    _draw_labels(view, attack, pairs)
     with mathematics():
         formulas(
             r"\frac{\partial L}{\partial W} = \frac{1}{N} \sum_k a_k\, x_k^{\top}",
@@ -45,7 +46,7 @@ def show(view: ClientView, attack: BatchAttack) -> None:
         )
 
 
-def _draw_pictures(view: ClientView, attack: BatchAttack) -> None:
+def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:
     """The client's pictures, and under them what the server rebuilt of each."""
     _, own = batch_samples(view.client)
     st.html(
@@ -64,7 +65,7 @@ def _draw_pictures(view: ClientView, attack: BatchAttack) -> None:
         Picture("", f"{number}: shares another's feature")
         if answer is None
         else Picture(picture_source(visible(attack.images[answer])), f"{number}, rebuilt")
-        for number, answer in enumerate(pair_up(view.client, attack.recovery.labels, attack.images), 1)
+        for number, answer in enumerate(pairs, 1)
     ]
     st.html(picture_row(found, "the pictures the server rebuilt", smallest="3.4rem", largest="8rem"))
     st.caption(
@@ -73,11 +74,10 @@ def _draw_pictures(view: ClientView, attack: BatchAttack) -> None:
     )
 
 
-def _draw_labels(view: ClientView, attack: BatchAttack) -> None:
+def _draw_labels(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:
     """All labels under one another."""
     answers = attack.recovery
     true, _ = batch_samples(view.client)
-    pairs = pair_up(view.client, answers.labels, attack.images)
     chart(
         batch_labels(
             [None if answer is None else answers[answer].label for answer in pairs],
