@@ -47,7 +47,8 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in ROOT.rglob("*.py")}
 
 
-def imports_of(source: str) -> set[str]:
+@cache
+def imports_of(source: str) -> frozenset[str]:
     """Modules below the package that a source imports, wherever in the text it does."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -57,7 +58,7 @@ def imports_of(source: str) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     below = {name.removeprefix("gradinv_core.") for name in found if name.startswith("gradinv_core.")}
-    return below & MODULES.keys()
+    return frozenset(below & MODULES.keys())
 
 
 @cache
@@ -71,9 +72,9 @@ def reached_from(name: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-def breaches(source: str) -> set[str]:
-    """Rooms of the client's to which a source leads."""
-    reached = {module for name in imports_of(source) for module in reached_from(name)}
+def breaches(*texts: str) -> set[str]:
+    """Rooms of the client's to which the texts of a source lead."""
+    reached = {module for text in texts for name in imports_of(text) for module in reached_from(name)}
     return {room for room in CLIENT for module in reached if module == room or module.startswith(f"{room}.")}
 
 
@@ -110,7 +111,7 @@ def test_a_door_in_the_wall_is_found_in_every_room(room, planted):
     for path in files:
         source = path.read_text(encoding="utf-8")
         assert not breaches(source)
-        assert breaches(f"{source}\n\n{planted}\n")
+        assert breaches(source, planted)
 
 
 def test_a_detour_is_found_as_well():

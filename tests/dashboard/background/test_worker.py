@@ -82,11 +82,12 @@ def test_one_that_is_killed_twice_says_so(crew, tmp_path):
 
 
 SERVER = """
-import sys, time
+import signal, time
 from dashboard.background.crew import Order, the_crew
 from dashboard.background.jobs import Job
 from tests.dashboard.background.errands import Count
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and theirs, ignore Ctrl-C
     job = Job(lambda job: the_crew().carry(job, Order(None, Count(10**6, 0.01), "count")))
     while not job.reports:
         time.sleep(0.01)
