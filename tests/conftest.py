@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 # Tests share the cores: threads of one that wait for threads of another make both many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# And they start dozens of processes, each of which would compile the packages anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import numpy as np
 import pytest
@@ -56,6 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "browser" if "browser" in item.path.parts else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later garbage collection: a million things that stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
