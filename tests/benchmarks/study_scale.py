@@ -48,13 +48,23 @@ def megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def processor_seconds() -> float:
-    """Of this process and its children, in user and system mode."""
-    ticks = 0
-    for process in family(os.getpid()):
-        counts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(counts[11]) + int(counts[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+class ProcessorTime:
+    """Seconds in user and system mode since it was made: of this process and its children, also those that ended."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, int] = {}
+        self._look()
+        self._before = sum(self._ticks.values())
+
+    @property
+    def seconds(self) -> float:
+        self._look()
+        return (sum(self._ticks.values()) - self._before) / os.sysconf("SC_CLK_TCK")
+
+    def _look(self) -> None:
+        for process in family(os.getpid()):
+            counts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            self._ticks[process] = int(counts[11]) + int(counts[12])
 
 
 def measure(samples: int, jobs: int) -> None:
@@ -63,11 +73,11 @@ def measure(samples: int, jobs: int) -> None:
         text = SPECIFICATION.format(seeds=max(samples // 100, 1))
         with Store.create(Path(folder), text, "scale", quick=False) as store:
             planned = plan(store.specification)
-            started, worked = time.perf_counter(), processor_seconds()
+            started, processor = time.perf_counter(), ProcessorTime()
 
             def show(progress: Progress) -> None:
                 if progress.played == 100 or progress.played % every == 0:
-                    passed, spent = time.perf_counter() - started, processor_seconds() - worked
+                    passed, spent = time.perf_counter() - started, processor.seconds
                     print(
                         f"{jobs} jobs: {progress.played:6} rows, {progress.played / passed:6.1f} a second, "
                         f"{1e3 * spent / progress.played:6.2f} ms of processor time each, {megabytes():6.0f} MB, "
