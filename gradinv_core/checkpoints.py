@@ -20,6 +20,7 @@ from torch import nn
 
 from gradinv_core.errors import OptionError, TensorFileError
 from gradinv_core.networks import NETWORKS, build_network
+from gradinv_core.pretrained import IMAGENET
 from gradinv_core.trained_file import SUFFIX, is_trained_file, load_trained, read_facts
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "describe_stage",
     "load_checkpoint",
     "save_checkpoint",
+    "shipped_stages",
     "stage_classes",
 ]
 
@@ -37,6 +39,7 @@ UNTRAINED = "untrained"
 CHECKPOINT_CLASSES = 10
 CHECKPOINT_SEED = 0
 _DIGITS = "digits"
+_WORDS = (UNTRAINED, IMAGENET, "trained")  # mean something else where a stage is asked for
 _RECIPE_NAMES = ("hard", "smoothing", "mixup")
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -76,13 +79,22 @@ class Stage:
 
 
 def available_stages(network: str) -> tuple[str, ...]:
-    """Stage names of a network: "untrained" first, then every checkpoint by recipe and epoch, then one's own by name.
+    """Stage names of a network: those that ship, then one's own by name.
+
+    Raises:
+        OptionError: unknown network.
+    """
+    return (*shipped_stages(network), *_own_files(network))
+
+
+def shipped_stages(network: str) -> tuple[str, ...]:
+    """Stage names that are the same weights everywhere: "untrained", then every checkpoint by recipe and epoch.
 
     Raises:
         OptionError: unknown network.
     """
     _check_network(network)
-    return (UNTRAINED, *_files(network), *_own_files(network))
+    return (UNTRAINED, *_files(network))
 
 
 def describe_stage(network: str, stage: str) -> Stage:
@@ -185,7 +197,7 @@ def _own_files(network: str) -> dict[str, str]:
             facts = read_facts(str(path))
         except TensorFileError:
             continue  # somebody else's
-        if facts.network == network and path.stem not in (UNTRAINED, *_files(network)):
+        if facts.network == network and path.stem not in (*_WORDS, *_files(network)):
             found[path.stem] = str(path)
     return found
 

@@ -85,7 +85,7 @@ def _squares(matrices: _Values, xp: Any) -> _Values:
     return xp.einsum("ncd,ncd->nc", matrices, matrices)
 
 
-def _beside(values: _Values, array: Array) -> _Values:
+def _beside(values: _Values, array: np.ndarray) -> _Values:
     """An array where the values are."""
     return torch.from_numpy(array).to(values) if isinstance(values, torch.Tensor) else array
 

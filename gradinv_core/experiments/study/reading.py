@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gradinv_core.checkpoints import available_stages
+from gradinv_core.checkpoints import shipped_stages
 from gradinv_core.datasets import FOLDER_PREFIX
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
@@ -181,7 +181,7 @@ class _Reader:
 
     def _stages(self, value: Any, network: str) -> tuple[str, ...]:
         """Stages of a network; "trained" stands for all that were trained."""
-        here = available_stages(network)
+        here = shipped_stages(network)
         found: list[str] = []
         for one in value if isinstance(value, list) else [value]:
             if one == TRAINED and len(here) > 1:
