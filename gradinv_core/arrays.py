@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import TypeAlias
 
@@ -11,7 +12,17 @@ import torch
 
 from gradinv_core.errors import NonFiniteError, ShapeError
 
-__all__ = ["Array", "ArrayLike", "as_array", "is_number", "keep_type", "to_tensor", "unit_roundoff"]
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "as_array",
+    "as_values",
+    "is_number",
+    "keep_type",
+    "stays_on_its_device",
+    "to_tensor",
+    "unit_roundoff",
+]
 
 Array: TypeAlias = npt.NDArray[np.float64]
 ArrayLike: TypeAlias = torch.Tensor | npt.ArrayLike
@@ -33,21 +44,47 @@ def as_array(values: ArrayLike, name: str, axes: str) -> Array:
         NonFiniteError: NaN or infinity inside.
     """
     array = _as_real(values, name)
-    expected = axes.split()
-    if array.ndim != len(expected):
-        raise ShapeError(
-            f"{name}: expected {len(expected)} axes ({', '.join(expected)}), got shape {tuple(array.shape)}; "
-            f"reshape it or pass one sample only."
-        )
-    if array.size == 0:
-        raise ShapeError(f"{name}: expected at least one entry along each axis, got shape {tuple(array.shape)}.")
+    _check_shape(array.shape, name, axes)
     flat = array.reshape(-1)  # one fast pass, without warnings; only a suspicious sum is worth a second look
     if not isfinite(np.vdot(flat, flat)) and not np.isfinite(array).all():
-        raise NonFiniteError(
-            f"{name}: expected finite numbers, got NaN or infinity; "
-            f"the training step that produced it overflowed, so nothing can be read from it."
-        )
+        raise _not_finite(name)
     return array
+
+
+def as_values(values: ArrayLike, name: str, axes: str) -> Array | torch.Tensor:
+    """`as_array`, except that a tensor on a device that computes in float64 stays there, as a float64 tensor."""
+    if not (isinstance(values, torch.Tensor) and stays_on_its_device(values)):
+        return as_array(values, name, axes)
+    _check_shape(values.shape, name, axes)
+    there = values.detach().to(torch.float64)
+    if not torch.isfinite(there.sum()) and not torch.isfinite(there).all():
+        raise _not_finite(name)
+    return there
+
+
+def stays_on_its_device(values: ArrayLike) -> bool:
+    """Whether it is a tensor to work on where it lies: a CPU is NumPy's own place, and Apple's GPUs lack float64."""
+    if not isinstance(values, torch.Tensor):
+        return False
+    return values.device.type not in ("cpu", "mps") and values.layout is torch.strided and values.is_floating_point()
+
+
+def _check_shape(shape: Sequence[int], name: str, axes: str) -> None:
+    expected = axes.split()
+    if len(shape) != len(expected):
+        raise ShapeError(
+            f"{name}: expected {len(expected)} axes ({', '.join(expected)}), got shape {tuple(shape)}; "
+            f"reshape it or pass one sample only."
+        )
+    if 0 in shape:
+        raise ShapeError(f"{name}: expected at least one entry along each axis, got shape {tuple(shape)}.")
+
+
+def _not_finite(name: str) -> NonFiniteError:
+    return NonFiniteError(
+        f"{name}: expected finite numbers, got NaN or infinity; "
+        f"the training step that produced it overflowed, so nothing can be read from it."
+    )
 
 
 def keep_type(values: ArrayLike, name: str) -> torch.Tensor | np.ndarray:

@@ -1,11 +1,14 @@
-"""Trained networks that ship with the project: how far training has come decides how well a gradient can be read.
+"""Stages of training that a network can be had at: how far it has come decides how well a gradient can be read.
 
-A checkpoint is named after its recipe, as in ``lenet_sigmoid-digits-smoothing-epoch-40.safetensors``. The format holds
-numbers only: unlike a pickle, loading it can run nothing.
+Some ship with the project and are named after their recipe, as in
+``lenet_sigmoid-digits-smoothing-epoch-40.safetensors``. Those of ``gradinv train`` are named by their path, or, where
+they lie in the folder that the environment calls GRADINV_CHECKPOINTS, by their file's name without its ending. The
+format holds numbers only: unlike a pickle, loading it can run nothing.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,8 @@ from torch import nn
 
 from gradinv_core.errors import OptionError, TensorFileError
 from gradinv_core.networks import NETWORKS, build_network
+from gradinv_core.pretrained import IMAGENET
+from gradinv_core.trained_file import SUFFIX, is_trained_file, load_trained, read_facts
 
 __all__ = [
     "CHECKPOINT_CLASSES",
@@ -26,11 +31,15 @@ __all__ = [
     "describe_stage",
     "load_checkpoint",
     "save_checkpoint",
+    "shipped_stages",
+    "stage_classes",
 ]
 
 UNTRAINED = "untrained"
 CHECKPOINT_CLASSES = 10
 CHECKPOINT_SEED = 0
+_DIGITS = "digits"
+_WORDS = (UNTRAINED, IMAGENET, "trained")  # mean something else where a stage is asked for
 _RECIPE_NAMES = ("hard", "smoothing", "mixup")
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -43,19 +52,21 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Stage:
-    """One point of one training run on the digits.
+    """One point of one training run.
 
     Attributes:
         name: what `load_checkpoint` takes, such as "smoothing-epoch-40".
-        recipe: how the labels were softened in training: "hard", "smoothing" or "mixup"; None before training.
+        recipe: how the labels were softened in training, such as "mixup"; None before training.
         epoch: passes over the training set so far.
-        accuracy: share of the held-out digits it gets right, 0 to 1; None before training.
+        accuracy: share of the held-out pictures it gets right, 0 to 1; None before training.
+        dataset: what it was trained on.
     """
 
     name: str
     recipe: str | None = None
     epoch: int = 0
     accuracy: float | None = None
+    dataset: str = _DIGITS
 
     @property
     def title(self) -> str:
@@ -63,11 +74,21 @@ class Stage:
         if self.recipe is None:
             return "Untrained"
         right = "" if self.accuracy is None else f", {100 * self.accuracy:.1f} % right"
-        return f"{self.recipe.capitalize()} labels, epoch {self.epoch}{right}"
+        source = "" if self.dataset == _DIGITS else f", trained on {self.dataset}"
+        return f"{self.recipe.capitalize()} labels, epoch {self.epoch}{right}{source}"
 
 
 def available_stages(network: str) -> tuple[str, ...]:
-    """Stage names of a network: "untrained" first, then every checkpoint by recipe and epoch.
+    """Stage names of a network: those that ship, then one's own by name.
+
+    Raises:
+        OptionError: unknown network.
+    """
+    return (*shipped_stages(network), *_own_files(network))
+
+
+def shipped_stages(network: str) -> tuple[str, ...]:
+    """Stage names that are the same weights everywhere: "untrained", then every checkpoint by recipe and epoch.
 
     Raises:
         OptionError: unknown network.
@@ -83,6 +104,10 @@ def describe_stage(network: str, stage: str) -> Stage:
         OptionError: unknown network or stage.
         TensorFileError: the checkpoint is damaged.
     """
+    own = _own(network, stage)
+    if own is not None:
+        facts = read_facts(own)
+        return Stage(stage, facts.labels, facts.epoch, facts.accuracy, facts.dataset)
     path = _find(network, stage)
     if path is None:
         return Stage(UNTRAINED)
@@ -95,12 +120,27 @@ def describe_stage(network: str, stage: str) -> Stage:
     return Stage(stage, recipe, int(epoch), accuracy)
 
 
+def stage_classes(network: str, stage: str) -> int:
+    """Number of classes that a stage's last layer tells apart.
+
+    Raises:
+        OptionError: unknown network or stage.
+        TensorFileError: the checkpoint is damaged.
+    """
+    own = _own(network, stage)
+    if own is not None:
+        return read_facts(own).classes
+    _find(network, stage)  # complain about one that is not there
+    return CHECKPOINT_CLASSES
+
+
 def load_checkpoint(network: str, stage: str) -> nn.Module:
-    """Build a network for the ten digits, with a bias-free head, at a stage of its training.
+    """Build a network at a stage of its training; those that ship know the ten digits and have no bias in the head.
 
     Args:
         network: a key of `gradinv_core.networks.NETWORKS`.
-        stage: one of `available_stages`; "untrained" is the starting point of all the others.
+        stage: one of `available_stages`, of which "untrained" is the starting point of those that ship; or the path of
+            a file that ``gradinv train`` wrote, see `gradinv_core.trained_file`.
 
     Returns:
         A fresh network in evaluation mode.
@@ -109,6 +149,9 @@ def load_checkpoint(network: str, stage: str) -> nn.Module:
         OptionError: unknown network or stage.
         TensorFileError: the checkpoint is damaged or belongs to another network.
     """
+    own = _own(network, stage)
+    if own is not None:
+        return load_trained(own)[0]
     path = _find(network, stage)
     model = build_network(network, CHECKPOINT_CLASSES, seed=CHECKPOINT_SEED)
     if path is None:
@@ -145,14 +188,40 @@ def _files(network: str) -> dict[str, Path]:
     return dict(found[key] for key in sorted(found))
 
 
+def _own_files(network: str) -> dict[str, str]:
+    """Stage name -> path of what ``gradinv train`` wrote for this network into the folder of one's own, by name."""
+    folder = os.environ.get("GRADINV_CHECKPOINTS")
+    found: dict[str, str] = {}
+    for path in sorted(Path(folder).glob(f"*{SUFFIX}")) if folder else ():
+        try:
+            facts = read_facts(str(path))
+        except TensorFileError:
+            continue  # somebody else's
+        if facts.network == network and path.stem not in (*_WORDS, *_files(network)):
+            found[path.stem] = str(path)
+    return found
+
+
+def _own(network: str, stage: str) -> str | None:
+    """Path of a stage of one's own; None for those that ship, and for the untrained one."""
+    _check_network(network)
+    if not is_trained_file(stage):
+        return _own_files(network).get(stage)
+    found = read_facts(stage).network
+    if found != network:
+        raise OptionError(f"stage of {network}: expected a file with its weights, got {stage}, which holds {found}'s.")
+    return stage
+
+
 def _find(network: str, stage: str) -> Path | None:
-    """The stage's file; None for the untrained one."""
+    """File of a stage that ships; None for the untrained one."""
     _check_network(network)
     files = _files(network)
     if stage == UNTRAINED:
         return None
     if stage not in files:
-        raise OptionError(f"stage of {network}: expected one of {', '.join((UNTRAINED, *files))}, got {stage!r}.")
+        known = ", ".join(available_stages(network))
+        raise OptionError(f"stage of {network}: expected one of {known}, got {stage!r}.")
     return files[stage]
 
 

@@ -1,4 +1,4 @@
-"""The command line: the page, attacks on a gradient of your own in a file, and experiments."""
+"""The command line: the page, attacks on a gradient of your own in a file, training, and experiments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from gradinv_core.cli_experiment import add_experiment
 from gradinv_core.cli_output import answer_json, answer_text, diagnosis_json, diagnosis_text, in_options
+from gradinv_core.cli_train import add_train
 from gradinv_core.diagnosis import diagnose
 from gradinv_core.errors import GradientInversionError, TensorFileError
 from gradinv_core.head.structures import LABEL_FORMATS
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_file(asked)
     asked.set_defaults(run=_diagnose)
 
+    add_train(commands)
     add_experiment(commands)
     return parser
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gradinv_core.cli_progress import STOPPED, ProgressLine, duration, say
 
 if TYPE_CHECKING:
     from gradinv_core.experiments.study.run import Progress
     from gradinv_core.experiments.study.store import Store
 
 __all__ = ["add_experiment"]
-
-_EVERY_SECONDS = 10.0  # between lines of progress where no terminal overwrites them
-_STOPPED = 130  # what a shell expects of a command that was interrupted
 
 
 def add_experiment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,7 +66,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _play(store: Store, options: argparse.Namespace) -> int:
     """Play what is missing, saying how far it is; then the report."""
-    from gradinv_core.experiments.study.attack import check_device
+    from gradinv_core.devices import check_device
     from gradinv_core.experiments.study.plan import in_words, plan
     from gradinv_core.experiments.study.run import missing, run_study
     from gradinv_core.experiments.study.workers.cluster import cluster_workers
@@ -77,63 +74,44 @@ def _play(store: Store, options: argparse.Namespace) -> int:
 
     specification = store.specification
     samples = plan(specification)
-    _say(in_words(specification, samples, options.jobs))
+    say(in_words(specification, samples, options.jobs))
     wanted = missing(store, samples)
     earlier = len(store.keys) - (len(samples) - len(wanted))
     if len(wanted) < len(samples):
-        _say(f"{len(samples) - len(wanted):,} of them are there already.")
+        say(f"{len(samples) - len(wanted):,} of them are there already.")
     if earlier:
-        _say(f"{earlier:,} rows of another version of the code stay in the store; the report leaves them out.")
+        say(f"{earlier:,} rows of another version of the code stay in the store; the report leaves them out.")
     if options.cluster is None:
         workers = local_workers(options.jobs, check_device(options.device))
     else:
         workers = cluster_workers(options.cluster, options.device)
     meter = _Meter()
     try:
-        progress = run_study(store, samples, workers, meter.show)
+        progress = run_study(store, samples, workers, meter.count)
     except KeyboardInterrupt:
         meter.end()
-        _say(f"Stopped. Go on with: gradinv experiment resume {store.folder}")
-        return _STOPPED
+        say(f"Stopped. Go on with: gradinv experiment resume {store.folder}")
+        return STOPPED
     meter.end()
-    _say(f"{progress.played:,} samples played, {progress.rate:.1f} a second; {progress.errors:,} could not be played.")
+    say(f"{progress.played:,} samples played, {progress.rate:.1f} a second; {progress.errors:,} could not be played.")
     return _report(argparse.Namespace(folder=store.folder))
 
 
-class _Meter:
-    """One line of progress, overwritten on a terminal, now and then in a log."""
+class _Meter(ProgressLine):
+    """How far a study is."""
 
-    def __init__(self) -> None:
-        self.said = time.monotonic()
-        self.terminal = sys.stdout.isatty()
-
-    def show(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self.said < (0.2 if self.terminal else _EVERY_SECONDS):
-            return
-        self.said = now
-        errors = f", {progress.errors:,} errors" if progress.errors else ""
-        line = f"{progress.done:,} of {progress.total:,} samples, {progress.rate:.1f} a second, "
-        line += f"{_duration(progress.seconds_left)} left{errors}"
-        sys.stdout.write(f"\r\x1b[K{line}" if self.terminal else f"{line}\n")
-        sys.stdout.flush()
-
-    def end(self) -> None:
-        if self.terminal:
-            sys.stdout.write("\r\x1b[K")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    def count(self, progress: Progress) -> None:
+        if self.is_due:
+            errors = f", {progress.errors:,} errors" if progress.errors else ""
+            left = f"{duration(progress.seconds_left)} left{errors}"
+            self.show(f"{progress.done:,} of {progress.total:,} samples, {progress.rate:.1f} a second, {left}")
 
 
 def _report(options: argparse.Namespace) -> int:
     from gradinv_core.experiments.study.report import write_report
 
     for path in write_report(options.folder):
-        _say(f"wrote {path}")
+        say(f"wrote {path}")
     return 0
 
 
@@ -142,10 +120,5 @@ def _list(_: argparse.Namespace) -> int:
 
     for name in PRESETS:
         full, quick = read_specification(name), read_specification(name, quick=True)
-        _say(f"{name:22} {full.title}: {full.total:,} samples, {quick.total:,} with --quick")
+        say(f"{name:22} {full.title}: {full.total:,} samples, {quick.total:,} with --quick")
     return 0
-
-
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
-    sys.stdout.flush()

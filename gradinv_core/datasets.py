@@ -15,12 +15,15 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from gradinv_core.downloads import DATA_FOLDER, fetch_dataset
+from gradinv_core.downloads import data_folder, fetch_dataset
 from gradinv_core.errors import ImageFileError, OptionError
 from gradinv_core.image_files import read_image
 from gradinv_core.images import centre_square, image_from_pixels, resize
 
-__all__ = ["DATASETS", "DatasetSpec", "ImageDataset", "load_dataset"]
+__all__ = ["DATASETS", "FOLDER_PREFIX", "DatasetSpec", "ImageDataset", "load_dataset"]
+
+FOLDER_PREFIX = "folder:"
+"""In front of a path, the name of a dataset of one's own."""
 
 _DIGITS = tuple("0123456789")
 # Class name -> loader in skimage.data. All of these ship inside the package; its other pictures need a download.
@@ -101,23 +104,31 @@ DATASETS: Mapping[str, DatasetSpec] = MappingProxyType({spec.name: spec for spec
 
 
 def load_dataset(
-    name: str, size: int, root: str | Path | None = None, progress: Callable[[float], None] | None = None
+    name: str,
+    size: int,
+    root: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+    *,
+    training: bool = False,
 ) -> ImageDataset:
     """Open a dataset.
 
     Args:
-        name: a key of `DATASETS`.
+        name: a key of `DATASETS`, or "folder:PATH".
         size: side of the square images it will return, in pixels.
-        root: where downloads go (by default a cache folder in the user's home), or for "folder" the folder itself.
+        root: where downloads go (by default `downloads.data_folder`), or for "folder" the folder itself.
         progress: called with the share of a download that has arrived, 0 to 1, from the calling thread.
+        training: whether the benchmarks' training images are wanted instead of their test images.
 
     Returns:
-        The dataset: the test images of the benchmarks, everything of the others.
+        The dataset: one part of the benchmarks, everything of the others.
 
     Raises:
         OptionError: unknown name, a size out of range, or a folder that does not hold one subfolder per class.
         DatasetUnavailableError: it must be downloaded and that failed.
     """
+    if name.startswith(FOLDER_PREFIX):
+        name, root = "folder", name.removeprefix(FOLDER_PREFIX)
     if name not in DATASETS:
         raise OptionError(f"dataset: expected one of {', '.join(DATASETS)}, got {name!r}.")
     resize(torch.zeros(3, 1, 1), size)  # complain about the size now rather than at the first image
@@ -127,7 +138,7 @@ def load_dataset(
         return _photographs(size)
     if name == "folder":
         return _folder(size, root)
-    return _benchmark(name, size, Path(root) if root is not None else DATA_FOLDER, progress)
+    return _benchmark(name, size, Path(root) if root is not None else data_folder(), progress, training)
 
 
 @lru_cache(maxsize=8)
@@ -212,8 +223,10 @@ def _folder(size: int, root: str | Path | None) -> ImageDataset:
     return ImageDataset("folder", tuple(folder.name for folder in classes), len(files), read)
 
 
-def _benchmark(name: str, size: int, root: Path, progress: Callable[[float], None] | None) -> ImageDataset:
-    pairs, class_names = fetch_dataset(name, root, progress)
+def _benchmark(
+    name: str, size: int, root: Path, progress: Callable[[float], None] | None, training: bool
+) -> ImageDataset:
+    pairs, class_names = fetch_dataset(name, root, progress, training=training)
 
     def read(index: int) -> tuple[torch.Tensor, int]:
         picture, target = pairs[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,35 +14,47 @@ from typing import Any
 from gradinv_core.errors import DatasetUnavailableError
 from gradinv_core.torchvision_access import import_torchvision
 
-__all__ = ["DATA_FOLDER", "fetch_dataset"]
+__all__ = ["data_folder", "fetch_dataset"]
 
-DATA_FOLDER = Path.home() / ".cache" / "gradinv"
 _POLL_SECONDS = 0.2
 _STALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where torchvision keeps a dataset: its class, its test split, and its size on disk when complete."""
+    """Where torchvision keeps a dataset: its class, its two parts, and its size on disk when complete."""
 
     attribute: str
     title: str
-    options: Mapping[str, Any]
+    test: Mapping[str, Any]
+    training: Mapping[str, Any]
     megabytes: float
 
 
-_TEST = MappingProxyType({"train": False})
+_TEST, _TRAINING = MappingProxyType({"train": False}), MappingProxyType({"train": True})
 _SOURCES: Mapping[str, _Source] = {
-    "mnist": _Source("MNIST", "MNIST", _TEST, 66),
-    "fashion_mnist": _Source("FashionMNIST", "Fashion-MNIST", _TEST, 86),
-    "cifar10": _Source("CIFAR10", "CIFAR-10", _TEST, 356),
-    "cifar100": _Source("CIFAR100", "CIFAR-100", _TEST, 355),
-    "flowers102": _Source("Flowers102", "Flowers-102", MappingProxyType({"split": "test"}), 676),
+    "mnist": _Source("MNIST", "MNIST", _TEST, _TRAINING, 66),
+    "fashion_mnist": _Source("FashionMNIST", "Fashion-MNIST", _TEST, _TRAINING, 86),
+    "cifar10": _Source("CIFAR10", "CIFAR-10", _TEST, _TRAINING, 356),
+    "cifar100": _Source("CIFAR100", "CIFAR-100", _TEST, _TRAINING, 355),
+    "flowers102": _Source(
+        "Flowers102",
+        "Flowers-102",
+        MappingProxyType({"split": "test"}),
+        MappingProxyType({"split": "train"}),
+        676,
+    ),
 }
 
 
+def data_folder() -> Path:
+    """Where downloads go: the environment's GRADINV_DATA, or a cache folder in the user's home."""
+    asked = os.environ.get("GRADINV_DATA")
+    return Path(asked) if asked else Path.home() / ".cache" / "gradinv"
+
+
 def fetch_dataset(
-    name: str, root: Path, progress: Callable[[float], None] | None = None
+    name: str, root: Path, progress: Callable[[float], None] | None = None, *, training: bool = False
 ) -> tuple[Any, tuple[str, ...]]:
     """Open a torchvision dataset, downloading it first when it is not there yet.
 
@@ -49,6 +62,7 @@ def fetch_dataset(
         name: "mnist", "fashion_mnist", "cifar10", "cifar100" or "flowers102".
         root: folder that holds the downloads; each dataset gets its own subfolder.
         progress: called with a share from 0 to 1, from this thread.
+        training: whether the training pictures are wanted instead of the test pictures.
 
     Returns:
         A sequence of (PIL image, class index), and the class names.
@@ -63,7 +77,8 @@ def fetch_dataset(
     folder = root / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pairs = _run_and_watch(lambda: build(folder, download=True, **source.options), folder, source, progress)
+        part = source.training if training else source.test
+        pairs = _run_and_watch(lambda: build(folder, download=True, **part), folder, source, progress)
     except (OSError, RuntimeError, EOFError) as error:  # URLError is an OSError
         raise DatasetUnavailableError(
             f"{source.title} has to be downloaded once, and that failed "

@@ -13,6 +13,7 @@ __all__ = [
     "RankError",
     "ShapeError",
     "TensorFileError",
+    "WeightsUnavailableError",
 ]
 
 
@@ -48,6 +49,10 @@ class ClassCountError(GradientInversionError):
 
 class DatasetUnavailableError(GradientInversionError):
     """A dataset has to be downloaded first, and that did not work."""
+
+
+class WeightsUnavailableError(GradientInversionError):
+    """Weights that somebody trained have to be downloaded first, and that did not work."""
 
 
 class LabelError(GradientInversionError):

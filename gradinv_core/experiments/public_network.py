@@ -13,11 +13,19 @@ Gradients = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class PublicNetwork:
-    """What both sides know before the training step: architecture, weights, image size. Never modified."""
+    """What both sides know before the training step. Never modified.
+
+    Attributes:
+        name: of the architecture.
+        model: with the weights.
+        image_size: side of the pictures it is fed, in pixels.
+        withheld: names of parameters whose gradient never leaves a device, by agreement.
+    """
 
     name: str
     model: nn.Module
     image_size: int
+    withheld: frozenset[str] = frozenset()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -13,14 +13,12 @@ from typing import TypeAlias
 
 import torch
 
-from gradinv_core.checkpoints import CHECKPOINT_CLASSES
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.defences import Defence, read_defences
-from gradinv_core.experiments.build import build_public_network
+from gradinv_core.experiments.build import build_public_network, image_size_of, trained_classes
 from gradinv_core.experiments.client.training_step import ClientStep, play_client
 from gradinv_core.experiments.public_network import Gradients, PublicNetwork
-from gradinv_core.experiments.scenario import FEWEST_CLASSES, UNTRAINED, Scenario
-from gradinv_core.networks import NETWORKS
+from gradinv_core.experiments.scenario import FEWEST_CLASSES, Scenario
 
 __all__ = ["BuildNetwork", "OpenImages", "Scene", "classes_of", "open_images", "play"]
 
@@ -62,15 +60,16 @@ def open_images(name: str, size: int) -> ImageDataset:
 
 
 def classes_of(scenario: Scenario, images: OpenImages = open_images) -> int:
-    """Number of classes of the head: what was asked for, but never fewer than the dataset needs; ten once trained.
+    """Number of classes of the head: what was asked for, but never fewer than the dataset needs; once trained, its own.
 
     Only where so few were asked for that the dataset's must be merged, it is that number.
     """
-    if scenario.stage != UNTRAINED:
-        return CHECKPOINT_CLASSES
+    trained = trained_classes(scenario)
+    if trained is not None:
+        return trained
     if 0 < scenario.classes < FEWEST_CLASSES:
         return scenario.classes
-    return max(scenario.classes, len(images(scenario.dataset, NETWORKS[scenario.network].image_size).class_names))
+    return max(scenario.classes, len(images(scenario.dataset, image_size_of(scenario)).class_names))
 
 
 def play(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradinv_core.arrays import ArrayLike, as_array, keep_type, unit_roundoff
+from gradinv_core.arrays import ArrayLike, as_array, keep_type, stays_on_its_device, unit_roundoff
 from gradinv_core.errors import ShapeError
 from gradinv_core.head import ObservedHead, factor_heads
 from gradinv_core.head.structures import LabelStructure
@@ -21,6 +21,8 @@ from gradinv_core.losses import training_loss
 __all__ = ["answer_known_lambda", "recover_label", "recover_labels"]
 
 _BATCH_ENTRIES = 2**19  # gradient entries per block of recover_labels: 4 MB in float64 stay in the cache
+_FEWEST, _FEWEST_ENTRIES = 8, 2**24  # fewer samples than this waste the solver's steps, as far as memory allows
+_DEVICE_ENTRIES = 2**27  # on a GPU: 1 GB
 
 
 def recover_label(
@@ -111,7 +113,7 @@ def recover_labels(
 
     Args:
         weight: (C, d) head weights.
-        weight_grads: (N, C, d) one gradient per sample.
+        weight_grads: (N, C, d) one gradient per sample; tensors on a GPU are read there, and only vectors leave it.
         bias: (C,) head bias, or None.
         bias_grads: (N, C) gradients of the head bias, or None.
         label_format: as in `recover_label`, like every option that follows.
@@ -142,12 +144,20 @@ def recover_labels(
         raise ShapeError(f"bias_grads: expected one row per sample ({shape[0]}), got {len(bias_part)}.")
     loss = training_loss(temperature, class_weights)
     options = Options(label_format, solver, gradient_scale, noise_std, nonnegative_feature, confidence, seed, loss)
-    block = max(1, _BATCH_ENTRIES // (shape[1] * shape[2]))
+    block = _block(shape[1] * shape[2], on_device=stays_on_its_device(grads))
+    weight = as_array(weight, "weight", "classes features")  # once, not for every block
     answers: list[LabelRecovery] = []
     for start in range(0, shape[0], block):
         part = slice(start, start + block)
         answers += _recover(weight, grads[part], bias, None if bias_part is None else bias_part[part], options, start)
     return answers
+
+
+def _block(entries: int, *, on_device: bool) -> int:
+    """How many gradients of so many entries are read at once."""
+    if on_device:
+        return max(1, _DEVICE_ENTRIES // entries)
+    return max(1, _BATCH_ENTRIES // entries, min(_FEWEST, _FEWEST_ENTRIES // entries))
 
 
 def answer_known_lambda(

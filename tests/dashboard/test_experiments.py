@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.sections.experiments import samples
 from gradinv_core.checkpoints import available_stages
-from gradinv_core.experiments.scenario import from_query
+from gradinv_core.experiments.scenario import Scenario, from_query
 from gradinv_core.experiments.study.record import read_record, write_parquet
 from gradinv_core.experiments.study.shelf import find_studies
 
@@ -80,3 +80,13 @@ def test_a_chosen_sample_leads_to_the_lab_with_exactly_what_was_played(lab, monk
     query = dict(parse_qsl(link.query_string))
     assert from_query(query, available_stages) == (row.scenario, [])
     assert f"Sample {row.number}" in "".join(text.value for text in page.markdown)
+
+
+def test_what_an_address_cannot_hold_has_no_link_to_the_lab(lab, monkeypatch):
+    for elsewhere in ({"stage": "runs/mine.safetensors#1a2b"}, {"dataset": "folder:fruit"}, {"stage": "imagenet"}):
+        assert not samples.on_this_page(Scenario(**elsewhere))
+    monkeypatch.setattr(samples, "_selected", lambda _: [2])
+    monkeypatch.setattr(samples, "on_this_page", lambda _: False)
+    page = lab("app_pages/experiments.py")
+    assert not page.main.get("page_link")
+    assert samples.ELSEWHERE in [caption.value for caption in page.caption]

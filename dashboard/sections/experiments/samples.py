@@ -9,15 +9,22 @@ from dashboard.address import query_of
 from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import plain
 from dashboard.pages import LAB
+from gradinv_core.checkpoints import available_stages
+from gradinv_core.experiments.scenario import Scenario, from_query, to_query
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report.words import field_title, field_value
 from gradinv_core.experiments.study.specification import KINDS
 from gradinv_core.experiments.study.store import Row
 
-__all__ = ["EXPLANATION", "SENTENCE", "show"]
+__all__ = ["ELSEWHERE", "EXPLANATION", "SENTENCE", "on_this_page", "show"]
 
 SENTENCE = "Choose a sample, and the Lab plays it again from the client's picture to the server's."
 EXPLANATION = "A sample's address holds the whole scenario: the same network, pictures, label and seed."
+
+ELSEWHERE = (
+    "The Lab cannot play this one: its pictures or its weights lie on the disk of whoever played the study, or the "
+    "weights are ImageNet's, and an address holds neither."
+)
 
 _MOST = 500
 _RIGHT = {True: "right", False: "not right"}
@@ -51,6 +58,11 @@ def show(record: Record) -> None:
             _chosen(rows[place])
 
 
+def on_this_page(scenario: Scenario) -> bool:
+    """Whether the Lab can play a scenario: its address says all of it."""
+    return from_query(to_query(scenario), available_stages) == (scenario, [])
+
+
 def _selected(event: Any) -> Sequence[int]:
     """Numbers of the rows that were clicked: one or none."""
     found: Sequence[int] = event.selection.rows
@@ -60,7 +72,10 @@ def _selected(event: Any) -> Sequence[int]:
 def _chosen(row: Row) -> None:
     with st.container(border=True):
         st.markdown(f"**Sample {row.number}**: {in_words(_said(row))}")
-        LAB.link("Open it in the Lab", query_of(row.scenario))
+        if on_this_page(row.scenario):
+            LAB.link("Open it in the Lab", query_of(row.scenario))
+        else:
+            st.caption(ELSEWHERE)
 
 
 def _said(row: Row) -> str:

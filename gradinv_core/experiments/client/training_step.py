@@ -109,6 +109,7 @@ def play_client(
     (sample, *others), (picture, target, partner, partner_target) = samples, batch[0]
     images, labels = [one.image for one in samples], [one.label for one in samples]
     computed = capture_batch_gradients(network.model, images, labels, batch_norm=scenario.batch_norm)
+    computed = {name: gradient for name, gradient in computed.items() if name not in network.withheld}
     defences = read_defences(scenario.defences)
     sent = computed  # without a defence there is nothing to check again: of AlexNet that took half of the step's time
     if defences:

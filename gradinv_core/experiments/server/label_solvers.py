@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -48,9 +48,9 @@ class LabelQuestion:
     announced: Sequence[Defence]
     excluded: int
 
-    @property
+    @cached_property
     def head(self) -> HeadView:
-        """The last layer."""
+        """The last layer, looked for once: in a network of many parts that takes longer than some of the answers."""
         return view_head(self.network.model, self.gradients, find_head(self.network.model))
 
 
@@ -104,7 +104,8 @@ def ask_for_label(solver: str, question: LabelQuestion) -> LabelAnswer | None:
         without a label, its sentence the message.
     """
     asked = LABEL_SOLVERS[solver]
-    if asked.needs_bias and question.head.bias_grad is None:
+    head = question.head  # before the clock starts: it is there for all solvers alike
+    if asked.needs_bias and head.bias_grad is None:
         return None
     _warm_up(solver)
     started = time.process_time()

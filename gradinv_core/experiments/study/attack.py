@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.diagnosis import Cause, diagnose
-from gradinv_core.errors import OptionError
 from gradinv_core.experiments.build import build_public_network
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.scenario import Scenario
@@ -25,7 +24,7 @@ from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import likeness, visible
 from gradinv_core.metrics import max_abs_error, psnr, ssim
 
-__all__ = ["CERTAIN", "Played", "check_device", "play_sample"]
+__all__ = ["CERTAIN", "Played", "play_sample"]
 
 CERTAIN = 1 - 1e-6
 """A prediction beyond this is one-hot in float32: then every larger lambda predicts the same, and the last layer alone
@@ -75,22 +74,6 @@ def play_sample(sample: Sample, device: str = "cpu") -> Played:
     return Played(sample, sample.key(where.code), where, time.perf_counter() - started, outcome, error)
 
 
-def check_device(device: str) -> str:
-    """The device, if it is there.
-
-    Raises:
-        OptionError: it is not.
-    """
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # PyTorch asserts that CUDA was compiled in
-        reason = str(error).splitlines()[0]
-        raise OptionError(
-            f"device: expected one that PyTorch finds here, such as cpu, got {device!r} ({reason})."
-        ) from error
-    return device
-
-
 @cache
 def _builder(device: str) -> BuildNetwork:
     """Builds networks on a device; the samples that follow one another mostly share one."""
@@ -98,7 +81,7 @@ def _builder(device: str) -> BuildNetwork:
     @lru_cache(maxsize=_NETWORKS_KEPT)
     def build(scenario: Scenario, classes: int) -> PublicNetwork:
         network = build_public_network(scenario, classes)
-        return network if device == "cpu" else PublicNetwork(network.name, network.model.to(device), network.image_size)
+        return network if device == "cpu" else replace(network, model=network.model.to(device))
 
     return build
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradinv_core.augmentation import AUGMENTATIONS
+from gradinv_core.experiments.build import image_size_of
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
 from gradinv_core.experiments.scene import OpenImages, classes_of, open_images
 from gradinv_core.experiments.study.specification import Specification
-from gradinv_core.networks import NETWORKS
+from gradinv_core.pretrained import IMAGENET
+from gradinv_core.trained_file import is_trained_file, pinned
 
 __all__ = ["Sample", "core_seconds", "in_words", "plan"]
 
@@ -67,9 +69,9 @@ def plan(specification: Specification, images: OpenImages = open_images) -> tupl
         images: opens datasets.
 
     Raises:
-        GradientInversionError: a dataset is not here.
+        GradientInversionError: a dataset or a trained network's file is not here.
     """
-    cells = sorted(enumerate(specification.cells), key=lambda pair: _network_order(pair[1]))
+    cells = sorted(enumerate(_pinned(specification.cells)), key=lambda pair: _network_order(pair[1]))
     drawn = [
         (cell, _draw(specification, cell, scenario, seed, index, images))
         for seed in range(specification.seeds)
@@ -78,6 +80,12 @@ def plan(specification: Specification, images: OpenImages = open_images) -> tupl
     ]
     asked = specification.kind, specification.solvers, specification.iterations
     return tuple(Sample(number, cell, *asked, scenario) for number, (cell, scenario) in enumerate(drawn))
+
+
+def _pinned(cells: Iterable[Scenario]) -> Iterator[Scenario]:
+    """The cells with the hash of every file of weights, so that other weights under its name are other samples."""
+    for cell in cells:
+        yield replace(cell, stage=pinned(cell.stage)) if is_trained_file(cell.stage) else cell
 
 
 def _network_order(scenario: Scenario) -> tuple[str, ...]:
@@ -91,20 +99,21 @@ def _draw(
     """One sample of a cell. The draws depend on seed and index alone: all cells get the same pictures and labels."""
     rng = np.random.default_rng((seed, index))
     shares = rng.uniform(size=6)
-    pictures = len(images(scenario.dataset, NETWORKS[scenario.network].image_size))
+    opened = images(scenario.dataset, image_size_of(scenario))
+    classes = classes_of(scenario, images)
     fixed = specification.fixed[cell]
     changes: dict[str, Any] = {
         "seed": seed,
-        "image": int(shares[0] * pictures),
-        "partner": int(shares[1] * pictures),
+        "image": int(shares[0] * len(opened)),
+        "partner": int(shares[1] * len(opened)),
     }
     kind = AUGMENTATIONS[scenario.augmentation]
     if kind.smooths and "epsilon" not in fixed:
         changes["epsilon"] = _between(specification.epsilon, shares[2])
     if kind.mixes and "ratio" not in fixed:
         changes["ratio"] = _between(specification.ratio, shares[3])
-    if scenario.stage == UNTRAINED:  # any class may be asked of a network that knows none
-        changes["target"] = int(shares[4] * classes_of(scenario, images))
+    if scenario.stage == UNTRAINED or classes != len(opened.class_names):  # it does not know the picture's class
+        changes["target"] = int(shares[4] * classes)
     return replace(scenario, **changes)
 
 
@@ -114,6 +123,7 @@ def _between(ends: tuple[float, float], share: float) -> float:
 
 
 _PLAYED = {"lenet": 0.05, "fcn_small": 0.03, "vit": 0.1, "resnet18": 0.4, "resnet50": 0.8, "fcn4": 1.0, "alexnet": 1.5}
+_IMAGENET = 2.0
 _SEARCHED = ((100, 0.3), (1000, 2.0))  # the paper's two searches, by classes
 _ITERATION = 0.02
 
@@ -124,6 +134,7 @@ def core_seconds(samples: Iterable[Sample]) -> float:
     for sample in samples:
         scenario = sample.scenario
         network = next((time for name, time in _PLAYED.items() if scenario.network.startswith(name)), 1.0)
+        network = _IMAGENET if scenario.stage == IMAGENET else network
         total += network * scenario.samples
         if sample.kind == "picture":
             searches = sum(solver.startswith("matching") for solver in sample.solvers)

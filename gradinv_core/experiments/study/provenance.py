@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,8 @@ import gradinv_core
 __all__ = ["Provenance", "code_version", "provenance"]
 
 _PACKAGE = Path(gradinv_core.__file__).parent
-_NOT_PLAYED = ("report", "cli")  # how a table looks changes no row
+# How a table looks, what a command prints and how a network was trained changes no row.
+_NOT_PLAYED = re.compile(r"cli(_\w+)?\.py|experiments/study/report/.*|training/.*")
 _SHORT = 16
 
 
@@ -37,14 +39,14 @@ class Provenance:
 
 @cache
 def code_version() -> str:
-    """16 hexadecimal digits over the package's sources, the report and the command line aside.
+    """16 hexadecimal digits over the package's sources, reports, commands and training aside.
 
     Another version may give another row, so its rows have other keys; a commit's name would miss what is not committed.
     """
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         place = path.relative_to(_PACKAGE).as_posix()
-        if not any(part.startswith(_NOT_PLAYED) for part in place.split("/")):
+        if not _NOT_PLAYED.fullmatch(place):
             digest.update(place.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:_SHORT]
 

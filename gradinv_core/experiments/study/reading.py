@@ -1,7 +1,11 @@
 """A specification is read from a small TOML file, and checked before anything runs.
 
 A block of ``[[cells]]`` gives any field of a `Scenario` one value or a list; every combination is one cell of the
-table. In each cell so many seeds are played, each with so many samples; a seed draws the network's first weights, the
+table. A dataset may be "folder:PATH", with a subfolder of pictures for each class; a stage may be the path of a file
+that ``gradinv train`` wrote, or "imagenet" for torchvision's networks as they were trained there, whose last layer's
+bias is sent with ``head_bias = true`` and withheld without. Whether these are here is asked when they are played.
+
+In each cell so many seeds are played, each with so many samples; a seed draws the network's first weights, the
 pictures, the classes, and the label's strength where the block does not fix it. ``--quick`` lays ``[quick]`` over the
 rest: a few samples that finish in two minutes.
 """
@@ -15,11 +19,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gradinv_core.checkpoints import available_stages
+from gradinv_core.checkpoints import shipped_stages
+from gradinv_core.datasets import FOLDER_PREFIX
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
-from gradinv_core.experiments.settings import settings_of, write_value
+from gradinv_core.experiments.settings import Reader, one_of, settings_of, write_value
 from gradinv_core.experiments.study.specification import KINDS, Specification
+from gradinv_core.pretrained import IMAGENET, PRETRAINED
+from gradinv_core.trained_file import is_trained_file
 
 __all__ = ["CELL_FIELDS", "PRESETS", "TRAINED", "parse_specification", "read_specification", "specification_text"]
 
@@ -103,6 +110,8 @@ class _Reader:
         solvers = self._words(merged.get("solvers", list(KINDS[kind])), tuple(KINDS[kind]), "solvers")
         expanded = list(self._cells(merged.get("cells", [])))
         cells = tuple(dict.fromkeys(cell for cell, _ in expanded))
+        if kind == "picture" and any(cell.stage == IMAGENET for cell in cells):
+            raise self._error("kind", f"label with stage {IMAGENET!r}", "picture")
         fixed = dict(expanded)
         varied = [name for name in CELL_FIELDS if len({getattr(cell, name) for cell in cells}) > 1]
         return Specification(
@@ -127,11 +136,17 @@ class _Reader:
             raise self._error("cells", "at least one table [[cells]]", "none" if blocks == [] else repr(blocks))
         for block in blocks:
             self._known(block, set(CELL_FIELDS), "cells.")
-            given = {name: self._values(name, value) for name, value in block.items() if name != "stage"}
-            networks = given.pop("network", (Scenario.network,))
+            imagenet = block.get("stage") == IMAGENET
+            given = {
+                name: self._values(name, value, imagenet=imagenet) for name, value in block.items() if name != "stage"
+            }
+            networks = given.pop("network", () if imagenet else (Scenario.network,))
+            if not networks:
+                raise self._error("cells.network", f"one of {', '.join(PRETRAINED)} with stage {IMAGENET!r}", "none")
+            decided = {"classes", "initialisation"} if imagenet else {"classes", "head_bias", "initialisation"}
             for network in networks:
-                for stage in self._stages(block.get("stage", UNTRAINED), network):
-                    if stage != UNTRAINED and {"classes", "head_bias", "initialisation"} & block.keys():
+                for stage in (IMAGENET,) if imagenet else self._stages(block.get("stage", UNTRAINED), network):
+                    if stage != UNTRAINED and decided & block.keys():
                         raise self._error(
                             "cells", "no classes, head_bias or initialisation with trained stages", f"stage {stage!r}"
                         )
@@ -139,9 +154,10 @@ class _Reader:
                         fields = dict(zip(given, values, strict=True))
                         yield Scenario(network=network, stage=stage, **fields), frozenset(block)
 
-    def _values(self, name: str, value: Any) -> tuple[Any, ...]:
-        """The values of one field, each read as an address would be."""
+    def _values(self, name: str, value: Any, *, imagenet: bool) -> tuple[Any, ...]:
+        """The values of one field, each read as an address would be, but for what an address may not hold."""
         declared = settings_of(Scenario)[name]
+        reader: Reader = one_of(tuple(PRETRAINED)) if imagenet and name == "network" else declared.read
         listed = value if isinstance(value, list) else [value]
         if not listed:
             raise self._error(f"cells.{name}", "at least one value", "an empty list")
@@ -154,23 +170,27 @@ class _Reader:
             if not right:
                 words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
                 raise self._error(f"cells.{name}", words[wanted], repr(one))
+            if name == "dataset" and one.startswith(FOLDER_PREFIX):
+                read.append(one)
+                continue
             try:
-                read.append(declared.read(write_value(float(one) if wanted is float else one)))
+                read.append(reader(write_value(float(one) if wanted is float else one)))
             except ValueError as error:
                 raise OptionError(f"{self.name}: cells.{name}: got {one!r}, but {error}.") from None
         return tuple(dict.fromkeys(read))
 
     def _stages(self, value: Any, network: str) -> tuple[str, ...]:
         """Stages of a network; "trained" stands for all that were trained."""
-        here = available_stages(network)
+        here = shipped_stages(network)
         found: list[str] = []
         for one in value if isinstance(value, list) else [value]:
             if one == TRAINED and len(here) > 1:
                 found += here[1:]
-            elif one in here:
+            elif one in here or (isinstance(one, str) and is_trained_file(one)):
                 found.append(one)
             else:
                 choices = (*here, TRAINED) if len(here) > 1 else here
+                choices = (*choices, "a file of gradinv train")
                 raise self._error(f"cells.stage of {network}", f"one of {', '.join(choices)}", repr(one))
         return tuple(dict.fromkeys(found))
 

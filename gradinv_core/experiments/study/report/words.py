@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.checkpoints import CHECKPOINT_CLASSES
-from gradinv_core.datasets import DATASETS
+from gradinv_core.datasets import DATASETS, FOLDER_PREFIX
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
 from gradinv_core.experiments.settings import settings_of, write_value
 from gradinv_core.networks import NETWORKS
+from gradinv_core.pretrained import IMAGENET, IMAGENET_CLASSES, PRETRAINED
+from gradinv_core.trained_file import is_trained_file
 
 __all__ = ["field_title", "field_value"]
 
+_PIN = 8  # digits of a hash tell files apart
 _TITLES = {"stage": "training", "augmentation": "label", "head_bias": "head bias", "network": "network"}
 
 
@@ -20,16 +25,34 @@ def field_title(name: str) -> str:
 
 
 def field_value(name: str, scenario: Scenario) -> str:
-    """A field's value in a word or two."""
+    """A field's value in a word or two; of what lies on a disk, its file's name."""
     value = getattr(scenario, name)
     if name == "network":
-        return NETWORKS[value].title
+        return PRETRAINED[value] if scenario.stage == IMAGENET else NETWORKS[value].title
     if name == "dataset":
-        return DATASETS[value].title
+        return PurePath(value).name if value.startswith(FOLDER_PREFIX) else DATASETS[value].title
     if name == "augmentation":
         return "hard" if value == "none" else AUGMENTATIONS[value].title
     if name == "classes" and scenario.stage != UNTRAINED:
-        return f"{CHECKPOINT_CLASSES}"
+        return _trained_classes(scenario.stage)
+    if name == "head_bias" and scenario.stage == IMAGENET:
+        return "sent" if value else "withheld"
     if name == "stage":
-        return str(value).replace("-epoch-", ", epoch ")
+        return _stage(value)
     return write_value(value)
+
+
+def _stage(stage: str) -> str:
+    if stage == IMAGENET:
+        return "ImageNet"
+    if is_trained_file(stage):
+        path, _, pin = stage.partition("#")
+        return f"{PurePath(path).stem} ({pin[:_PIN]})" if pin else PurePath(path).stem
+    return stage.replace("-epoch-", ", epoch ")
+
+
+def _trained_classes(stage: str) -> str:
+    """Without looking into a file: a report is read where it may not be."""
+    if stage == IMAGENET:
+        return f"{IMAGENET_CLASSES}"
+    return "as trained" if is_trained_file(stage) else f"{CHECKPOINT_CLASSES}"

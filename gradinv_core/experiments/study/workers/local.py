@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -56,7 +57,20 @@ def _in_processes(samples: Iterable[Sample], jobs: int, device: str) -> Iterator
 
 def _play(sample: Sample, device: str, driver: int) -> Played:
     _end_with(driver)
-    return play_sample(sample, device)
+    played = play_sample(sample, device)
+    _settle()
+    return played
+
+
+@cache
+def _settle() -> None:
+    """After a process's first sample: take what is loaded by then out of garbage collection.
+
+    Without psutil joblib collects garbage every second, and looking at PyTorch's objects each time took as long as the
+    cheapest samples themselves.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @cache

@@ -70,8 +70,14 @@ def test_the_quick_form_lies_over_the_rest(small):
         (f"{CELLS}classes = []", "cells.classes: expected at least one value, got an empty list"),
         (f"{CELLS}head_bias = 1", "cells.head_bias: expected true or false, got 1"),
         (f'{CELLS}epsilon = "much"', "cells.epsilon: expected a number, got 'much'"),
-        (f'{CELLS}stage = "late"', "cells.stage of fcn_small: expected one of untrained, .*, trained, got 'late'"),
-        ('[[cells]]\nnetwork = "alexnet"\nstage = "trained"', "cells.stage of alexnet: expected one of untrained, got"),
+        (
+            f'{CELLS}stage = "late"',
+            "cells.stage of fcn_small: expected one of untrained, .*, trained, a file of gradinv train, got 'late'",
+        ),
+        (
+            '[[cells]]\nnetwork = "alexnet"\nstage = "trained"',
+            "cells.stage of alexnet: expected one of untrained, a file of gradinv train, got",
+        ),
         (f'{CELLS}stage = "trained"\nclasses = 100', "expected no classes, head_bias or initialisation with trained"),
         (f'{CELLS}defences = "armour:1"', "cells.defences: got 'armour:1', but"),
     ],

@@ -13,8 +13,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from gradinv_core.devices import check_device
 from gradinv_core.errors import OptionError
-from gradinv_core.experiments.study.attack import check_device, play_sample
+from gradinv_core.experiments.study.attack import play_sample
 from gradinv_core.experiments.study.plan import plan
 from gradinv_core.experiments.study.run import missing, run_study
 from gradinv_core.experiments.study.store import DATABASE, Store

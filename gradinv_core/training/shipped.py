@@ -1,4 +1,4 @@
-"""Train small networks on the handwritten digits, and save what they are like early, midway and late.
+"""The networks that ship: trained on the handwritten digits, and saved as they are early, midway and late.
 
 ``python -m gradinv_core.training`` writes every checkpoint in assets/checkpoints again (ten minutes on one core).
 """
@@ -24,7 +24,7 @@ from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import OptionError
 from gradinv_core.networks import NETWORKS, build_network
 
-__all__ = ["RECIPES", "Recipe", "Split", "accuracy", "digits_split", "train"]
+__all__ = ["RECIPES", "Recipe", "Split", "accuracy", "digits_split", "main", "train"]
 
 _TEST_SHARE = 0.2
 
@@ -173,7 +173,7 @@ def _halved(model: nn.Module, stage: Stage, test: Split) -> tuple[nn.Module, Sta
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train every recipe, save its stages and print how good they are."""
     parser = argparse.ArgumentParser(description="Write the trained checkpoints.")
-    default = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
+    default = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
     parser.add_argument("--folder", type=Path, default=default, help="where the files go")
     parser.add_argument("--network", choices=sorted({recipe.network for recipe in RECIPES}), help="only this network")
     options = parser.parse_args(arguments)
@@ -187,7 +187,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     path = save_checkpoint(stored, recipe.network, stage, options.folder)
                     sys.stdout.write(f"{path.name}  {100 * (stage.accuracy or 0):.1f} %\n")
                     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

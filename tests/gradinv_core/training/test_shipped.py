@@ -1,14 +1,14 @@
-"""Training: deterministic, with any augmentation, on a split that never mixes learning and testing."""
+"""Training what ships: deterministic, with any augmentation, on a split that never mixes learning and testing."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from gradinv_core import training
 from gradinv_core.augmentation import AUGMENTATIONS, Augmentation
+from gradinv_core.datasets import load_dataset
 from gradinv_core.errors import OptionError
-from gradinv_core.training import Recipe, Split, accuracy, digits_split, train
+from gradinv_core.training import Recipe, Split, accuracy, digits_split, shipped, train
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_the_split_is_fixed_complete_and_disjoint() -> None:
     assert learn.targets.dtype == torch.int64
     everything = torch.cat([learn.images, test.images])
     assert sorted(everything.sum((1, 2, 3)).tolist()) == sorted(
-        image.sum().item() for image, _ in training.load_dataset("digits", 8)
+        image.sum().item() for image, _ in load_dataset("digits", 8)
     )
     assert set(test.targets.tolist()) == set(range(10))
 
@@ -88,9 +88,9 @@ def test_the_command_writes_the_stages_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(training, "RECIPES", (Recipe("hard", "fcn_small", stages=(1, 3)), Recipe("hard", "lenet_relu")))
-    monkeypatch.setattr(training, "digits_split", lambda _: small)
-    training.main(["--folder", str(tmp_path), "--network", "fcn_small"])
+    monkeypatch.setattr(shipped, "RECIPES", (Recipe("hard", "fcn_small", stages=(1, 3)), Recipe("hard", "lenet_relu")))
+    monkeypatch.setattr(shipped, "digits_split", lambda _: small)
+    shipped.main(["--folder", str(tmp_path), "--network", "fcn_small"])
     names = [f"fcn_small-digits-hard-epoch-{epoch}.safetensors" for epoch in (1, 3)]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     lines = capsys.readouterr().out.splitlines()
