@@ -53,10 +53,6 @@ def show(*, dark: bool) -> None:
     rebuilt, refusal = _rebuilt(defended)
     with left:
         st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server"))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
-            LAB.link("See how, step by step", None if own else query_of(defended.scenario))
-            PROTECTION.link("Which defences hold on many pictures")
     with right:
         st.pills(
             "Defence on the device, before it sends",
@@ -69,6 +65,10 @@ def show(*, dark: bool) -> None:
             on_change=_switch,
         )
         _say(defended, refusal, defended.kept_of(plainly))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
+        LAB.link("See how, step by step", None if own else query_of(defended.scenario))
+        PROTECTION.link("Which defences hold on many pictures")
 
 
 def _offer() -> None:
@@ -105,7 +105,7 @@ def _rebuilt(material: Material) -> tuple[Picture, str]:
 def _say(defended: Material, refusal: str, kept: float) -> None:
     """What it means, and what to do about it."""
     seen = defended.likeness()
-    price = f"The gradient keeps {percent(kept)} of its direction." if defended.scenario.defences else ""
+    price = f"Its price: the gradient keeps {percent(kept)} of its direction." if defended.scenario.defences else ""
     if seen.recognised:
         lead = "**Blurred, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
         meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."
