@@ -84,8 +84,8 @@ def curve_dips(material: Material) -> Answer:
     if found.status is Status.UNIQUE:
         return Answer(
             0,
-            f"One λ makes nine classes agree: {plain(found.scale, 5)}. The paper's curve falls far outside, too, but only "
-            "because all shares shrink there; relative to their size, in blue, it does not.",
+            f"One λ makes nine classes agree: {plain(found.scale, 5)}. The paper's curve falls far outside, too, but "
+            "only because all shares shrink there; relative to their size, in blue, it does not.",
         )
     if found.status is Status.AMBIGUOUS:
         return Answer(1, f"{max(len(found.candidates), 2)} candidates fit, and the server cannot tell them apart.")

@@ -94,9 +94,9 @@ STEPS: tuple[LessonStep, ...] = (
     LessonStep(
         "A softer label",
         "Many networks are trained with **soft labels**: smoothing takes a little from the true class and gives it to "
-        "all others. Signs no longer tell the shares. But all rows are the same pattern, each times one number: a single "
-        "number λ is missing. For a wrong λ, classes that should have the same small share get different ones. The "
-        "server looks at a curve of this disagreement.",
+        "all others. Signs no longer tell the shares. But all rows are the same pattern, each times one number: a "
+        "single number λ is missing. For a wrong λ, classes that should have the same small share get different ones. "
+        "The server looks at a curve of this disagreement.",
         _SMOOTHED,
         lambda material: curve.body(material.lab),
         "What does the curve do?",

@@ -124,8 +124,14 @@ def _move(place: int) -> None:
         else:
             st.space("small")  # what leads on stands at the right in every step
         if not last:
-            kind, icon = ("primary" if answered else "secondary"), ":material/arrow_forward:"
-            st.button("Next", key="lesson next", icon=icon, type=kind, on_click=_go, args=(place + 1,))
+            st.button(
+                "Next",
+                key="lesson next",
+                icon=":material/arrow_forward:",
+                type="primary" if answered else "secondary",
+                on_click=_go,
+                args=(place + 1,),
+            )
         elif answered:
             st.button("From the beginning", key="lesson again", icon=":material/replay:", on_click=_begin_anew)
 
