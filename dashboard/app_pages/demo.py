@@ -12,6 +12,7 @@ with page_frame(
     "A device learns from one picture and sends what it learned. See what the receiver can make of that.",
     "What is sent is a gradient: for every weight of a network, which way to change it. The picture is not sent.",
     ("Gradient",),
+    figures=False,
 ):
     rest(DEMO.name)
     stage.show(dark=st.context.theme.type == "dark")
