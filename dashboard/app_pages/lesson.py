@@ -27,6 +27,7 @@ with page_frame(
         "Pseudo-label",
         "PSNR",
     ),
+    figures=False,  # with the answer, not before
     width=_WIDTH,
 ):
     rest(LESSON.name)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.address import classroom_sentences
 from dashboard.claims.plain_words import of_error
-from dashboard.components import figure_saver
+from dashboard.layout.figure_files import offer_figures
 from dashboard.layout.glossary import mark_words, offer_words
 from dashboard.layout.invitation import offer_invitation, wear_classroom
 from gradinv_core.errors import GradientInversionError
@@ -16,7 +16,6 @@ __all__ = ["complain", "page_frame"]
 
 _WIDTH = 1080  # pixels: longer lines and wider pictures are harder to read, even on a projector
 _MOST_BOXES = 4
-_FIGURES = "Figures of this page as SVG or PNG"
 
 
 @contextmanager
@@ -30,7 +29,7 @@ def page_frame(
         sentence: what it is about; none where that was said before.
         explanation: what the sentence's words mean.
         words: that the page uses, of `dashboard.layout.glossary.GLOSSARY`.
-        figures: whether the page has any; at its end they are offered as files.
+        figures: whether they are offered as files at the end of the page.
         width: pixels at most; more for a page that shows text and figures side by side.
     """
     with st.container(horizontal_alignment="center"), st.container(width=width):
@@ -47,8 +46,7 @@ def page_frame(
         try:
             yield
             if figures:
-                with st.expander(_FIGURES, icon=":material/image:"):
-                    figure_saver()
+                offer_figures()
         except GradientInversionError as error:
             st.error(of_error(error), icon=":material/info:")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.address import query_of
+from dashboard.layout.figure_files import offer_figures
 from dashboard.layout.story import say_plainly
 from dashboard.pages import LAB, PROTECTION
 from dashboard.sections.lesson import poll
@@ -50,6 +51,7 @@ def show(place: int, *, dark: bool) -> None:
             with st.container(key="lesson part"):
                 step.part(material)
                 LAB.link("Play on with this in the Lab", query_of(step.scenario))
+                offer_figures()
         elif step.before is None:
             with st.container(key="lesson waiting"):
                 st.caption("The figure comes with the answer.")
