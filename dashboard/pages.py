@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from dashboard.address import classroom
+
 __all__ = ["DEMO", "EXPERIMENTS", "FAILURES", "GALLERY", "LAB", "LESSON", "PAGES", "PROTECTION", "Page"]
+
+_KEPT = "The link that brought you here keeps its scenario."
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,13 @@ class Page:
 
         Args:
             label: what it says.
-            query: parameters of the address it leads to.
+            query: of another scenario to open there, None to stay with the one at hand. Where a teacher's link keeps
+                the scenario, such a link is shown and leads nowhere.
         """
-        st.page_link(self.path, label=label, icon=self.icon, query_params=query)
+        kept = query is not None and classroom().locked
+        st.page_link(
+            self.path, label=label, icon=self.icon, query_params=query, disabled=kept, help=_KEPT if kept else None
+        )
 
 
 LAB = Page("lab", "Lab", ":material/science:")

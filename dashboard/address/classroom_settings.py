@@ -56,7 +56,8 @@ class ClassroomSettings:
         "controls",
         one_of(("shown", "locked", "hidden")),
         "Settings in the sidebar",
-        "Locked: everybody sees them, and nobody can change them. Hidden: the sidebar is gone.",
+        "Locked: everybody sees them, nobody can change them, and nothing leads to another scenario. Hidden: the "
+        "sidebar is gone besides.",
     )
     answers: str = setting(
         "predicted",

@@ -37,6 +37,7 @@ with page_frame(
     "One attack may be lucky. These tables count many, with the interval in which the true share lies, 95 times out of "
     "100.",
     ("Gradient", "Soft label", "Share", "Head", "λ (lambda)", "The paper", "PSNR"),
+    figures=False,
 ):
     rest(EXPERIMENTS.name)
     choice = shelf.choose()

@@ -3,6 +3,7 @@
 from dashboard.components.access_keeper import access_keeper
 from dashboard.components.class_links import class_links
 from dashboard.components.colour_keeper import colour_keeper
+from dashboard.components.figure_saver import figure_saver
 from dashboard.components.frame_player import Frame, PlanPart, Trace, frame_player
 from dashboard.components.history_keeper import history_keeper
 from dashboard.components.image_strip import image_strip
@@ -20,6 +21,7 @@ __all__ = [
     "access_keeper",
     "class_links",
     "colour_keeper",
+    "figure_saver",
     "frame_player",
     "history_keeper",
     "image_strip",

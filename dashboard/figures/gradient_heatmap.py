@@ -17,13 +17,14 @@ _MOST_CLASSES = 40
 
 
 def gradient_heatmap(
-    gradient: npt.ArrayLike, class_names: Sequence[str] | None = None, *, dark: bool = False
+    gradient: npt.ArrayLike, class_names: Sequence[str] | None = None, *, title: str = "", dark: bool = False
 ) -> Sketch:
     """Two maps with one signed colour scale: what was sent, and its outer product of rank one.
 
     Args:
         gradient: (C, d) gradient of the head's weights.
         class_names: (C,) names, class numbers without.
+        title: for what was sent alone, where the product is not spoken of.
         dark: colours for a dark page.
 
     Returns:
@@ -31,14 +32,14 @@ def gradient_heatmap(
     """
     colours = palette(dark)
     sent = np.asarray(gradient, dtype=np.float64)
-    product = _outer_product(sent)
+    maps = {"what was sent": sent} if title else {"what was sent": sent, "outer product": _outer_product(sent)}
     size = float(np.linalg.norm(sent))
 
     rows, columns = _strongest(sent, 1, _MOST_CLASSES), _strongest(sent, 0, _MOST_FEATURES)
     names = name_classes(tuple(class_names or ()), sent.shape[0])
     limit = float(np.abs(sent).max()) or 1.0
-    figure = Sketch((1, 1), gap=0.03, beside=True)
-    for panel, (words, values) in enumerate((("what was sent", sent), ("outer product", product)), start=1):
+    figure = Sketch((1,) * len(maps), gap=0.03, beside=True)
+    for panel, (words, values) in enumerate(maps.items(), start=1):
         shown = values[np.ix_(rows, columns)]
         figure.add_heatmap(
             z=shown,
@@ -48,14 +49,14 @@ def gradient_heatmap(
             zmin=-limit,
             zmax=limit,
             colorscale=colours.signed_scale,
-            showscale=panel == 2,
+            showscale=panel == len(maps),
             colorbar={"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 12}, "exponentformat": "power"},
             hovertemplate="%{y}, feature %{x}<br>gradient %{customdata}<extra></extra>",
             panel=panel,
         )
         across = ("x domain", "x2 domain")[panel - 1]
         figure.add_annotation(text=words, xref=across, x=0.5, yref="paper", y=1, yanchor="bottom")
-    style(figure, _finding(outside_rank_one(sent), size), colours, height=360)
+    style(figure, title or _finding(outside_rank_one(sent), size), colours, height=360)
     figure.update_layout(margin={"t": TITLE_HEIGHT + 32, "b": 36})
     # One line under both maps: two of them would run into each other on a phone.
     figure.add_annotation(
@@ -69,7 +70,8 @@ def gradient_heatmap(
     )
     figure.update_annotations(font={"size": 14, "color": colours.muted})
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", nticks=20)
-    figure.update_yaxes(showticklabels=False, panel=2)
+    if len(maps) > 1:
+        figure.update_yaxes(showticklabels=False, panel=2)
     figure.update_xaxes(showticklabels=False, ticks="", type="category")
     return figure
 

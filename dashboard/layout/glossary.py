@@ -6,9 +6,9 @@ import streamlit as st
 
 from dashboard.components import word_marks
 
-__all__ = ["GLOSSARY", "show_words"]
+__all__ = ["GLOSSARY", "mark_words", "offer_words"]
 
-_TITLE = "Words used here"
+_TITLE, _HELP = "Words", "What the words on this page mean."
 
 GLOSSARY: Mapping[str, str] = {
     "Gradient": "for every weight of the network, which way to change it so that the network answers a little better. "
@@ -36,15 +36,22 @@ GLOSSARY: Mapping[str, str] = {
 """In the order in which they build on each other."""
 
 
-def show_words(names: Sequence[str]) -> None:
-    """Draw them, folded away, and mark each where the page first uses it.
+def offer_words(names: Sequence[str]) -> None:
+    """A button beside the title that lists them: the keyboard's and the screen reader's way, and one stop of it.
 
     Args:
         names: keys of `GLOSSARY`; none draws nothing.
     """
-    if not names:
-        return
-    with st.container(gap=None):  # the marks draw nothing, and must not leave a gap
-        with st.expander(_TITLE, icon=":material/dictionary:"):
+    if names:
+        with st.popover(_TITLE, icon=":material/dictionary:", help=_HELP, key="words"):
             st.markdown("\n".join(f"- **{name}**: {GLOSSARY[name]}" for name in names))
+
+
+def mark_words(names: Sequence[str]) -> None:
+    """Mark each where the page first uses it, for a pointer and for a finger.
+
+    Args:
+        names: keys of `GLOSSARY`; none draws nothing.
+    """
+    if names:
         word_marks({name: GLOSSARY[name] for name in names})

@@ -5,6 +5,8 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 PROJECTOR = {"width": 1280, "height": 720}
+BELOW = "() => { const { scrollHeight, clientHeight } = document.querySelector('[data-testid=stMain]'); \
+return scrollHeight - clientHeight; }"
 
 
 def test_three_clicks_fit_a_projector(shared_page, settle):
@@ -17,10 +19,24 @@ def test_three_clicks_fit_a_projector(shared_page, settle):
     page.get_by_role("radio", name="Send one number in ten").click()
     expect(page.get_by_text("The defence holds here.")).to_be_visible()
     settle(page)
-    assert (
-        page.evaluate(
-            "() => { const main = document.querySelector('[data-testid=stMain]');"
-            " return main.scrollHeight - main.clientHeight; }"
-        )
-        <= 0
-    )
+    assert page.evaluate(BELOW) <= 0
+    page.get_by_role("button", name="For a class").click()
+    page.get_by_text("Larger type").click()
+    page.wait_for_function("() => location.search.includes('large=yes')")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    settle(page)
+    assert page.evaluate("() => getComputedStyle(document.documentElement).fontSize") == "21px"
+    assert page.evaluate(BELOW) <= 0
+
+
+def test_the_keyboard_opens_the_list_of_words_and_closes_it(shared_page):
+    page = shared_page(place="Demo")
+    words = page.get_by_role("button", name="Words")
+    words.focus()
+    page.keyboard.press("Enter")
+    said = page.get_by_text("for every weight of the network, which way to change it so that")
+    expect(said).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(said).to_have_count(0)
+    expect(words).to_be_focused()

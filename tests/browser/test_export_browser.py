@@ -5,6 +5,23 @@ import pytest
 from gradinv_core.experiments import Scenario
 
 sync_api = pytest.importorskip("playwright.sync_api")
+LOOKS_LIKE = {"SVG": b"<svg", "PNG": b"\x89PNG"}
+
+
+def save_every_kind_of_figure(page) -> None:
+    """Plotly's and our own, in both formats, without a word to the server."""
+    page.get_by_text("Figures of this page as SVG or PNG").click()
+    lines = page.get_by_test_id("figure-list").get_by_role("listitem")
+    sync_api.expect(lines).to_have_count(7)
+    sent = len(page.sent)
+    for name in ("Loss over lambda", "All 3 layers leak exactly"):
+        for kind, beginning in LOOKS_LIKE.items():
+            with page.expect_download() as waiting:
+                lines.filter(has_text=name).get_by_role("button", name=kind).click()
+            content = waiting.value.path().read_bytes()
+            assert content.startswith(beginning)
+            assert len(content) > 10_000
+    assert len(page.sent) == sent
 
 
 def test_a_page_taken_along_opens_offline(browser, shared_page, settle, tmp_path):
@@ -15,6 +32,7 @@ def test_a_page_taken_along_opens_offline(browser, shared_page, settle, tmp_path
     file = tmp_path / "run.html"
     waiting.value.save_as(file)
     settle(page)
+    save_every_kind_of_figure(page)
     context = browser.new_context(offline=True)
     alone, asked, troubles = context.new_page(), [], []
     alone.on("request", lambda request: asked.append(request.url))

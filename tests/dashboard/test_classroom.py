@@ -50,6 +50,9 @@ def test_a_locked_scenario_is_seen_and_cannot_be_changed(lab):
     run(page)
     assert page.query_params["controls"] == "locked"
     assert not [button for button in page.button if button.label == "For a class"]
+    run(page.radio[0].set_value(0))
+    (link,) = [each.proto for each in page.get("page_link") if "Play on" in each.proto.label]
+    assert link.disabled  # the step's scenario is another one
 
 
 def test_hidden_controls_hide_the_sidebar(lab):

@@ -125,6 +125,10 @@ def test_the_heatmap_puts_the_outer_product_beside_the_gradient():
     np.testing.assert_array_equal(sent.z, gradient)
     np.testing.assert_allclose(product.z, gradient, atol=1e-12)
     assert figure.layout.title.text.startswith("One outer product is the gradient, but for")
+    alone = gradient_heatmap(gradient, title="A row for each class").checked()
+    assert len(alone.data) == 1
+    assert alone.data[0].showscale
+    assert alone.layout.title.text == "A row for each class"
 
 
 def test_a_large_gradient_is_cut_and_says_so():

@@ -49,7 +49,7 @@ def test_no_step_answers_before_it_is_asked(lab):
         page = open_step(lab, place)
         assert not page.info
         assert not page.dataframe
-        assert any(caption.value.startswith("Predict first") for caption in page.caption)
+        assert any(caption.value == "The figure comes with the answer." for caption in page.caption)
 
 
 def test_next_and_back_lead_through_the_lesson_and_keep_what_was_predicted(lab):
@@ -73,7 +73,13 @@ def test_the_end_counts_the_predictions(lab):
     page = open_step(lab, len(STEPS) - 1)
     run(page.radio[0].set_value(0))
     run(page)
-    assert page.caption[-1].value == "The end. Of 12 questions you answered 1, and predicted 0 right."
+    assert any(
+        text.value == "**The end.** Of 12 questions you answered 1, and predicted 0 right." for text in page.markdown
+    )
+    run(page.button(key="lesson again").click())
+    assert page.header[0].value == STEPS[0].title
+    run(page.button(key="lesson next").click())
+    assert page.query_params["step"] == "2"
 
 
 def test_the_scenario_of_the_lab_is_still_there_afterwards(lab):

@@ -1,5 +1,8 @@
 """The runs of a tab: listed, reopened, compared in numbers."""
 
+import torch
+
+from dashboard.sections.lab.run_figures import RunFigures
 from dashboard.sections.lab.runs import PastRun, differences, name_of
 from gradinv_core.experiments.scenario import Scenario
 
@@ -30,8 +33,11 @@ def test_a_scenario_is_named_by_what_is_special_about_it():
 
 
 def test_a_comparison_says_what_was_changed_and_by_how_much():
-    before = PastRun(Scenario(), "unique", -1.25, 1e-7, 60.0, "data:")
-    rows = differences(before, PastRun(Scenario(epsilon=0.3), "ambiguous", -1.5, 0.02))
+    numbers = torch.zeros(2, dtype=torch.float64)
+    figures = RunFigures(numbers, numbers, numbers, numbers, ["a", "b"], "label", "feature", True, True)
+    before = PastRun(Scenario(), "unique", -1.25, 1e-7, figures, 60.0, "data:")
+    rows = differences(before, PastRun(Scenario(epsilon=0.3), "ambiguous", -1.5, 0.02, figures))
+    assert [drawn.title for drawn in figures.drawn(dark=True)] == ["label", "feature"]
     assert [row[""] for row in rows] == [
         "Smoothing ε",
         "Answer",

@@ -1,7 +1,7 @@
 """Underline a term where the page first uses it, and explain it under the pointer or a finger; draws nothing itself.
 
 The page's text stays as Streamlit wrote it: browsers paint ranges of a text (the CSS Custom Highlight API), and where
-one does not, the folded list of words is there all the same. That list is the keyboard's and the screen reader's way.
+one does not, the list behind the button beside the title is there all the same. It is the keyboard's way, too.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ def choose(*, locked: bool) -> tuple[int, bool]:
     number, own = min(number, _READY - 1), st.query_params.get(OWN) == "yes" and session_photo() is not None
     if not locked:
         sources, names = cache.thumbnails(_DATASET, 0, _READY)
-        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        left, right = st.columns([5, 4], gap="large", vertical_alignment="bottom")
         with left:
             image_strip(
                 sources,

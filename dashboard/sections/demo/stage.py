@@ -26,23 +26,29 @@ from gradinv_core.experiments.client.own_photo import own_image
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.likeness import Likeness, visible
 
-__all__ = ["show"]
+__all__ = ["is_sent", "show"]
 
 _SENT, _DEFENCE = "sent", "defence"
 _TO_DO = (
     "What to do: treat a gradient as you would treat the picture itself. Add up many devices' gradients before anyone "
     "can read one, add noise you have accounted for, and try this attack on your own network first."
 )
+_NO_PROOF = "That is no proof that another server gets no further."
+
+
+def is_sent() -> bool:
+    """Whether the gradient is on its way already."""
+    return st.query_params.get(_SENT) == "yes"
 
 
 def show(*, dark: bool) -> None:
     """Draw it as far as the visitor has come."""
-    sent = st.query_params.get(_SENT) == "yes"
+    sent = is_sent()
     number, own = choose(locked=sent)
     scenario = Scenario(image=number, own_photo=own, augmentation="smoothing")
     photo = own_image(scenario, session_photo())
     plainly = Material(scenario, dark, photo)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([5, 4], gap="large")
     if not sent:
         with left:
             st.html(picture_row([_on_the_device(plainly), _nothing_yet()], "the device and the server"))
@@ -53,10 +59,6 @@ def show(*, dark: bool) -> None:
     rebuilt, refusal = _rebuilt(defended)
     with left:
         st.html(picture_row([_on_the_device(plainly), rebuilt], "the device and the server"))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
-            LAB.link("See how, step by step", None if own else query_of(defended.scenario))
-            PROTECTION.link("Which defences hold on many pictures")
     with right:
         st.pills(
             "Defence on the device, before it sends",
@@ -68,7 +70,12 @@ def show(*, dark: bool) -> None:
             wrap=True,
             on_change=_switch,
         )
-        _say(defended, refusal, defended.kept_of(plainly))
+        _say(defended, defended.kept_of(plainly))
+    st.markdown(_TO_DO, help=f"The picture: {LIKENESS[defended.likeness()][1]}. {_NO_PROOF} {refusal}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
+        LAB.link("See how, step by step", None if own else query_of(defended.scenario))
+        PROTECTION.link("Which defences hold on many pictures")
 
 
 def _offer() -> None:
@@ -102,10 +109,11 @@ def _rebuilt(material: Material) -> tuple[Picture, str]:
     return Picture(picture_source(visible(image)), "What the server rebuilt from one gradient."), ""
 
 
-def _say(defended: Material, refusal: str, kept: float) -> None:
-    """What it means, and what to do about it."""
+def _say(defended: Material, kept: float) -> None:
+    """What it means."""
     seen = defended.likeness()
-    price = f"The gradient keeps {percent(kept)} of its direction." if defended.scenario.defences else ""
+    share = percent(kept).replace(" ", "\N{NO-BREAK SPACE}")
+    price = f"Its price: the gradient keeps {share} of its direction." if defended.scenario.defences else ""
     if seen.recognised:
         lead = "**Blurred, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
         meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."
@@ -113,8 +121,6 @@ def _say(defended: Material, refusal: str, kept: float) -> None:
     else:
         text = f"**The defence holds here.** Nobody would recognise the picture in what this server rebuilt. {price}"
     say_plainly(text, good=not seen.recognised)
-    explanation = f"The picture: {LIKENESS[seen][1]}. That is no proof that another server gets no further. {refusal}"
-    st.markdown(_TO_DO, help=explanation)
 
 
 def _switched() -> str:

@@ -10,9 +10,10 @@ from dashboard.address import query_of
 from dashboard.claims.picture import Rebuilt
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.pictures import picture_source
-from dashboard.export import comparison_page
+from dashboard.export import ComparedRun, comparison_page
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.pages import LAB
+from dashboard.sections.lab.run_figures import RunFigures
 from dashboard.sections.story.view import LabView
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.settings import settings_of, write_value
@@ -36,12 +37,14 @@ class PastRun:
         label_error: largest error of the recovered label.
         decibels: PSNR of the rebuilt picture; None where there is none.
         picture: that picture as a `data:` address; empty where there is none.
+        figures: of its label and feature, for a page to take along.
     """
 
     scenario: Scenario
     status: str
     scale: float
     label_error: float
+    figures: RunFigures
     decibels: float | None = None
     picture: str = ""
 
@@ -113,16 +116,20 @@ def _compare(before: PastRun, now: PastRun, *, dark: bool) -> None:
     st.html(picture_row(pictures, "then and now", largest="10rem"))
     rows = differences(before, now)
     st.dataframe(rows, hide_index=True, width="stretch")
-    names, shown = (name_of(before.scenario), name_of(now.scenario)), (before.picture, now.picture)
     st.download_button(
         "Comparison to open offline",
-        lambda: comparison_page(names, shown, rows, dark=dark),
+        lambda: comparison_page(_to_compare(before, dark), _to_compare(now, dark), rows, dark=dark),
         "comparison.html",
         "text/html",
         key="take comparison.html",
         icon=":material/web:",
         on_click="ignore",
+        help="Figures stay interactive in it, and can be saved from it as SVG or PNG.",
     )
+
+
+def _to_compare(run: PastRun, dark: bool) -> ComparedRun:
+    return ComparedRun(name_of(run.scenario), run.picture, run.figures.drawn(dark=dark))
 
 
 def _row(name: str, then: str, now: str, difference: str = "") -> dict[str, str]:
@@ -131,7 +138,8 @@ def _row(name: str, then: str, now: str, difference: str = "") -> dict[str, str]
 
 def _kept(view: LabView, recovery: ImageRecovery | None) -> PastRun:
     found = view.attack.recovery
-    run = PastRun(view.scenario, str(found.status), found.scale, view.truth.label_error(found.label))
+    error, figures = view.truth.label_error(found.label), RunFigures.of(view)
+    run = PastRun(view.scenario, str(found.status), found.scale, error, figures)
     if recovery is None:
         return run
     shown = Rebuilt(view.server, recovery).shown

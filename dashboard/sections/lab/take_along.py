@@ -8,7 +8,8 @@ import streamlit as st
 
 from dashboard.claims import label as claims
 from dashboard.export import Run, label_table, numbers, offline_page, script
-from dashboard.figures import feature_plot, gradient_heatmap, label_bars
+from dashboard.figures import gradient_heatmap
+from dashboard.sections.lab.run_figures import RunFigures
 from dashboard.sections.story.view import LabView
 from gradinv_core.image_recovery import ImageRecovery
 
@@ -39,19 +40,8 @@ def show(view: LabView, recovery: ImageRecovery | None) -> None:
 
 
 def _page(view: LabView, run: Run) -> str:
-    found, server, truth, names = view.attack.recovery, view.server, view.truth, view.class_names
-    figures = [
-        label_bars(
-            found.label,
-            truth.label,
-            None,
-            names,
-            title=claims.headline(server, truth, names).text,
-            settled=server.label_settled,
-            dark=view.dark,
-        ),
-        feature_plot(found.feature, truth.feature, ambiguous=not server.feature_settled, dark=view.dark),
-    ]
+    figures = RunFigures.of(view).drawn(dark=view.dark)
     if view.client.head_gradient is not None:
-        figures.append(gradient_heatmap(view.client.head_gradient, names, dark=view.dark))
-    return offline_page(run, claims.verdict(server, truth).text.replace("**", ""), figures, dark=view.dark)
+        figures.append(gradient_heatmap(view.client.head_gradient, view.class_names, dark=view.dark))
+    verdict = claims.verdict(view.server, view.truth).text.replace("**", "")
+    return offline_page(run, verdict, figures, dark=view.dark)

@@ -11,7 +11,7 @@ from dashboard.background.classes import Tally, new_seat, the_classes
 from dashboard.layout.vote_bars import vote_bars
 from dashboard.layout.waiting import pace
 
-__all__ = ["count", "greet", "is_answered", "leads", "show_tally", "wait"]
+__all__ = ["count", "cover", "greet", "is_answered", "leads", "show_tally", "wait"]
 
 _REVEALED = "lesson answers revealed"
 
@@ -58,6 +58,11 @@ def is_answered(question: int) -> bool:
     if settings.code:
         return the_classes().is_revealed(settings.code, question)
     return question in st.session_state.get(_REVEALED, ())
+
+
+def cover() -> None:
+    """Take back what was revealed by the button of a page without a class."""
+    st.session_state.pop(_REVEALED, None)
 
 
 def wait(question: int) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dashboard.sections.lesson import answers, devices
+from dashboard.sections.lesson import answers, devices, first_look
 from dashboard.sections.lesson.answers import Answering
 from dashboard.sections.lesson.defence_table import COMPARED, show_table
 from dashboard.sections.shared.material import Material
-from dashboard.sections.story import client, curve, feature, gradient, image, label
+from dashboard.sections.story import client, curve, feature, image, label
 from gradinv_core.experiments.scenario import Scenario
 
 __all__ = ["STEPS", "LessonStep"]
@@ -51,6 +51,7 @@ def _picture(material: Material) -> None:
 
 
 _PLAIN = Scenario(dataset="digits", image=7, augmentation="none")
+_OTHER = Scenario(dataset="digits", image=3, augmentation="none")
 _SMOOTHED = Scenario(dataset="digits", image=7, augmentation="smoothing", epsilon=0.2)
 _MIXED = Scenario(dataset="digits", image=7, augmentation="mixup", ratio=0.65, partner=12)
 _PHOTO = Scenario(dataset="photographs", augmentation="mixup+smoothing", ratio=0.65)
@@ -62,9 +63,9 @@ STEPS: tuple[LessonStep, ...] = (
         "*gradient*, and the server adds them up. This is called **federated learning**. Tonight somebody reads along "
         "on one of the twelve lines.",
         _PLAIN,
-        lambda material: gradient.body(material.client),
+        first_look.show_numbers,
         "What travels along that line?",
-        ("The picture, encrypted", "One number for every weight of the network", "Nothing that hangs on the picture"),
+        ("The picture, encrypted", "One number for every weight of the network", "Nothing that depends on the picture"),
         answers.what_leaves,
         before=lambda material: devices.show(dark=material.dark),
     ),
@@ -72,7 +73,7 @@ STEPS: tuple[LessonStep, ...] = (
         "Wrong by how much?",
         "The network looks at the picture and gives every class a share: its **prediction** p. The **label** y says "
         "what would have been right. The last layer's gradient is their difference p − y, times what the layer saw: "
-        "one row for each class.",
+        "one row for each class. This network is new: it gives all classes about the same.",
         _PLAIN,
         lambda material: client.body(material.client),
         "The label names one class. In how many classes is the label larger than the prediction?",
@@ -81,21 +82,21 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "One row points the other way",
-        "Where label is larger than prediction, p − y is negative, and the row of that class turns round. Look at the "
-        "picture of the gradient: every line is one class, every column one feature.",
-        _PLAIN,
-        lambda material: label.body(material.lab),
-        "Which class is it?",
+        "Where the label is larger than the prediction, p − y is negative, and the row of that class turns round. Here "
+        "is the gradient of another picture: every line is one class, every column one number that the last layer saw.",
+        _OTHER,
+        lambda material: client.body(material.client),
+        "Which class does this picture's label name?",
         None,
         answers.which_class,
-        before=lambda material: gradient.body(material.client),
+        before=first_look.show_rows,
     ),
     LessonStep(
         "A softer label",
         "Many networks are trained with **soft labels**: smoothing takes a little from the true class and gives it to "
-        "all others. Signs no longer tell the shares. But the rows are all the same pattern, each times one number, "
-        "so a single number λ is missing. Try every λ: for a wrong one, classes that should have the same small share "
-        "get different ones. A curve of this disagreement is what the server looks at.",
+        "all others. Signs no longer tell the shares. But all rows are the same pattern, each times one number: a "
+        "single number λ is missing. For a wrong λ, classes that should have the same small share get different ones. "
+        "The server looks at a curve of this disagreement.",
         _SMOOTHED,
         lambda material: curve.body(material.lab),
         "What does the curve do?",
@@ -145,7 +146,7 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "Back to the pixels",
-        "In a fully connected layer every gradient is such a product: of what went in, and of what it did to the loss. "
+        "In a fully connected layer every gradient is a product, too: of what went in, and of what it did to the loss. "
         "So the server goes back layer by layer: from the feature to the layer below, down to the picture.",
         _PHOTO,
         _picture,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.address import query_of
+from dashboard.layout.figure_files import offer_figures
 from dashboard.layout.story import say_plainly
-from dashboard.pages import LAB
+from dashboard.pages import LAB, PROTECTION
 from dashboard.sections.lesson import poll
 from dashboard.sections.lesson.steps import STEPS, LessonStep
 from dashboard.sections.shared.material import Material
@@ -35,41 +36,53 @@ def show(place: int, *, dark: bool) -> None:
     poll.greet()
     st.session_state.setdefault(_PREDICTED, {})
     st.progress((place + 1) / len(STEPS), text=f"Step {place + 1} of {len(STEPS)}")
-    st.header(step.title)
-    st.markdown(step.text)
-    if step.before is not None:
-        step.before(material)
-    choices = step.choices or tuple(material.client.class_names)
-    if poll.leads():
-        _lead(place, material, choices)
-    else:
-        _take_part(place, material, choices)
-    _move(place)
+    # Where there is room, text and question stand beside the figures; see page.css. On a phone it is this order.
+    with st.container(key="lesson step"):
+        with st.container(key="lesson text"):
+            st.header(step.title)
+            st.markdown(step.text)
+        if step.before is not None:
+            with st.container(key="lesson scene"):
+                step.before(material)
+        choices = step.choices or tuple(material.client.class_names)
+        with st.container(key="lesson question"):
+            shown = _lead(place, material, choices) if poll.leads() else _take_part(place, material, choices)
+        if shown:
+            with st.container(key="lesson part"):
+                step.part(material)
+                LAB.link("Play on with this in the Lab", query_of(step.scenario))
+                offer_figures()
+        elif step.before is None:
+            with st.container(key="lesson waiting"):
+                st.caption("The figure comes with the answer.")
+        with st.container(key="lesson move"):
+            _move(place)
 
 
-def _lead(place: int, material: Material, choices: tuple[str, ...]) -> None:
-    """The step on the page of a class's teacher: what the class predicts, then the answer."""
+def _lead(place: int, material: Material, choices: tuple[str, ...]) -> bool:
+    """The question on the page of a class's teacher: what the class predicts, then the answer, if it is shown."""
     step, answered = STEPS[place], poll.is_answered(place)
     answer = step.answer(material) if answered else None
     st.markdown(f"**{step.question}**")
     poll.show_tally(place, choices, None if answer is None else answer.choice, dark=material.dark)
     if answer is not None:
         say_plainly(f"**{choices[answer.choice]}.** {answer.because}", good=True)
-        _show(step, material)
+    return answered
 
 
-def _take_part(place: int, material: Material, choices: tuple[str, ...]) -> None:
-    """The step on everybody else's page: a prediction, then whether it is right."""
+def _take_part(place: int, material: Material, choices: tuple[str, ...]) -> bool:
+    """The question on everybody else's page: a prediction, then whether it is right, if that is shown."""
     predicted = _ask(place, STEPS[place], choices)
     if predicted is None:
-        st.caption("Predict first: then the page shows what happens.")
-        return
+        return False
     poll.count(place, predicted)
-    if poll.is_answered(place):
+    answered = poll.is_answered(place)
+    if answered:
         _reveal(place, material, choices, predicted)
     else:
         st.session_state[_PREDICTED][place] = predicted, False
         poll.wait(place)
+    return answered
 
 
 def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
@@ -86,21 +99,14 @@ def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
 
 
 def _reveal(place: int, material: Material, choices: tuple[str, ...], predicted: int) -> None:
-    """Whether the prediction is right, why, and the part of the Lab that shows it."""
-    step = STEPS[place]
-    answer = step.answer(material)
+    """Whether the prediction is right, and why."""
+    answer = STEPS[place].answer(material)
     right = predicted == answer.choice
     st.session_state[_PREDICTED][place] = predicted, right
     if right:
         say_plainly(f"**Right.** {answer.because}", good=True)
     else:
         say_plainly(f"**Not quite: {_lower(choices[answer.choice])}.** {answer.because}", good=False)
-    _show(step, material)
-
-
-def _show(step: LessonStep, material: Material) -> None:
-    step.part(material)
-    LAB.link("Play on with this in the Lab", query_of(step.scenario))
 
 
 def _lower(choice: str) -> str:
@@ -109,12 +115,17 @@ def _lower(choice: str) -> str:
 
 
 def _move(place: int) -> None:
-    left, right = st.columns(2)
-    if place > 0:
-        left.button("Back", key="lesson back", icon=":material/arrow_back:", on_click=_go, args=(place - 1,))
-    if place + 1 < len(STEPS):
-        answered = place in st.session_state[_PREDICTED]
-        with right.container(horizontal_alignment="right"):
+    """The way back and on; after the last step, how many predictions were right, and where to go from here."""
+    last, answered = place + 1 == len(STEPS), place in st.session_state[_PREDICTED]
+    if last and answered:
+        st.markdown(f"**The end.** {_score()}")
+        PROTECTION.link("Which defences hold on many pictures")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if place > 0:
+            st.button("Back", key="lesson back", icon=":material/arrow_back:", on_click=_go, args=(place - 1,))
+        else:
+            st.space("small")  # what leads on stands at the right in every step
+        if not last:
             st.button(
                 "Next",
                 key="lesson next",
@@ -123,8 +134,15 @@ def _move(place: int) -> None:
                 on_click=_go,
                 args=(place + 1,),
             )
-    else:
-        right.caption(_score())
+        elif answered:
+            st.button("From the beginning", key="lesson again", icon=":material/replay:", on_click=_begin_anew)
+
+
+def _begin_anew() -> None:
+    """The first step, for the next student at this page: nothing is predicted yet."""
+    st.session_state[_PREDICTED] = {}
+    poll.cover()
+    _go(0)
 
 
 def _go(place: int) -> None:
@@ -134,4 +152,4 @@ def _go(place: int) -> None:
 def _score() -> str:
     predictions = st.session_state[_PREDICTED].values()
     right = sum(was_right for _, was_right in predictions)
-    return f"The end. Of {len(STEPS)} questions you answered {len(predictions)}, and predicted {right} right."
+    return f"Of {len(STEPS)} questions you answered {len(predictions)}, and predicted {right} right."

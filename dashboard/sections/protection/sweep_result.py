@@ -6,7 +6,7 @@ from math import isnan
 
 import streamlit as st
 
-from dashboard.address import query_of
+from dashboard.address import classroom, query_of
 from dashboard.address.sweep_settings import SweepSettings
 from dashboard.claims.plain_words import in_words
 from dashboard.drawing.number_text import percent, plain
@@ -37,6 +37,7 @@ _CLICKS = {
     True: "click it to open exactly this one in the Lab",
     False: "when the sweep is over or stopped, a click opens exactly this one in the Lab",
 }
+_KEPT = "another network, another picture"
 _SHARES = {
     Kind.CERTAIN: "The server says that no other label fits, and it is right.",
     Kind.WRONG: "The server says that no other label fits, and it is wrong by more than one percent.",
@@ -66,6 +67,8 @@ def show(
     figure = sweep_bands(
         _axis(positions, settings), metric, _marks(points, positions, settings, metric), dark=_is_dark()
     )
+    kept = classroom().locked  # then nothing opens another scenario
+    clicks, clickable = _KEPT if kept else _CLICKS[clickable], clickable and not kept
     # Two keys: a figure that lost its clicks must not be taken for the one that has them.
     key = "sweep figure" if clickable else "sweep figure so far"
     chosen = chart(figure, key, _EXPLANATION, clickable=clickable)
@@ -73,7 +76,7 @@ def show(
         # The address carries the scenario: the Lab's widgets are filled from it, and the back button leads here again.
         st.switch_page(LAB.path, query_params=query_of(points[chosen].scenario))
     st.caption(
-        f"Each mark is one attack: {_CLICKS[clickable]}. The line is the median of the attacks "
+        f"Each mark is one attack: {clicks}. The line is the median of the attacks "
         f"with an answer, the shade behind it {band_words(settings.repeats)}. Below: how often the server says that it "
         f"is certain, and how often it names the right class."
     )

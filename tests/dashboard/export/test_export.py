@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.components import Frame
 from dashboard.drawing.pictures import picture_source
-from dashboard.export import Run, comparison_page, label_table, numbers, offline_page, playback, script
+from dashboard.export import ComparedRun, Run, comparison_page, label_table, numbers, offline_page, playback, script
 from dashboard.figures import label_bars
 from gradinv_core.experiments import Scenario, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer
@@ -80,9 +80,17 @@ def test_a_page_asks_nobody_for_anything_and_is_not_fooled_by_names(run):
 
 def test_a_comparison_asks_nobody_for_anything_and_is_not_fooled_by_names():
     rows = [{"": "λ", "then": "<1>", "now": "2"}, {"": "PSNR", "then": "none", "now": "9 dB"}]
-    page = comparison_page(("<script>a</script>", "b"), ("", "data:image/png;base64,AA"), rows, dark=False)
-    assert "<script" not in page
-    assert "http" not in page
+    bars = label_bars([0.9, 0.1], [1.0, 0.0], None, ["</script><b>", "2"])
+    before = ComparedRun("<script>a</script>", "", [bars])
+    now = ComparedRun("b", "data:image/png;base64,AA", [bars])
+    page = comparison_page(before, now, rows, dark=False)
+    own = page[: page.index("plotly.js v")]
+    assert "<script src" not in own
+    assert "http" not in own
+    assert own.count("data-figure=") == 2
+    assert "</script><b>" not in own
+    plain = comparison_page(replace(before, figures=[]), replace(now, figures=[]), rows, dark=False)
+    assert "<script" not in plain
     assert "<p>Then: &lt;script&gt;a&lt;/script&gt;. No picture.</p>" in page
     assert '<img src="data:image/png;base64,AA" alt="Now: b.">' in page
     assert "<td>&lt;1&gt;<td>2" in page
