@@ -4,8 +4,8 @@
 
 ``--batches N`` sets the number of batches in each row, ``--samples`` their sizes. Every second batch is of digits, the
 others of photographs; labels are mixed and smoothed, and the format is not told. A row tells the worst relative error
-of any layer's input of any sample, the pictures' decibels (the worst of each batch: median and range), how many batches'
-pictures are settled, the worst feature among those, and how many pixels lie within two error bars.
+of any layer's input of any sample, the pictures' decibels (the worst of each batch: median and range), how many of the
+batches are settled, the worst feature among those, and how many pixels lie within two error bars.
 """
 
 from __future__ import annotations

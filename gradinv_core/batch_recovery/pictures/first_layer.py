@@ -29,6 +29,7 @@ _ROUNDS = 500  # of the search for each picture
 _TURNS = 40  # of settling the winners of all
 _WEIGHINGS = 3
 _SETTLED = 3e-4  # relative misfit, besides noise, at which all equations agree
+_NO_BARS = "No error bars: behind a max pool those of a batch were measured to be too narrow."
 _SHARED_NOISE = 3e-5  # share of the head's gradient that is noise; with more, bars were measured to be too narrow
 
 
@@ -133,7 +134,8 @@ def _unpooled(
     if answer is None or answer.equations < TO_SPARE * unknowns:
         return FirstLayer(None, None, False, f"The way down ends at layer {name}: its equations give no pictures.")
     how = f"What layer {name} put out, and its gradient, {answer.equations:,} equations, give the pictures."
-    return _settled(picture, answer.std, stems, noise, space, how)
+    bars = None if noise > _SHARED_NOISE else space.spread * cut(answer.std, stems[0], len(stems))
+    return FirstLayer(space.from_unit(cut(picture, stems[0], len(stems))), bars, True, how)
 
 
 def _pooled(
@@ -169,32 +171,19 @@ def _pooled(
     start = stacked(starts, stem, 0.5)
     answer = recover_picture(tall_stem(stems), space, noise, _factor(walk), on_turn, stop, start, _TURNS)
     pool = plan.nodes[plan.pooled].name
-    if answer.settled:
+    # With hardly an equation to spare, winners could agree by choice.
+    settled = answer.settled and answer.equations >= TO_SPARE * count * stem.scale.numel()
+    if settled:
         how = (
             f"Which entry of every window max pool {pool} took of every picture was found by a search and then by the "
-            f"gradient of layer {name}; with the winners known, the pictures are linear."
+            f"gradient of layer {name}; with the winners known, the pictures are linear. {_NO_BARS}"
         )
-        return _settled(space.to_unit(answer.picture), answer.std, stems, noise, space, how)
-    how = (
-        f"The pictures are the ones found by a search among those that max pool {pool} allows: its pooled maps agree "
-        f"to {answer.misfit:.1e}. Which entry of every window it took is not settled, so others may fit, too."
-    )
-    return FirstLayer(cut(answer.picture, stem, count), None, False, how, answer.stopped)
-
-
-def _settled(
-    shares: torch.Tensor,
-    std: torch.Tensor | None,
-    stems: Sequence[PooledStem],
-    noise: float,
-    space: PixelSpace,
-    how: str,
-) -> FirstLayer:
-    """The pictures out of the tall one, in shares; with error bars where noise allows any."""
-    images, bars = space.from_unit(cut(shares, stems[0], len(stems))), None
-    if std is not None and noise <= _SHARED_NOISE:
-        bars = cut(std, stems[0], len(stems))
-    return FirstLayer(images, bars, True, how)
+    else:
+        how = (
+            f"The pictures are the ones found by a search among those that max pool {pool} allows: its pooled maps "
+            f"agree to {answer.misfit:.1e}. Which entry of every window it took is not settled, so others may fit, too."
+        )
+    return FirstLayer(cut(answer.picture, stem, count), None, settled, how, answer.stopped)
 
 
 def _factor(walk: BatchWalk) -> float:
