@@ -40,8 +40,7 @@ def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttac
         return attack
     step(3, "One by one", _SENTENCE, _EXPLANATION)
     say(batch_claims.outcome(attack.recovery))
-    if attack.recovery.unique == len(attack.recovery):
-        attack = batch_pictures.rebuild(task, attack)
+    attack = batch_pictures.rebuild(task, attack)
     pairs = pair_up(view.client, attack.recovery.labels, attack.images)
     _draw_pictures(view, attack, pairs)
     _draw_labels(view, attack, pairs)
@@ -56,6 +55,9 @@ def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttac
 
 def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:
     """The client's pictures, and under them what the server rebuilt of each."""
+    how = batch_claims.pictures(attack)
+    if how is None:  # the server is still at work
+        return
     _, own = batch_samples(view.client)
     st.html(
         picture_row(
@@ -66,8 +68,7 @@ def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None
         )
     )
     if attack.images is None:
-        if (how := batch_claims.pictures(attack)) is not None:
-            st.caption(how.text)
+        st.caption(how.text)
         return
     found = [
         Picture("", f"{number}: shares another's feature")
@@ -80,8 +81,7 @@ def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None
         "Above: what the client keeps. Below: what the server rebuilt. It cannot know their order; each is shown under "
         "the picture it is nearest to."
     )
-    if (how := batch_claims.pictures(attack)) is not None:
-        say(how)
+    say(how)
 
 
 def _draw_labels(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:
