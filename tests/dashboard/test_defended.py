@@ -222,9 +222,12 @@ def test_pictures_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatc
 
     monkeypatch.setattr(tasks, "attack_batch_pictures", slow)
     monkeypatch.setattr(work, "_PATIENCE", 0.5)
-    page = lab(network="fcn_small", samples="3", image="1")  # no other test asks for it: answers are kept
+    page = lab(network="lenet_relu", samples="3")  # of which no other test asks for pictures: answers are kept
     working, stopped = "The server is at work on all pictures at once", "Stopped on the way to the pictures"
     assert working in findings(page)
+    (job,) = page.session_state["background jobs"]._slots["batch"].values()
+    while len(job.reports) < 2:
+        time.sleep(0.01)
     assert "the client's pictures" not in str(page.main.get("html"))
     next(button for button in page.button if button.key == "batch stop").click().run()
     assert stopped in findings(page)
