@@ -42,6 +42,7 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_residual.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_trained.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_batches.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_batch_pictures.py
 
 # Measure the stored curves of the defences in assets/studies again.
 curves: $(VENV)/.installed-test

@@ -140,12 +140,12 @@ def label_attack(scenario: Scenario, own_image: torch.Tensor | None) -> LabelAtt
 
 
 def batch_attack(scenario: Scenario, own_image: torch.Tensor | None) -> BatchAttack:
-    """What the server makes of several samples at once."""
+    """Labels and features that the server reads of several samples at once; their pictures are a job of their own."""
     played = scene(scenario, own_image)
     return _remember(
         "batch",
         Question(scenario, own_image),
-        lambda: attack_batch(played.network, played.gradients),
+        lambda: attack_batch(played.network, played.gradients, pictures=False),
         "The server takes the pictures apart …",
     )
 

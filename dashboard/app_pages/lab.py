@@ -39,10 +39,11 @@ def show_story(choice: Choice) -> None:
     for section in (client, gradient):
         section.show(before)
     read = take_apart(scenario, own_image)
+    task = cache.picture_task(scenario, own_image)
     if read is not None and read.recovery.unique:
+        found = batch.show(before, task, read)
         with first:
-            verdict.show_batch(before, read)
-        batch.show(before, read)
+            verdict.show_batch(before, found)
         return
     try:
         attack = cache.label_attack(scenario, own_image)
@@ -51,10 +52,9 @@ def show_story(choice: Choice) -> None:
             verdict.show_unread(before)
         refusal.show(error, cache.diagnosis(scenario, own_image))
         if read is not None:
-            batch.show(before, read)
+            batch.show(before, task, read)
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
-    task = cache.picture_task(scenario, own_image)
     curve.show(view, moving_picture(view, task))
     if attack.recovery.status is Status.VANISHED:
         with first:

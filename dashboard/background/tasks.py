@@ -17,14 +17,16 @@ import torch
 from dashboard.background.crew.worker import Report, Stopping
 from dashboard.background.jobs import JobStoppedError
 from dashboard.background.question import Question
+from gradinv_core.batch_recovery import BatchRecovery
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import Scene, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer, search_image
+from gradinv_core.experiments.server.batch import BatchAttack, attack_batch_pictures
 from gradinv_core.experiments.sweep.run import Sweep, run_sweep
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.label_recovery.race import Racer, race
 
-__all__ = ["Comparison", "ExactPicture", "Matching", "SearchStep", "SolverRace", "SweepPoints"]
+__all__ = ["BatchDescent", "Comparison", "ExactPicture", "Matching", "SearchStep", "SolverRace", "SweepPoints"]
 
 _SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
 _SMALL = 64  # pixels: side of a picture of which many weigh nothing
@@ -56,6 +58,28 @@ class ExactPicture:
         if stopping():  # half an answer must not be taken for one
             raise JobStoppedError
         return recovery
+
+
+@dataclass(frozen=True, eq=False)
+class BatchDescent:
+    """All pictures of a batch, layer by layer; reports every `BatchStep`.
+
+    Attributes:
+        question: which pictures.
+        recovery: their labels and features, as the server has read them already.
+    """
+
+    question: Question
+    recovery: BatchRecovery
+
+    def __call__(self, report: Report, stopping: Stopping) -> BatchAttack:
+        """Play, and walk back through the layers with all samples at once."""
+        torch.set_num_threads(1)
+        scene = _scene(self.question)
+        attack = attack_batch_pictures(scene.network, scene.gradients, BatchAttack(self.recovery), report, stopping)
+        if stopping():  # half an answer must not be taken for one
+            raise JobStoppedError
+        return attack
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,19 @@ from dashboard.background.crew import Lane, Order, the_crew
 from dashboard.background.crew.worker import Task
 from dashboard.background.jobs import Job
 from dashboard.background.question import Question
-from dashboard.background.tasks import Comparison, ExactPicture, Matching, SearchStep, SweepPoints
+from dashboard.background.tasks import BatchDescent, Comparison, ExactPicture, Matching, SearchStep, SweepPoints
 from dashboard.cache import PictureTask
+from gradinv_core.batch_recovery.pictures import BatchStep
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.server.attack import LabelAttack, attack_image, certain_answer
+from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.image_recovery.graph.recover import plan_network
 
-__all__ = ["Search", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
+__all__ = ["Search", "batch_work", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
 
 _PATIENCE = 0.4
 _lanes: WeakKeyDictionary[nn.Module, Lane | None] = WeakKeyDictionary()
@@ -160,6 +162,25 @@ def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, Im
         return recovery
 
     return at_once if patience(task.network) else by_the_crew
+
+
+def batch_work(task: PictureTask, attack: BatchAttack) -> Callable[[Job[BatchStep, BatchAttack]], BatchAttack]:
+    """All pictures of a batch, by the crew.
+
+    Args:
+        task: the scenario it attacks.
+        attack: the labels and features that the server has read off the last layer.
+    """
+
+    def work(job: Job[BatchStep, BatchAttack]) -> BatchAttack:
+        question = task.question
+        kind = f"{question.scenario.samples} pictures through {task.network.name}"
+        key, descent = ("batch pictures", question.key), BatchDescent(question, attack.recovery)
+        order = Order(key, descent, kind, _lane(task.network) or Lane.SHORT, keep=not question.private)
+        found: BatchAttack = the_crew().carry(job, order)
+        return found
+
+    return work
 
 
 def search_work(search: Search) -> Callable[[Job[Step, ImageRecovery]], ImageRecovery]:

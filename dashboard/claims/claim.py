@@ -68,6 +68,9 @@ class Kind(StrEnum):
     # Of several pictures in one step.
     BATCH_APART = "every sample of a batch read"  # (truth)
     BATCH_TOGETHER = "a batch that stays together"
+    BATCH_PICTURES = "pictures of a batch that lead back to the gradient"  # (truth)
+    BATCH_SEARCHED = "pictures of a batch that may be others"
+    BATCH_BARRED = "no way to the pictures of a batch"
     # Of the page of failures.
     NOTHING_WRONG = "nothing went wrong"
     LABEL_LEAKS = "the label leaks"

@@ -16,6 +16,7 @@ _GOOD = (
     Kind.UNIQUE,
     Kind.AVERAGE,
     Kind.BATCH_APART,
+    Kind.BATCH_PICTURES,
     Kind.SETTLED_BELOW,
     Kind.NOTHING_WRONG,
     Kind.LABEL_LEAKS,

@@ -17,6 +17,7 @@ from dashboard.claims.server import TAMPERED
 from dashboard.sections.shared.cards import card_of
 from gradinv_core.defences import read_defences
 from gradinv_core.diagnosis import Cause
+from gradinv_core.metrics import psnr
 
 Checker = Callable[[Claim, World], bool]
 
@@ -335,6 +336,12 @@ def batch_apart(_claim: Claim, world: World) -> bool:
     return max(off) <= 1e-3 and len(off) == len(true)
 
 
+def batch_pictures(_claim: Claim, world: World) -> bool:
+    """Whether every picture of the client's came back to the eye."""
+    found, true = world.batch.images, [sample.image for sample in (world.client.sample, *world.client.others)]
+    return all(max(psnr(image, own) for image in found) > 40 for own in true)
+
+
 CHECKERS: Mapping[Kind, Checker] = {
     Kind.UNIQUE: unique,
     Kind.MISLED: misled,
@@ -389,6 +396,9 @@ CHECKERS: Mapping[Kind, Checker] = {
     Kind.LAYERS_COUNTED: lambda _, world: not layers_leak(world),
     Kind.BATCH_APART: batch_apart,
     Kind.BATCH_TOGETHER: lambda _, world: changed(world),
+    Kind.BATCH_PICTURES: batch_pictures,
+    Kind.BATCH_SEARCHED: lambda _, world: world.batch.images is not None,
+    Kind.BATCH_BARRED: lambda _, world: world.batch.images is None,
     Kind.NOTHING_WRONG: picture_leaks,
     Kind.LABEL_LEAKS: unique,
     Kind.CAUSE: cause,

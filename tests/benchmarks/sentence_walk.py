@@ -79,8 +79,9 @@ def walk(scenario: Scenario, *, pictures: bool = True, searches: bool = False) -
         if diagnosis.cause is not Cause.NONE:  # else the page shows the attack's own sentence
             world.told.append(("refusal", of_label(diagnosis)))
         if diagnosis.cause is Cause.BATCH:
-            world.batch = attack_batch(scene.network, client.gradients, pictures=False)
+            world.batch = attack_batch(scene.network, client.gradients, pictures=pictures)
             world.told.append(("batch", batch.outcome(world.batch.recovery)))
+            world.told += [("batch pictures", claim) for claim in [batch.pictures(world.batch)] if claim is not None]
         return world
     world.attack = attack
     server = Server(attack, diagnosis, bool(scene.announced))

@@ -1,7 +1,12 @@
 """Defences, batches and merged classes on the page: controls write the scenario, and the Lab goes as far as it can."""
 
-import pytest
+import time
 
+import pytest
+import torch
+
+from dashboard.background import tasks, work
+from gradinv_core.batch_recovery.pictures import BatchStep
 from gradinv_core.defences import DEFENCES, read_defences, write_defences
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import play
@@ -18,6 +23,10 @@ def widget(page, kind, key):
 
 def headings(page):
     return [header.value for header in page.header]
+
+
+def findings(page):
+    return [part.value for part in page.main.subheader]
 
 
 def boxes(page):
@@ -200,3 +209,29 @@ def test_what_the_server_knows_of_the_defences_is_what_was_announced():
     assert naive.recovery.doubt is Doubt.RESCALED
     assert float((aware.recovery.label - client.sample.label).abs().max()) < 1e-3
     assert abs(aware.recovery.scale / client.truth.scale) == pytest.approx(1, rel=1e-3)
+
+
+def test_pictures_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatch):
+    def slow(*sent):
+        attack, report, stop = sent[2:]
+        report(BatchStep("Input of layer", "3"))
+        report(BatchStep("Picture 1 of 3", "1", torch.full((3, 3, 32, 32), 0.5, dtype=torch.float64), 0.25))
+        while not stop():
+            time.sleep(0.01)
+        return attack
+
+    monkeypatch.setattr(tasks, "attack_batch_pictures", slow)
+    monkeypatch.setattr(work, "_PATIENCE", 0.5)
+    page = lab(network="lenet_relu", samples="3")  # of which no other test asks for pictures: answers are kept
+    working, stopped = "The server is at work on all pictures at once", "Stopped on the way to the pictures"
+    assert working in findings(page)
+    (job,) = page.session_state["background jobs"]._slots["batch"].values()
+    while len(job.reports) < 2:
+        time.sleep(0.01)
+    assert "the client's pictures" not in str(page.main.get("html"))
+    next(button for button in page.button if button.key == "batch stop").click().run()
+    assert stopped in findings(page)
+    assert any("the pictures so far" in html.proto.body for html in page.main.get("html"))
+    next(button for button in page.button if button.key == "batch again").click().run()
+    assert working in findings(page)
+    assert not page.exception

@@ -50,7 +50,8 @@ def show_unread(view: ClientView) -> None:
 
 def show_batch(view: ClientView, attack: BatchAttack) -> None:
     """Draw it where the server took several pictures apart."""
-    leaked = Picture("", "No exact way leads to the pictures.")
+    tried = batch_claims.pictures(attack) is not None
+    leaked = Picture("", "No exact way leads to the pictures." if tried else "The pictures are not rebuilt yet.")
     if attack.images is not None:
         first = pair_up(view.client, attack.recovery.labels, attack.images)[0]
         if first is not None:

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from dashboard.cache import PictureTask
 from dashboard.claims import batch as batch_claims
-from dashboard.claims.plain_words import of_error
 from dashboard.drawing.pictures import picture_source
 from dashboard.figures.batch_labels import batch_labels
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import chart, formulas, mathematics, say, step
+from dashboard.sections.story import batch_pictures
 from dashboard.sections.story.view import ClientView
 from gradinv_core.experiments.client.pairing import batch_samples, pair_up
 from gradinv_core.experiments.server.batch import BatchAttack
@@ -23,18 +24,23 @@ _EXPLANATION = (
 )
 
 
-def show(view: ClientView, attack: BatchAttack) -> None:
+def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttack:
     """Draw the step.
 
     Args:
         view: the client's side, which pairs answers with pictures once the attack is over.
-        attack: the server's side.
+        task: the scenario, for the pictures.
+        attack: what the server has read off the last layer.
+
+    Returns:
+        The attack, with its pictures once they are there.
     """
     if not attack.recovery.unique:  # a step before has said that the attack ends there
         say(batch_claims.outcome(attack.recovery))
-        return
+        return attack
     step(3, "One by one", _SENTENCE, _EXPLANATION)
     say(batch_claims.outcome(attack.recovery))
+    attack = batch_pictures.rebuild(task, attack)
     pairs = pair_up(view.client, attack.recovery.labels, attack.images)
     _draw_pictures(view, attack, pairs)
     _draw_labels(view, attack, pairs)
@@ -42,12 +48,16 @@ def show(view: ClientView, attack: BatchAttack) -> None:
         formulas(
             r"\frac{\partial L}{\partial W} = \frac{1}{N} \sum_k a_k\, x_k^{\top}",
             r"x_k \in \operatorname{rows},\quad x_k \geq 0,\quad x_k = 0 \text{ in many places}",
-            r"\Delta = \big(\delta_1 \cdots \delta_N\big),\quad X = \Delta^{+} \frac{\partial L}{\partial W_\ell}",
+            r"\frac{\partial L}{\partial W_\ell} = \sum_k h_k \star \delta_k",
         )
+    return attack
 
 
 def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:
     """The client's pictures, and under them what the server rebuilt of each."""
+    how = batch_claims.pictures(attack)
+    if how is None:  # the server is still at work
+        return
     _, own = batch_samples(view.client)
     st.html(
         picture_row(
@@ -58,8 +68,7 @@ def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None
         )
     )
     if attack.images is None:
-        if attack.why_none is not None:
-            st.caption(of_error(attack.why_none))
+        st.caption(how.text)
         return
     found = [
         Picture("", f"{number}: shares another's feature")
@@ -72,6 +81,7 @@ def _draw_pictures(view: ClientView, attack: BatchAttack, pairs: list[int | None
         "Above: what the client keeps. Below: what the server rebuilt. It cannot know their order; each is shown under "
         "the picture it is nearest to."
     )
+    say(how)
 
 
 def _draw_labels(view: ClientView, attack: BatchAttack, pairs: list[int | None]) -> None:

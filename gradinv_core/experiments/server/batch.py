@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from gradinv_core.batch_recovery import BatchRecovery, recover_batch
-from gradinv_core.batch_recovery.pictures import pictures_of_batch
+from gradinv_core.batch_recovery.pictures import BatchPictures, pictures_of_batch
+from gradinv_core.batch_recovery.pictures.result import OnStep
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import Gradients, PublicNetwork
 from gradinv_core.head import find_head, view_head
-from gradinv_core.image_recovery.chain import network_chain
+from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["BatchAttack", "attack_batch"]
+__all__ = ["BatchAttack", "attack_batch", "attack_batch_pictures"]
 
 _PROGRAMS = 100  # as long as a page waits: a second or two
 
@@ -24,13 +25,18 @@ class BatchAttack:
 
     Attributes:
         recovery: one label and feature for each sample.
-        images: (K, 3, h, w) pictures in the same order; None where no way leads to them.
-        why_none: what keeps it from the pictures then.
+        pictures: what the way down from there gave; None where it was not tried, or could not begin.
+        why_none: what kept it from beginning then.
     """
 
     recovery: BatchRecovery
-    images: torch.Tensor | None
+    pictures: BatchPictures | None = None
     why_none: GradientInversionError | None = None
+
+    @property
+    def images(self) -> torch.Tensor | None:
+        """(K, 3, h, w) pictures in the answers' order; None where no way leads to them."""
+        return None if self.pictures is None else self.pictures.images
 
 
 def attack_batch(network: PublicNetwork, gradients: Gradients, pictures: bool = True) -> BatchAttack:
@@ -39,17 +45,36 @@ def attack_batch(network: PublicNetwork, gradients: Gradients, pictures: bool = 
     Args:
         network: the public network.
         gradients: what left the device.
-        pictures: whether to go on to the pictures.
+        pictures: whether to go on to the pictures, which takes minutes through convolutions.
 
     Raises:
         GradientInversionError: the last layer was not sent, or has too few classes.
     """
     head = find_head(network.model)
-    recovery = recover_batch(*view_head(network.model, gradients, head), programs=_PROGRAMS, seed=0)
-    if not pictures:
-        return BatchAttack(recovery, None)
+    attack = BatchAttack(recover_batch(*view_head(network.model, gradients, head), programs=_PROGRAMS, seed=0))
+    return attack_batch_pictures(network, gradients, attack) if pictures else attack
+
+
+def attack_batch_pictures(
+    network: PublicNetwork,
+    gradients: Gradients,
+    attack: BatchAttack,
+    on_step: OnStep | None = None,
+    stop: Stop | None = None,
+) -> BatchAttack:
+    """The same with its pictures, as far as a way leads to them.
+
+    Args:
+        network: the public network.
+        gradients: what left the device.
+        attack: with labels and features.
+        on_step: told of every layer, and of pictures on the way.
+        stop: asked often.
+    """
     try:
-        links = network_chain(network.model, network.image_shape)
-        return BatchAttack(recovery, pictures_of_batch(links, gradients, network.image_shape, recovery).images)
+        found = pictures_of_batch(
+            network.model, gradients, network.image_shape, attack.recovery, on_step=on_step, stop=stop
+        )
     except GradientInversionError as error:
-        return BatchAttack(recovery, None, error)
+        return replace(attack, why_none=error)
+    return replace(attack, pictures=found)

@@ -22,7 +22,7 @@ _SURE_SIGMAS = 5.0  # above which a pooled value is one of an active unit
 
 def pool_equations(
     plan: Plan,
-    pool: int,
+    pool: int | None,
     front: Sequence[int],
     behind: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     gradients: Mapping[str, torch.Tensor],
@@ -32,9 +32,10 @@ def pool_equations(
 
     Args:
         plan: of the network.
-        pool: index of the max pool.
+        pool: index of the max pool; None without one, so that every position is a window of its own.
         front: indices of the convolution, and of the lines and the activation between it and the pool.
-        behind: output of the pool, its standard deviations and the loss gradient there, each in the pool's shape.
+        behind: output of the pool, or of the last of these without one, its standard deviations and the loss gradient
+            there, each in its shape.
         gradients: ``{parameter name: gradient}``.
         seen: how the unknowns, in shares of their range, reach the convolution.
 
@@ -42,7 +43,7 @@ def pool_equations(
         NoExactRouteError: no unit was active, or the convolution's gradient was not sent.
     """
     nodes, layer = plan.nodes, plan.nodes[front[0]]
-    module = nodes[pool].module
+    module = nn.MaxPool2d(1) if pool is None else nodes[pool].module
     assert isinstance(module, nn.MaxPool2d)  # noqa: S101 - whoever calls has looked
     assert isinstance(layer.module, nn.Conv2d)  # noqa: S101
     line = next((nodes[index].module for index in front if isinstance(nodes[index].module, nn.BatchNorm2d)), None)

@@ -7,6 +7,7 @@ modules that do the same, so that whoever reads the graph backwards knows one fo
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = ["Node", "trace_network"]
 _SILENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _BATCH = 2  # two pictures: what mixes them shows
 _log = logging.getLogger(__name__)
+_tracing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def trace_network(model: nn.Module, input_shape: Sequence[int]) -> tuple[Node, .
     """
     twin = private_twin(model)
     try:
-        graph = fx.Tracer().trace(twin)
+        with _tracing:
+            graph = _OwnThread().trace(twin)
     except Exception as error:
         _log.info("torch.fx: %s", error)
         raise _no_rule(f"the forward of {type(model).__name__} cannot be followed ({_first_line(error)}).") from error
@@ -69,6 +72,26 @@ def trace_network(model: nn.Module, input_shape: Sequence[int]) -> tuple[Node, .
     if len(inputs) != 1:
         raise _no_rule(f"its forward takes {', '.join(inputs) or 'nothing'}; expected one batch of pictures.")
     return _Reader(model, twin, graph, tuple(input_shape)).read()
+
+
+class _OwnThread(fx.Tracer):
+    """Follows the calls of its own thread alone: `torch.fx` puts itself in front of every module of the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Note the call, or just let it happen."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Note who asks for a parameter, or just hand it over."""
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 class _Reader:

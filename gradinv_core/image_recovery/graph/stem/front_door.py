@@ -61,6 +61,8 @@ def recover_picture(
     factor_std: float = 0.0,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
+    start: torch.Tensor | None = None,
+    turns: int | None = None,
 ) -> StemAnswer:
     """Search for the picture, then settle the winners.
 
@@ -71,6 +73,8 @@ def recover_picture(
         factor_std: relative standard deviation of lambda, which the pooled map grows by.
         on_step: called with pictures on the way.
         stop: asked often; True ends the work, and the best so far is returned.
+        start: (channels, height, width) shares that a search has found already; None searches.
+        turns: in which winners are settled, at most; None for as many as a picture of this size needs.
     """
     started = time.perf_counter()
     steps: list[Step] = []
@@ -86,14 +90,15 @@ def recover_picture(
         return tell
 
     large = prod(stem.shape) > _LARGE
-    picture = search(stem, _LARGE_ROUNDS if large else _ROUNDS, told("A picture the max pool allows"), stop)
+    picture = start
+    if picture is None:
+        picture = search(stem, _LARGE_ROUNDS if large else _ROUNDS, told("A picture the max pool allows"), stop)
     misfit, of_gradient, equations = stem.misfit(stem.z(picture)), 1.0, int(stem.known.sum())
     std, settled, stopped = None, False, stop is not None and stop()
     if not stopped:
         try:
-            winners = settle_winners(
-                stem, picture, _LARGE_TURNS if large else _TURNS, told("Which entries the max pool took"), stop
-            )
+            turns = turns or (_LARGE_TURNS if large else _TURNS)
+            winners = settle_winners(stem, picture, turns, told("Which entries the max pool took"), stop)
             if winners.misfit < misfit:  # the search's picture stays where no turn fits better
                 picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
             if winners.total < _WORTH_IT:

@@ -1,5 +1,7 @@
 """Networks of every style as graphs: run node by node, a graph gives the logits of the network it was taken from."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -175,3 +177,22 @@ def test_what_has_no_rule_is_named(words):
 def test_pictures_of_another_shape_are_refused():
     with pytest.raises(ShapeError, match=r"input_shape: expected an image the network can take, got \(3, 9, 8\)"):
         trace_network(nn.Sequential(conv(), nn.Flatten(), head()), (3, 9, 8))
+
+
+def test_another_thread_may_run_its_network_meanwhile():
+    other, seen = nn.Linear(2, 3), []
+
+    class Slow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 5)
+
+        def forward(self, value):
+            thread = threading.Thread(target=lambda: seen.append(other(torch.ones(1, 2))))
+            thread.start()
+            thread.join()
+            return self.head(value.flatten(1))
+
+    nodes = trace_network(Slow(), (1, 2, 2))
+    assert [node.name for node in nodes] == ["value", "flatten", "head"]
+    assert [type(value) for value in seen] == [torch.Tensor]

@@ -1,0 +1,51 @@
+"""What may be said of the pictures of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradinv_core.batch_recovery.pictures.result import BatchLayer
+
+__all__ = ["reason_for"]
+
+_TIMES_APART = 100.0  # rounding, or the head's noise, times this: no batch misses its own product by as much
+_TO_SPARE = 1.5  # equations for each unknown, from which a fit to rounding could not be by choice
+_OFF = 0.1  # relative error of a feature from which a picture is not borne out
+
+
+def reason_for(
+    layers: Sequence[BatchLayer], noise: float, how: str, agreement: Sequence[float], replayed: float
+) -> str:
+    """How the pictures came about, or where the way ended, and what the replay says.
+
+    Args:
+        layers: what was read.
+        noise: of the gradient, relative; rounding at least.
+        how: what the first layer gave, in a sentence.
+        agreement: of each picture, see `BatchPictures`; empty without.
+        replayed: likewise.
+    """
+    parts = []
+    if layers:
+        exact = all(
+            layer.misfit <= _TIMES_APART * noise
+            and not layer.unsettled
+            and layer.equations >= _TO_SPARE * layer.unknowns
+            for layer in layers
+        )
+        count = sum(layer.name.count(",") + 1 for layer in layers)
+        parts.append(
+            f"The weight {'gradients' if count > 1 else 'gradient'} of {count} {'layers' if count > 1 else 'layer'} "
+            f"below the last {'give' if count > 1 else 'gives'} what they read of all {len(layers[0].inputs)} samples"
+            f"{', exactly but for rounding' if exact else ''}."
+        )
+    parts.append(how)
+    if agreement:
+        parts.append(
+            f"Sent through the network, the pictures lead to the features that the last layer gave away to "
+            f"{max(agreement):.1e}, and to the gradient that came to {replayed:.1e}."
+        )
+        off = sum(each > _OFF for each in agreement)
+        if off:
+            parts.append(f"{off} of {len(agreement)} pictures are not borne out by their feature.")
+    return " ".join(parts)
