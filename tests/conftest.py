@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 # Tests share the cores: threads of one that wait for threads of another make both many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# And they start dozens of processes, each of which would compile the packages anew.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 
 import numpy as np
 import pytest
@@ -21,6 +18,10 @@ from hypothesis import settings
 
 settings.register_profile("steady", deadline=None)  # timings are never asserted
 settings.load_profile("steady")
+
+# Tests start dozens of processes, each of which would compile the packages anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 KINDS = ("hard", "smoothing", "mixup", "mixup+smoothing")
 
