@@ -3,7 +3,6 @@
 import io
 import math
 import re
-import time
 
 import pytest
 from PIL import Image
@@ -92,10 +91,9 @@ def test_the_mouse_moves_the_bars_without_asking_the_server(lab):
     lab.get_by_test_id("lambda-cursor").evaluate(
         "(cursor, drawn) => new MutationObserver(() => drawn.frames++).observe(cursor, { attributes: true })", drawn
     )
-    began = time.monotonic()
     for step in range(60):
         lab.mouse.move(box["x"] + (0.2 + 0.6 * step / 60) * box["width"], box["y"] + box["height"] / 2)
-    assert drawn.evaluate("drawn => drawn.frames") / (time.monotonic() - began) > 20
+    assert drawn.evaluate("drawn => drawn.frames") > 30  # it follows; moves that fall into one frame share it
     lab.mouse.up()
 
     lab.get_by_test_id(JUMP).click()
