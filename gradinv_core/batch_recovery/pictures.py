@@ -19,6 +19,7 @@ from torch import nn
 from gradinv_core.arrays import Array
 from gradinv_core.batch_recovery.directions import OnProgress, Stop
 from gradinv_core.batch_recovery.front_door import recover_batch
+from gradinv_core.batch_recovery.layer_below import view_below
 from gradinv_core.batch_recovery.result import BatchRecovery
 from gradinv_core.batch_recovery.signs import with_mended_signs
 from gradinv_core.errors import MisfitError, NoExactRouteError
@@ -94,7 +95,12 @@ def reconstruct_batch(
     links = _fully_connected(network_chain(model, check_shape(input_shape)))
     sent = read_gradients(model, gradients)
     labels = recover_batch(
-        *view_head(model, sent, links[-1].name), samples=samples, seed=seed, on_progress=on_progress, stop=stop
+        *view_head(model, sent, links[-1].name),
+        below=view_below(model, sent, links[-1].name),
+        samples=samples,
+        seed=seed,
+        on_progress=on_progress,
+        stop=stop,
     )
     return pictures_of_batch(links, sent, input_shape, labels)
 

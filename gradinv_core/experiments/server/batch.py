@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gradinv_core.batch_recovery import BatchRecovery, recover_batch
+from gradinv_core.batch_recovery import BatchRecovery, recover_batch, view_below
 from gradinv_core.batch_recovery.pictures import pictures_of_batch
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import Gradients, PublicNetwork
@@ -45,7 +45,8 @@ def attack_batch(network: PublicNetwork, gradients: Gradients, pictures: bool = 
         GradientInversionError: the last layer was not sent, or has too few classes.
     """
     head = find_head(network.model)
-    recovery = recover_batch(*view_head(network.model, gradients, head), programs=_PROGRAMS, seed=0)
+    below = view_below(network.model, gradients, head)
+    recovery = recover_batch(*view_head(network.model, gradients, head), below=below, programs=_PROGRAMS, seed=0)
     if not pictures:
         return BatchAttack(recovery, None)
     try:
