@@ -36,7 +36,7 @@ def recover_batch(
     bias: ArrayLike | None = None,
     bias_grad: ArrayLike | None = None,
     *,
-    below: BelowLike | None = None,
+    below: Sequence[BelowLike] = (),
     samples: int | str = "unknown",
     label_format: str | LabelStructure = "unknown",
     gradient_scale: str = "known",
@@ -70,8 +70,9 @@ def recover_batch(
         weight_grad: (C, d) their gradient under the mean cross-entropy of the batch.
         bias: (C,) head bias; None for a bias-free head.
         bias_grad: (C,) its gradient. With it the features' scales are known, for any label.
-        below: (weight, weight_grad), or with (bias, bias_grad) as well, of the fully connected layer whose ReLU gives
-            the features, as `view_below` finds it. Features with too few zeros of their own are told apart by it.
+        below: (weight, weight_grad), or with (bias, bias_grad) as well, of the fully connected layers with ReLUs that
+            give the features, from the top down, as `view_below` finds them. They tell features apart that have too
+            few zeros of their own.
         samples: how many samples the batch has, or "unknown": then they are counted.
         label_format: as in `recover_label`; of every sample.
         gradient_scale: "unknown" if the mean may have been clipped or multiplied by a positive factor, as where the

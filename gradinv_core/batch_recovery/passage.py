@@ -13,7 +13,7 @@ Nothing needs zeros of its own: all units that differ between any two samples sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +86,25 @@ class Passage:
             active = values > 0
         return None
 
+    def lift(self, below: Direction) -> Direction | None:
+        """The feature that a proven direction of the layer below gives; None where the head does not hold it.
+
+        Args:
+            below: in the lower row space.
+        """
+        values = self.spanned @ below.coefficients
+        active = values > 0
+        length = float(np.linalg.norm(values[active]))
+        if length <= _SHARP * float(np.linalg.norm(values)):
+            return None
+        feature = values * active / length
+        coefficients = np.linalg.lstsq(self._basis.T, feature, rcond=None)[0]
+        turn = float((self.weight**2 @ below.std**2)[active].sum()) ** 0.5 / length
+        noise = float(np.hypot(turn, self._noise(active, below.coefficients / length, coefficients)))
+        if noise > _SHARP or np.linalg.norm(feature - coefficients @ self._basis) > _EXCESS * noise:
+            return None
+        return self._direction(active, coefficients, noise, True)
+
     def _confirmed(self, directions: Array) -> float:
         """How much of the second angle is left, in the worst case, where one unit is not asked.
 
@@ -148,44 +167,67 @@ class Passage:
 
 def with_passed_features(
     space: RowSpace,
-    layer: LayerBelow | None,
+    layers: Sequence[LayerBelow],
     search: Search,
     noise_std: float | None,
     rng: np.random.Generator,
     on_progress: OnProgress | None = None,
     stop: Stop | None = None,
 ) -> Search:
-    """What a search among the zeros found, and what the layer below adds to it.
+    """What a search among the zeros found, and what the layers below add to it.
 
     Args:
         space: the head's row space.
-        layer: below the head; None for none.
+        layers: below the head, from the top down; none of them needed.
         search: what zeros alone gave.
         noise_std: of the noise on every entry if it was announced.
         rng: draws the guesses.
         on_progress: called whenever a feature is found.
         stop: asked before every guess.
     """
-    proven, open_ones = list(search.proven), list(search.unproven)
-    if layer is None or search.stopped or not 1 < space.size != len(proven):
+    if not layers or search.stopped or not 1 < space.size != len(search.proven) or not space.live.any():
         return search
-    lower = rows_below(layer.gradient, space.size, layer.rounding, noise_std)
-    if lower is None or not space.live.any():
+    lower = rows_below(layers[0].gradient, space.size, layers[0].rounding, noise_std)
+    if lower is None:
         return search
-    way, since, stopped = Passage(space, lower, layer), 0, False
-    for active in way.guesses((*open_ones, *proven), rng):
+    way = Passage(space, lower, layers[0])
+    found = _Found(space.size, search, on_progress)
+    since = 0
+    for active in way.guesses((*search.unproven, *search.proven), rng):
         stopped = stop is not None and stop()
-        if len(proven) == space.size or since == _STALE or stopped:
+        if found.complete or since == _STALE or stopped:
             break
-        since += 1
-        found = way.follow(active)
-        if found is None or any(same(found, known) for known in (proven if found.proven else (*proven, *open_ones))):
-            continue
-        since = 0
-        if not found.proven:
-            open_ones.insert(0, found)
-            continue
-        proven.append(found)
-        if on_progress is not None:
-            on_progress(len(proven), space.size)
-    return replace(search, proven=tuple(proven), unproven=tuple(open_ones), stopped=stopped)
+        since = 0 if found.add(way.follow(active)) else since + 1
+    if not found.complete and not stopped:  # samples with the same units here may differ further down
+        deeper = with_passed_features(lower, layers[1:], Search((), (), 0), noise_std, rng, None, stop)
+        for direction in deeper.proven:
+            found.add(way.lift(direction))
+        stopped = deeper.stopped
+    return replace(search, proven=tuple(found.proven), unproven=tuple(found.unproven), stopped=stopped)
+
+
+class _Found:
+    """The directions found so far, each once."""
+
+    def __init__(self, size: int, search: Search, on_progress: OnProgress | None) -> None:
+        self.size, self.on_progress = size, on_progress
+        self.proven, self.unproven = list(search.proven), list(search.unproven)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are as many as the row space has dimensions."""
+        return len(self.proven) == self.size
+
+    def add(self, direction: Direction | None) -> bool:
+        """Take a direction in; whether it was new."""
+        if direction is None or self.complete or any(same(direction, known) for known in self.proven):
+            return False
+        if direction.proven:
+            self.proven.append(direction)
+            if self.on_progress is not None:
+                self.on_progress(len(self.proven), self.size)
+            return True
+        new = not any(same(direction, known) for known in self.unproven)
+        if new:
+            self.unproven.insert(0, direction)
+        return new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradinv_core.head import HeadView
 class Batch(NamedTuple):
     """One training step: weight (C, d), bias (C,), features (B, d), labels (B, C) and both gradients, in float32.
 
-    Some networks add the layer below the head.
+    Fully connected networks add their layers below the head.
     """
 
     weight: torch.Tensor
@@ -23,7 +24,7 @@ class Batch(NamedTuple):
     labels: np.ndarray
     weight_grad: torch.Tensor
     bias_grad: torch.Tensor
-    below: HeadView | None = None
+    below: Sequence[HeadView] = ()
 
     def errors(self, answers: BatchRecovery) -> np.ndarray:
         """(B,) largest error of each label, by the answer that is nearest to it."""
