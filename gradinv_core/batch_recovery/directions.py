@@ -48,11 +48,14 @@ class Search:
         stopped: whether somebody stopped it.
     """
 
-    proven: tuple[Direction, ...]
-    unproven: tuple[Direction, ...]
-    programs: int
+    proven: tuple[Direction, ...] = ()
+    unproven: tuple[Direction, ...] = ()
+    programs: int = 0
     empty: bool = False
     stopped: bool = False
+
+
+_NOTHING = Search()
 
 
 def find_directions(
@@ -61,6 +64,7 @@ def find_directions(
     programs: int,
     on_progress: OnProgress | None = None,
     stop: Stop | None = None,
+    known: Search = _NOTHING,
 ) -> Search:
     """Look for as many proven directions as the row space has dimensions.
 
@@ -70,19 +74,19 @@ def find_directions(
         programs: the budget, in linear programs.
         on_progress: called whenever a direction is found.
         stop: asked before every program.
+        known: what another search found before.
     """
     if not space.live.any():  # noise drowns every column
-        return Search((), (), 0)
+        return _NOTHING
     if space.size == 1:
         return Search((refit(space, np.ones(1)),), (), 0)
     columns = space.basis[:, space.live]
-    proven: list[Direction] = []
-    unproven: list[Direction] = []
-    done, news, empty, stopped = 0, 0, False, False
-    while done < programs and done - news < _STALE and len(proven) < space.size and not empty:
+    proven, unproven = list(known.proven), list(known.unproven)
+    done, news, empty, stopped = 0, 0, False, known.stopped
+    while not stopped and done < programs and done - news < _STALE and len(proven) < space.size and not empty:
         if stop is not None and stop():
             stopped = True
-            break
+            continue
         sight = _line_of_sight(proven, space.size, rng)
         done += 1
         edge = linprog(

@@ -14,7 +14,7 @@ from gradinv_core.batch_recovery import sentences
 from gradinv_core.batch_recovery.direction import Direction
 from gradinv_core.batch_recovery.directions import OnProgress, Search, Stop, find_directions
 from gradinv_core.batch_recovery.layer_below import BelowLike, read_below
-from gradinv_core.batch_recovery.passage import with_passed_features
+from gradinv_core.batch_recovery.passage import passed_features
 from gradinv_core.batch_recovery.reading import LastLayer, Reading, read_batch
 from gradinv_core.batch_recovery.result import BatchRecovery, Evidence, Obstacle
 from gradinv_core.batch_recovery.row_space import RowSpace, row_space
@@ -110,8 +110,8 @@ def recover_batch(
             f"noise, got {number}; pass samples='unknown' to have them counted."
         )
     rng = np.random.default_rng(seed)
-    search = find_directions(space, rng, programs, on_progress, stop)
-    search = with_passed_features(space, lower, search, noise_std, rng, on_progress, stop)
+    passed = passed_features(space, lower, noise_std, rng, on_progress, stop)
+    search = find_directions(space, rng, programs, on_progress, stop, passed)
     found, reading, proven = _settle(space, search, layer, options, number)
     batch = _answer(space, search, found, reading, proven, number)
     return replace(batch, programs=search.programs, seconds=time.perf_counter() - started)

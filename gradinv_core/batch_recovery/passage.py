@@ -13,8 +13,7 @@ Nothing needs zeros of its own: all units that differ between any two samples sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -25,9 +24,8 @@ from gradinv_core.batch_recovery.directions import OnProgress, Search, Stop
 from gradinv_core.batch_recovery.layer_below import LayerBelow
 from gradinv_core.batch_recovery.row_space import RowSpace, rows_below
 
-__all__ = ["Passage", "with_passed_features"]
+__all__ = ["Passage", "passed_features"]
 
-_GUESSES = 400  # at random, beside those of the edges that the cone has
 _STALE = 100  # guesses without a new feature after which there is none to expect
 _STEPS = 30  # from a guess to one that confirms itself
 _EXCESS = 5.0  # times the noise that the smallest angle may reach
@@ -56,12 +54,9 @@ class Passage:
         self.held: Array = np.linalg.qr(self._basis.T)[0]
         self.live = head.live[: len(self.weight)]
 
-    def guesses(self, known: Iterable[Direction], rng: np.random.Generator) -> Iterable[np.ndarray]:
-        """(e,) units that may be active together: of the cone's edges, and of mixtures at random."""
-        for direction in known:
-            yield direction.feature[: len(self.weight)] > 0
-        for _ in range(_GUESSES):
-            yield self.spanned @ rng.standard_normal(self.lower.size) > 0
+    def guess(self, rng: np.random.Generator) -> np.ndarray:
+        """(e,) units that a random mixture would make active."""
+        return self.spanned @ rng.standard_normal(self.lower.size) > 0
 
     def follow(self, active: np.ndarray) -> Direction | None:
         """The feature that a guess of the active units leads to; None where it leads to none.
@@ -165,53 +160,50 @@ class Passage:
         )
 
 
-def with_passed_features(
+def passed_features(
     space: RowSpace,
     layers: Sequence[LayerBelow],
-    search: Search,
     noise_std: float | None,
     rng: np.random.Generator,
     on_progress: OnProgress | None = None,
     stop: Stop | None = None,
 ) -> Search:
-    """What a search among the zeros found, and what the layers below add to it.
+    """The directions that the layers below settle.
 
     Args:
         space: the head's row space.
         layers: below the head, from the top down; none of them needed.
-        search: what zeros alone gave.
         noise_std: of the noise on every entry if it was announced.
         rng: draws the guesses.
         on_progress: called whenever a feature is found.
         stop: asked before every guess.
     """
-    if not layers or search.stopped or not 1 < space.size != len(search.proven) or not space.live.any():
-        return search
+    if not layers or space.size < 2 or not space.live.any():
+        return Search()
     lower = rows_below(layers[0].gradient, space.size, layers[0].rounding, noise_std)
     if lower is None:
-        return search
-    way = Passage(space, lower, layers[0])
-    found = _Found(space.size, search, on_progress)
-    since = 0
-    for active in way.guesses((*search.unproven, *search.proven), rng):
-        stopped = stop is not None and stop()
-        if found.complete or since == _STALE or stopped:
-            break
-        since = 0 if found.add(way.follow(active)) else since + 1
-    if not found.complete and not stopped:  # samples with the same units here may differ further down
-        deeper = with_passed_features(lower, layers[1:], Search((), (), 0), noise_std, rng, None, stop)
+        return Search()
+    way, found = Passage(space, lower, layers[0]), _Found(space.size, on_progress)
+    since, stopped = 0, False
+    while not found.complete and since < _STALE:
+        if stop is not None and stop():
+            return found.search(stopped=True)
+        since = 0 if found.add(way.follow(way.guess(rng))) else since + 1
+    if not found.complete:  # samples with the same active units here may differ further down
+        deeper = passed_features(lower, layers[1:], noise_std, rng, None, stop)
         for direction in deeper.proven:
             found.add(way.lift(direction))
         stopped = deeper.stopped
-    return replace(search, proven=tuple(found.proven), unproven=tuple(found.unproven), stopped=stopped)
+    return found.search(stopped)
 
 
 class _Found:
     """The directions found so far, each once."""
 
-    def __init__(self, size: int, search: Search, on_progress: OnProgress | None) -> None:
+    def __init__(self, size: int, on_progress: OnProgress | None) -> None:
         self.size, self.on_progress = size, on_progress
-        self.proven, self.unproven = list(search.proven), list(search.unproven)
+        self.proven: list[Direction] = []
+        self.unproven: list[Direction] = []
 
     @property
     def complete(self) -> bool:
@@ -229,5 +221,9 @@ class _Found:
             return True
         new = not any(same(direction, known) for known in self.unproven)
         if new:
-            self.unproven.insert(0, direction)
+            self.unproven.append(direction)
         return new
+
+    def search(self, stopped: bool) -> Search:
+        """All of them."""
+        return Search(tuple(self.proven), tuple(self.unproven), stopped=stopped)
