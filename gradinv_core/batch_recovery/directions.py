@@ -33,7 +33,8 @@ Stop: TypeAlias = Callable[[], bool]
 
 _SOLVED = 0
 _SPREAD = 4.0  # of the weights of the columns, in whose middle a line of sight begins: the larger, the farther apart
-_FAINT = 0.05  # of the middling column: below, it is no constraint
+_FAINT = 0.05  # of the middling column: one whose side of zero noise may decide
+_ROUNDINGS = 2.0  # that a gradient without added noise leaves at most
 _STALE = 40  # programs without a new edge after which there is none to expect
 
 
@@ -81,14 +82,14 @@ def find_directions(
         return _NOTHING
     if space.size == 1:
         return Search((refit(space, np.ones(1)),), (), 0)
-    columns = _loud_columns(space)
+    looked_at = _columns(space)
     proven, unproven = list(known.proven), list(known.unproven)
     done, news, empty, stopped = 0, 0, False, known.stopped
     while not stopped and done < programs and done - news < _STALE and len(proven) < space.size and not empty:
         if stop is not None and stop():
             stopped = True
             continue
-        sight = _line_of_sight(proven, space.size, rng)
+        sight, columns = _line_of_sight(proven, space.size, rng), looked_at[done % len(looked_at)]
         done += 1
         edge = linprog(
             sight,
@@ -113,15 +114,17 @@ def find_directions(
     return Search(_by_zeros(proven), _by_zeros(unproven), done, empty, stopped)
 
 
-def _loud_columns(space: RowSpace) -> Array:
-    """(K, D') columns of the basis that the programs look at.
+def _columns(space: RowSpace) -> tuple[Array, ...]:
+    """(K, D') columns of the basis that the programs look at by turns.
 
-    Where all samples nearly vanish, noise decides on which side of zero a column lies; for a feature to stay above it
-    there, so much of the others would have to be mixed in that its other zeros were lost.
+    Where all samples nearly vanish, added noise decides on which side of zero a column lies; for a feature to stay
+    above it there, so much of the others would have to be mixed in that its other zeros were lost. Then the loud
+    columns alone are looked at, and by turns in a gradient that has nothing but its rounding.
     """
     live = space.basis[:, space.live]
     sizes = np.linalg.norm(live, axis=0)
-    return live[:, sizes > _FAINT * np.median(sizes)]
+    loud = live[:, sizes > _FAINT * np.median(sizes)]
+    return (live, loud) if space.noise <= _ROUNDINGS * space.rounding else (loud,)
 
 
 def _by_zeros(directions: list[Direction]) -> tuple[Direction, ...]:

@@ -88,7 +88,7 @@ def read_below(below: Sequence[BelowLike], features: int) -> list[LayerBelow]:
 
 def _read_layer(entry: BelowLike, features: int) -> LayerBelow:
     """One layer that has to give so many features."""
-    weight, weight_grad, bias, bias_grad = (*entry, None, None)[:4]
+    weight, weight_grad, bias, bias_grad = (*entry, None, None, None, None)[:4]
     if len(entry) not in (2, 4) or weight is None or weight_grad is None:
         raise OptionError(
             f"below: expected (weight, weight_grad) or (weight, weight_grad, bias, bias_grad) for each layer below the "
