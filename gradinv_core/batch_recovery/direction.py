@@ -43,6 +43,7 @@ class Direction:
         leverage: of the zero that the others confirm least; 1 where one stands alone.
         chance: probability that as many zeros are accidents of the noise's width.
         nonnegative: whether no entry is below zero beyond noise.
+        passed: whether the layer below gives this very feature, and none beside it.
     """
 
     coefficients: Array
@@ -53,10 +54,13 @@ class Direction:
     leverage: float
     chance: float
     nonnegative: bool
+    passed: bool = False
 
     @property
     def proven(self) -> bool:
-        """Whether its zeros show that it is one sample's feature."""
+        """Whether its zeros, or the layer below, show that it is one sample's feature."""
+        if self.passed:
+            return True
         return self.nonnegative and self.spare > 0 and self.leverage < _CONFIRMED and self.chance < _CHANCE
 
     @property

@@ -13,6 +13,8 @@ from gradinv_core.arrays import ArrayLike, as_array, keep_type, unit_roundoff
 from gradinv_core.batch_recovery import sentences
 from gradinv_core.batch_recovery.direction import Direction
 from gradinv_core.batch_recovery.directions import OnProgress, Search, Stop, find_directions
+from gradinv_core.batch_recovery.layer_below import BelowLike, read_below
+from gradinv_core.batch_recovery.passage import passed_features
 from gradinv_core.batch_recovery.reading import LastLayer, Reading, read_batch
 from gradinv_core.batch_recovery.result import BatchRecovery, Evidence, Obstacle
 from gradinv_core.batch_recovery.row_space import RowSpace, row_space
@@ -34,6 +36,7 @@ def recover_batch(
     bias: ArrayLike | None = None,
     bias_grad: ArrayLike | None = None,
     *,
+    below: Sequence[BelowLike] = (),
     samples: int | str = "unknown",
     label_format: str | LabelStructure = "unknown",
     gradient_scale: str = "known",
@@ -67,6 +70,9 @@ def recover_batch(
         weight_grad: (C, d) their gradient under the mean cross-entropy of the batch.
         bias: (C,) head bias; None for a bias-free head.
         bias_grad: (C,) its gradient. With it the features' scales are known, for any label.
+        below: (weight, weight_grad), or with (bias, bias_grad) as well, of the fully connected layers with ReLUs that
+            give the features, from the top down, as `view_below` finds them. They tell features apart that have too
+            few zeros of their own.
         samples: how many samples the batch has, or "unknown": then they are counted.
         label_format: as in `recover_label`; of every sample.
         gradient_scale: "unknown" if the mean may have been clipped or multiplied by a positive factor, as where the
@@ -80,8 +86,9 @@ def recover_batch(
 
     Returns:
         One answer for each different feature, in no order that the gradient would know. One is called unique only if it
-        would be by itself, its direction is proven by its zeros or by the labels of all, and all answers together give
-        the gradient back to its rounding or noise. Otherwise ``obstacle`` and ``message`` say what was in the way.
+        would be by itself, its direction is proven by its zeros, the layer below or the labels of all, and all answers
+        together give the gradient back to its rounding or noise. Otherwise ``obstacle`` and ``message`` say what was in
+        the way.
 
     Raises:
         ShapeError, NonFiniteError: the arrays do not fit together or are not finite.
@@ -91,6 +98,7 @@ def recover_batch(
     started = time.perf_counter()
     number = _number(samples, programs)
     layer, gradient, rounding = _read_arrays(weight, weight_grad, bias, bias_grad)
+    lower = read_below(below, layer.weight.shape[1])
     options = Options(label_format, "auto", gradient_scale, noise_std, True, confidence, None)
     if not gradient.any():
         answer = recover_label(weight, weight_grad, bias, bias_grad, label_format=label_format)
@@ -101,7 +109,9 @@ def recover_batch(
             f"samples: expected at least {space.visible}, because as many directions stand out of the gradient's "
             f"noise, got {number}; pass samples='unknown' to have them counted."
         )
-    search = find_directions(space, np.random.default_rng(seed), programs, on_progress, stop)
+    rng = np.random.default_rng(seed)
+    passed = passed_features(space, lower, noise_std, rng, on_progress, stop)
+    search = find_directions(space, rng, programs, on_progress, stop, passed)
     found, reading, proven = _settle(space, search, layer, options, number)
     batch = _answer(space, search, found, reading, proven, number)
     return replace(batch, programs=search.programs, seconds=time.perf_counter() - started)
@@ -154,7 +164,7 @@ def _per_class(values: ArrayLike, name: str, classes: int) -> np.ndarray:
 def _settle(
     space: RowSpace, search: Search, layer: LastLayer, options: Options, samples: int | None
 ) -> tuple[tuple[Direction, ...], Reading | None, bool]:
-    """The directions, what they say, and whether their zeros prove them or only their labels do."""
+    """The directions, what they say, and whether they are proven by themselves or only their labels agree."""
     if len(search.proven) == space.size:
         return search.proven, read_batch(space, search.proven, layer, options, samples), True
     missing = space.size - len(search.proven)
@@ -190,7 +200,7 @@ def _answer(
     """The public answer, with every "unique" that the whole does not bear out taken back."""
     counts = reading.counts if reading is not None else (1,) * len(found)
     evidence = tuple(
-        Evidence(int(direction.zeros.sum()), direction.spare, direction.proven, count)
+        Evidence(int(direction.zeros.sum()), direction.spare, direction.proven, count, direction.passed)
         for direction, count in zip(found, counts, strict=True)
     )
     obstacle = _obstacle(space, search, reading, samples)

@@ -36,14 +36,16 @@ class Evidence:
     Attributes:
         zeros: columns in which it vanishes.
         spare: how many of them no mixture of the samples could have by choice.
-        proven: whether these zeros prove it; otherwise its label had to.
+        proven: whether these zeros or the layer below prove it; otherwise its label had to.
         samples: how many samples of the batch share this feature.
+        passed: whether it was the layer below, which gives this very feature and none beside it.
     """
 
     zeros: int
     spare: int
     proven: bool
     samples: int = 1
+    passed: bool = False
 
 
 @dataclass(frozen=True)

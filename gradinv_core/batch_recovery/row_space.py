@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.linalg import svds
 
 from gradinv_core.arrays import Array
 
-__all__ = ["RowSpace", "row_space"]
+__all__ = ["RowSpace", "row_space", "rows_below"]
 
 _STANDS_OUT = 2.0  # times the largest singular value that pure noise of the measured size would have
 _ROUNDINGS = 8.0  # of the largest singular value: below lies rounding of the client's arithmetic
@@ -73,7 +74,36 @@ def row_space(gradient: Array, rounding: float, noise_std: float | None, at_most
     loudest = max(of_sums, noise_std or 0.0) * (classes**0.5 + columns**0.5)
     visible = int((values > max(_STANDS_OUT * loudest, _ROUNDINGS * rounding * values[0])).sum())
     kept = max(1, min(visible, at_most))
-    left, values, basis = left[:, :kept], values[:kept], basis[:kept]
+    return _spanned(gradient, left[:, :kept], values[:kept], basis[:kept], visible, rounding, noise_std)
+
+
+def rows_below(gradient: Array, size: int, rounding: float, noise_std: float | None) -> RowSpace | None:
+    """What the rows of a lower layer's gradient span, where the head has told how many samples there are.
+
+    Args:
+        gradient: (units, inputs), not zero.
+        size: K, how many directions to keep.
+        rounding: relative precision of the client's arithmetic.
+        noise_std: of the noise on every entry if it was announced.
+
+    Returns:
+        The row space; None where the layer is too small to leave anything over.
+    """
+    smaller = min(gradient.shape)
+    if size >= smaller:
+        return None
+    left, values, basis = svds(gradient, size, v0=np.ones(smaller))  # a fixed start: no draw
+    order = np.argsort(-values)
+    if values[order[-1]] <= np.finfo(float).eps * values[order[0]]:
+        return None
+    return _spanned(gradient, left[:, order], values[order], basis[order], size, rounding, noise_std)
+
+
+def _spanned(
+    gradient: Array, left: Array, values: Array, basis: Array, visible: int, rounding: float, noise_std: float | None
+) -> RowSpace:
+    """The row space of the singular vectors that are kept, with the noise that they leave."""
+    (classes, columns), kept = gradient.shape, len(values)
     rest = gradient - (left * values) @ basis
     # The projection took a row's own noise away with the signal, as far as the row is part of it.
     freedom = max(columns - kept, 1) * np.clip(1 - (left**2).sum(1), 1 / classes, 1.0)

@@ -39,7 +39,7 @@ def of_batch(
         answers: one for each direction.
         evidence: likewise.
         samples: of the batch, as far as the weights tell or it was said.
-        proven: whether zeros prove every direction; otherwise their labels did.
+        proven: whether every direction is proven by itself; otherwise their labels did.
     """
     seen = space.visible
     if obstacle is Obstacle.DROWNED:
@@ -82,8 +82,17 @@ def of_batch(
         )
     if obstacle is Obstacle.FEWER_VISIBLE:
         text += f"; only {seen} of {samples} samples stand out of the noise or have a feature of their own"
-    basis = "Zeros prove every feature" if proven else "Not every feature is proven by its zeros, but all labels agree"
-    return f"{text}. {basis}, and the answers together give the gradient back to its noise."
+    return f"{text}. {_basis(evidence, proven)}, and the answers together give the gradient back to its noise."
+
+
+def _basis(evidence: Sequence[Evidence], proven: bool) -> str:
+    """What the features stand on."""
+    passed = sum(each.passed for each in evidence)
+    if not proven:
+        return "Not every feature is proven by itself, but all labels agree"
+    if passed == len(evidence):
+        return "The layer below the last proves every feature"
+    return f"Zeros prove every feature{f', or for {passed} of them the layer below' if passed else ''}"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from gradinv_core.batch_recovery import BatchRecovery
+from gradinv_core.head import HeadView
 
 
 class Batch(NamedTuple):
-    """One training step: weight (C, d), bias (C,), features (B, d), labels (B, C) and both gradients, in float32."""
+    """One training step: weight (C, d), bias (C,), features (B, d), labels (B, C) and both gradients, in float32.
+
+    Fully connected networks add their layers below the head.
+    """
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -19,6 +24,7 @@ class Batch(NamedTuple):
     labels: np.ndarray
     weight_grad: torch.Tensor
     bias_grad: torch.Tensor
+    below: Sequence[HeadView] = ()
 
     def errors(self, answers: BatchRecovery) -> np.ndarray:
         """(B,) largest error of each label, by the answer that is nearest to it."""

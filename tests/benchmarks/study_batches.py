@@ -24,12 +24,13 @@ from drawn_batches import Batch, draw_batch, soft_labels
 from network_gradients import trained
 
 from gradinv_core import recover_batch
+from gradinv_core.batch_recovery import view_below
 from gradinv_core.batch_recovery.baselines import count_by_magnitude, count_by_means
 from gradinv_core.checkpoints import available_stages, load_checkpoint
 from gradinv_core.client import capture_batch_gradients, client_truth
 from gradinv_core.datasets import load_dataset
 from gradinv_core.experiments.study.report.table import wilson
-from gradinv_core.head import observe_head
+from gradinv_core.head import find_head, observe_head
 from gradinv_core.networks import build_network
 
 RIGHT, WRONG = 1e-3, 1e-2
@@ -42,7 +43,7 @@ def row(name: str, batches: Iterator[Batch]) -> None:
     labels = right = unique = wrong = full = count = 0
     seconds, obstacles, worst = [], Counter(), 0.0
     for batch in batches:
-        answers = recover_batch(batch.weight, batch.weight_grad, seed=0)
+        answers = recover_batch(batch.weight, batch.weight_grad, below=batch.below, seed=0)
         distance = np.abs(answers.labels.numpy()[:, None] - batch.labels[None]).max(2)
         matched = distance[linear_sum_assignment(distance)]
         good = int((matched < RIGHT).sum())
@@ -69,10 +70,12 @@ def of_network(build: Callable[[int], torch.nn.Module], size: int, samples: int,
         rng = np.random.default_rng(1000 * samples + number)
         images = [data[int(index)][0] for index in rng.choice(len(data), samples, replace=False)]
         labels = soft_labels(samples, 10, rng)
-        view = observe_head(model, capture_batch_gradients(model, images, [torch.from_numpy(y) for y in labels]))
+        sent = capture_batch_gradients(model, images, [torch.from_numpy(y) for y in labels])
+        view = observe_head(model, sent)
         features = np.stack([client_truth(model, x, y).feature.numpy() for x, y in zip(images, labels, strict=True)])
         nothing = torch.zeros(10)
-        yield Batch(view.weight, nothing, features, labels, view.weight_grad, nothing)
+        below = view_below(model, sent, find_head(model))
+        yield Batch(view.weight, nothing, features, labels, view.weight_grad, nothing, below)
 
 
 def heads(batches: int) -> None:

@@ -8,7 +8,7 @@ from dashboard.drawing.pictures import picture_source
 from dashboard.figures.batch_labels import batch_labels
 from dashboard.layout.picture_row import Picture, picture_row
 from dashboard.layout.story import chart, formulas, mathematics, say, step
-from dashboard.sections.story import batch_pictures
+from dashboard.sections.story import batch_curves, batch_pictures
 from dashboard.sections.story.view import ClientView
 from gradinv_core.experiments.client.pairing import batch_samples, pair_up
 from gradinv_core.experiments.server.batch import BatchAttack
@@ -44,6 +44,7 @@ def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttac
     pairs = pair_up(view.client, attack.recovery.labels, attack.images)
     _draw_pictures(view, attack, pairs)
     _draw_labels(view, attack, pairs)
+    batch_curves.show(view, attack.recovery, pairs)
     with mathematics():
         formulas(
             r"\frac{\partial L}{\partial W} = \frac{1}{N} \sum_k a_k\, x_k^{\top}",

@@ -12,6 +12,7 @@ from torch import nn
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.batch_recovery import directions
 from gradinv_core.batch_recovery.front_door import recover_batch
+from gradinv_core.batch_recovery.layer_below import view_below
 from gradinv_core.batch_recovery.pictures.first_layer import FirstLayer, read_pictures
 from gradinv_core.batch_recovery.pictures.replay import replay
 from gradinv_core.batch_recovery.pictures.result import BatchPictures, OnStep
@@ -83,8 +84,9 @@ def reconstruct_batch(
     model = unwrapped(model)
     plan = plan_network(model, shape, head)
     sent = read_gradients(model, gradients)
-    view = view_head(model, sent, plan.nodes[plan.head].name)
-    labels = recover_batch(*view, samples=samples, seed=seed, on_progress=on_progress, stop=stop)
+    name = plan.nodes[plan.head].name
+    view, below = view_head(model, sent, name), view_below(model, sent, name)
+    labels = recover_batch(*view, below=below, samples=samples, seed=seed, on_progress=on_progress, stop=stop)
     return pictures_of_batch(model, sent, shape, labels, head=head, space=space, on_step=on_step, stop=stop)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gradinv_core.batch_recovery import BatchRecovery, recover_batch
+from gradinv_core.batch_recovery import BatchRecovery, recover_batch, view_below
 from gradinv_core.batch_recovery.pictures import BatchPictures, pictures_of_batch
 from gradinv_core.batch_recovery.pictures.result import OnStep
 from gradinv_core.errors import GradientInversionError
@@ -51,7 +51,9 @@ def attack_batch(network: PublicNetwork, gradients: Gradients, pictures: bool = 
         GradientInversionError: the last layer was not sent, or has too few classes.
     """
     head = find_head(network.model)
-    attack = BatchAttack(recover_batch(*view_head(network.model, gradients, head), programs=_PROGRAMS, seed=0))
+    below = view_below(network.model, gradients, head)
+    recovery = recover_batch(*view_head(network.model, gradients, head), below=below, programs=_PROGRAMS, seed=0)
+    attack = BatchAttack(recovery)
     return attack_batch_pictures(network, gradients, attack) if pictures else attack
 
 

@@ -1,11 +1,13 @@
 """Several pictures in one step, from the client to a judged point of a sweep."""
 
+import numpy as np
 import torch
 
 from gradinv_core.experiments.client.pairing import batch_samples, pair_up
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.server.batch import attack_batch
+from gradinv_core.experiments.server.batch_curves import batch_curves
 from gradinv_core.experiments.sweep.run import FAILED, Sweep, play_point
 
 
@@ -35,3 +37,12 @@ def test_each_answer_is_paired_with_its_own_sample_whatever_their_order():
     pairs = pair_up(scene.client, attack.recovery.labels, attack.images)
     assert torch.allclose(attack.recovery.labels[pairs], labels, atol=1e-4)
     assert pair_up(scene.client, labels[:2], None) == [0, 1, None]
+
+
+def test_every_settled_sample_has_a_curve_that_dips_where_its_lambda_is():
+    scene = play(Scenario(network="fcn_small", samples=3))
+    answers = attack_batch(scene.network, scene.gradients, pictures=False).recovery
+    curves = batch_curves(scene.network, answers)
+    assert len(curves) == 3
+    for curve, answer in zip(curves, answers, strict=True):
+        assert np.isclose(curve.scales[curve.scale_free_loss.argmin()], answer.scale, rtol=1e-3)
