@@ -93,7 +93,7 @@ class Passage:
         if length <= _SHARP * float(np.linalg.norm(values)):
             return None
         feature = values * active / length
-        coefficients = np.linalg.lstsq(self._basis.T, feature, rcond=None)[0]
+        coefficients: Array = np.linalg.lstsq(self._basis.T, feature, rcond=None)[0]
         turn = float((self.weight**2 @ below.std**2)[active].sum()) ** 0.5 / length
         noise = float(np.hypot(turn, self._noise(active, below.coefficients / length, coefficients)))
         if noise > _SHARP or np.linalg.norm(feature - coefficients @ self._basis) > _EXCESS * noise:

@@ -26,7 +26,7 @@ def test_three_clicks_fit_a_projector(shared_page, settle):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     settle(page)
-    assert page.evaluate("() => getComputedStyle(document.documentElement).fontSize") == "21px"
+    page.wait_for_function("() => getComputedStyle(document.documentElement).fontSize === '21px'")
     assert page.evaluate(BELOW) <= 0
 
 

@@ -79,11 +79,11 @@ def lab() -> Iterator[Callable[..., AppTest]]:
 
 @pytest.fixture
 def rebuilt() -> Callable[[AppTest], AppTest]:
-    """Function that waits until a page's picture is rebuilt, or cannot be, and draws what follows."""
+    """Function that waits until a page's pictures are rebuilt, or cannot be, and draws what follows."""
 
     def wait(page: AppTest) -> AppTest:
-        for job in page.session_state["background jobs"]._slots["exact"].values():
-            assert job.wait(60)
+        for jobs in page.session_state["background jobs"]._slots.values():
+            assert all(job.wait(60) for job in jobs.values())
         return run(page)
 
     return wait

@@ -4,11 +4,13 @@ The loss gradient passes a window through its largest entry alone, and which one
 tell. A guess comes from a picture that the network turns into this output (`picture_search`). Whether it is right, the
 convolution below tells: its weight gradient is linear in what it reads, a wrong winner spoils the rows of its own
 output channel and no others, and so the input follows from the channels that fit, and the winners of the others are
-read off it, as the signs of a ReLU are (`signs`). Too few channels fit where the guess is poor; then winners and input
-take turns, as below a stem's pool, until enough of them do.
+read off it, as the signs of a ReLU are (`signs`). Too few channels fit where the guess is poor; then a better one is
+asked for (`picture_turns`), and winners and input take turns, as below a stem's pool, until enough of them do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
@@ -22,14 +24,20 @@ from gradinv_core.image_recovery.stopping import ask
 __all__ = ["settle_inner_pool"]
 
 _ROUNDS = 6
-_TURNS = 40
+_TURNS = 25
 _CERTAIN, _NEARLY = 0.9, 0.02  # share of its cell at which an entry won; share of cells open at which a proof is tried
 _AGREES = 1e-5  # relative misfit of the gradient, at least, at which winners stand; wrong ones miss it by far more
 _LEFT = 0.02  # share of the output channels that may misfit in the end: what they hold is left out
 
 
 def settle_inner_pool(
-    stem: PooledStem, reader: Reader, guess: torch.Tensor, rounding: float, share: float, stop: Stop | None = None
+    stem: PooledStem,
+    reader: Reader,
+    guess: torch.Tensor,
+    better: Callable[[], torch.Tensor],
+    rounding: float,
+    share: float,
+    stop: Stop | None = None,
 ) -> torch.Tensor | None:
     """The loss gradient at the convolution's output.
 
@@ -37,6 +45,7 @@ def settle_inner_pool(
         stem: what the pool's output says.
         reader: the convolution.
         guess: (channels, height, width) of its input, as `stem` counts it.
+        better: makes a better guess, which takes time; asked where the first one does not do.
         rounding: unit roundoff of the gradients.
         share: of the gradients that is noise.
         stop: asked often.
@@ -65,7 +74,7 @@ def settle_inner_pool(
 
     windows = stem.windows(stem.z(guess), -torch.inf).transpose(1, 2)
     if not enough(windows):
-        settle_winners(stem, guess, _TURNS, None, stop, enough)
+        settle_winners(stem, better(), _TURNS, None, stop, enough)
     return settled[0] if settled else None
 
 

@@ -8,6 +8,8 @@ the activation is that of the client's own sample, for the walk has found it out
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from gradinv_core.arrays import Array
@@ -17,7 +19,10 @@ from gradinv_core.image_recovery.result import OnStep, Step, Stop
 from gradinv_core.image_recovery.stopping import ask
 from gradinv_core.pixels import PixelSpace
 
-__all__ = ["PictureSearch"]
+__all__ = ["Missed", "PictureSearch"]
+
+Missed = Callable[[torch.Tensor], torch.Tensor]
+"""Sum of squares by which a node's output, (channels, height, width) float32, misses what is known, in its noise."""
 
 # Weight of the mean edge length, in units of the activation's relative squared misfit, and rounds of L-BFGS-B.
 _FROM_GREY = ((1e-1, 60), (1e-2, 100), (2e-3, 100))
@@ -25,6 +30,7 @@ _ONWARDS = ((1e-1, 60), (1e-2, 100), (2e-3, 60))
 _ANEW = ((1.0, 60),)  # before the last search: what earlier ones took for edges is smoothed away again
 _TO_THE_END = ((2e-4, 200), (2e-5, 300))  # where there are equations to spare
 _TO_SPARE = 1.5  # active units for each pixel
+_EXPLAINED = 60  # rounds for what is known of two nodes
 _ROUNDED_EDGE = 1e-3  # of a pixel's range, below which an edge's length is rounded off
 _HISTORY = 20
 _TOLERANCE = 1e-12
@@ -59,8 +65,6 @@ class PictureSearch:
         Raises:
             StoppedError: the work was stopped; what was found so far stays.
         """
-        from scipy.optimize import minimize
-
         if self._below is None:
             self._below = Below(self._plan, index, self._space)
         below = self._below
@@ -70,38 +74,40 @@ class PictureSearch:
         if last:
             enough = int((sought != 0).sum()) > _TO_SPARE * self.shares.numel()
             stages = (*_ANEW, *_ONWARDS, *(_TO_THE_END if enough else ()))
-        bounds = [(0.0, 1.0)] * self.shares.numel()
-        rounds = 0
-
-        def loss(flat: Array, smooth: float) -> tuple[float, Array]:
-            ask(self._stop)
-            with torch.inference_mode(False), torch.enable_grad():
-                shares = torch.from_numpy(flat).float().reshape(self.shares.shape).requires_grad_()
-                missed = (below.run(shares, index)[index] - sought).square().sum() / size
-                total = missed + smooth * _mean_edge(shares)
-                (slope,) = torch.autograd.grad(total, shares)
-            self.misfit = float(missed.detach()) ** 0.5
-            return float(total.detach()), slope.double().flatten().numpy()
-
-        def tell(flat: Array) -> None:
-            nonlocal rounds
-            rounds += 1
-            self.shares = torch.from_numpy(flat.copy()).reshape(self.shares.shape)
-            if rounds % _TOLD == 0:
-                self._tell()
-
         for smooth, most in stages:
-            found = minimize(
-                loss,
-                self.shares.flatten().numpy(),
-                args=(smooth,),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                callback=tell,
-                options={"maxiter": most, "maxfun": 3 * most, "maxcor": _HISTORY, "ftol": _TOLERANCE, "gtol": 0.0},
-            )
-            self.shares = torch.from_numpy(found.x.copy()).reshape(self.shares.shape)
+
+            def loss(shares: torch.Tensor, smooth: float = smooth) -> torch.Tensor:
+                missed = (below.run(shares, index)[index] - sought).square().sum() / size
+                self.misfit = float(missed.detach()) ** 0.5
+                return missed + smooth * _mean_edge(shares)
+
+            self._minimise(loss, most)
+        self._settle(index, sought)
+        self._tell()
+
+    def explain(self, index: int, value: torch.Tensor, below: int, missed: Missed) -> None:
+        """Search on for a picture that has an output of a node, and also explains what is known of one below.
+
+        Args:
+            index: of the node searched for last.
+            value: in its shape; it counts by how far the picture now misses it.
+            below: index of the other node.
+            missed: of its output, in its shape.
+
+        Raises:
+            StoppedError: the work was stopped; what was found so far stays.
+        """
+        sought, network = value.detach().float()[None], self._below
+        if network is None:
+            raise RuntimeError("expected a search before, found none")
+        noise = (self.misfit * sought).square().mean().clamp(min=1e-30)
+
+        def loss(shares: torch.Tensor) -> torch.Tensor:
+            values = network.run(shares, index)
+            missed_above = (values[index] - sought).square().sum() / noise
+            return (missed_above + missed(values[below][0])) / sought.numel()
+
+        self._minimise(loss, _EXPLAINED)
         self._settle(index, sought)
         self._tell()
 
@@ -111,6 +117,37 @@ class PictureSearch:
             raise RuntimeError("expected a search before, found none")
         with torch.no_grad():
             return self._below.run(self.shares, index)[index][0].double()
+
+    def _minimise(self, loss: Callable[[torch.Tensor], torch.Tensor], most: int) -> None:
+        from scipy.optimize import minimize
+
+        rounds = 0
+
+        def asked(flat: Array) -> tuple[float, Array]:
+            ask(self._stop)
+            with torch.inference_mode(False), torch.enable_grad():
+                shares = torch.from_numpy(flat).float().reshape(self.shares.shape).requires_grad_()
+                total = loss(shares)
+                (slope,) = torch.autograd.grad(total, shares)
+            return float(total.detach()), slope.double().flatten().numpy()
+
+        def tell(flat: Array) -> None:
+            nonlocal rounds
+            rounds += 1
+            self.shares = torch.from_numpy(flat.copy()).reshape(self.shares.shape)
+            if rounds % _TOLD == 0:
+                self._tell()
+
+        found = minimize(
+            asked,
+            self.shares.flatten().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0.0, 1.0)] * self.shares.numel(),
+            callback=tell,
+            options={"maxiter": most, "maxfun": 3 * most, "maxcor": _HISTORY, "ftol": _TOLERANCE, "gtol": 0.0},
+        )
+        self.shares = torch.from_numpy(found.x.copy()).reshape(self.shares.shape)
 
     def _settle(self, index: int, sought: torch.Tensor) -> None:
         missed = self.output(index) - sought[0].double()

@@ -27,6 +27,7 @@ from gradinv_core.image_recovery.graph.checks import TO_SPARE
 from gradinv_core.image_recovery.graph.forward_equations import ForwardEquations
 from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
+from gradinv_core.image_recovery.graph.picture_turns import explain_gradient
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.pooled_gate import active_units
 from gradinv_core.image_recovery.graph.reader import read_gradient, reader_of_node
@@ -152,7 +153,8 @@ class Walker:
             return False
         stem = pool_equations(self._plan, pool, front, (value, std, self.delta[pool]), self._gradients, seen)
         reader = reader_of_node(self._plan.nodes, front[0])
-        found = settle_inner_pool(stem, reader, guess / unit, self._rounding, self._noise_share, self._stop)
+        better = partial(explain_gradient, self._search, stem, pool, value, layer.inputs[0], self._stop)
+        found = settle_inner_pool(stem, reader, guess / unit, better, self._rounding, self._noise_share, self._stop)
         if found is None:
             return False
         for index in front[1:]:

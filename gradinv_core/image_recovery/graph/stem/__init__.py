@@ -7,6 +7,16 @@ window the pool took, and from there on all is linear.
 from gradinv_core.image_recovery.graph.stem.front_door import StemAnswer, recover_picture
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem, pooled_stem
 from gradinv_core.image_recovery.graph.stem.search import search
+from gradinv_core.image_recovery.graph.stem.shares import first_spread, likely_winners
 from gradinv_core.image_recovery.graph.stem.winners import settle_winners
 
-__all__ = ["PooledStem", "StemAnswer", "pooled_stem", "recover_picture", "search", "settle_winners"]
+__all__ = [
+    "PooledStem",
+    "StemAnswer",
+    "first_spread",
+    "likely_winners",
+    "pooled_stem",
+    "recover_picture",
+    "search",
+    "settle_winners",
+]

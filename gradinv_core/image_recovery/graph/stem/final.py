@@ -18,6 +18,7 @@ _WON = 0.9  # squared share of its cell from which an entry's z is taken for the
 _DRAWS = 16
 _CHECKS = 6  # times the picture's own winners are compared with those it was solved for
 _ROUNDS = 1000
+_TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
 _OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from which its winners are doubted
 _SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
 _HUBER = 3.0  # deviations from which an entry counts less
@@ -77,6 +78,8 @@ def solve_finally(
         winners = again
         if same:
             break
+    winners = _trusted(stem, winners, stop)
+    picture, equations = winners.picture, _Equations.of(stem, winners)
     if max(winners.misfit, winners.of_gradient) > allowed:
         return None
     std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
@@ -90,6 +93,23 @@ def solve_finally(
         )
         std = (std.square() + (factor_std * moved).square()).sqrt()
     return Final(picture, std, equations.count, winners.misfit, winners.of_gradient)
+
+
+def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
+    """The same winners or better, once every equation was taken at its word.
+
+    Equations that weigh by what they miss believe a few wrong pixels: those alone that see them miss, and so weigh
+    nothing. Where the winners stand, all equations hold to rounding, and solved without such weights they show it. What
+    comes of it stays as long as it misses less by much.
+    """
+    for _ in range(_TRUSTS):
+        equations = _Equations.of(stem, winners, trusting=True)
+        picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
+        again = largest_entries(stem, picture)
+        if again.total > _WORTH_TRUSTING * winners.total:
+            break
+        winners = again
+    return winners
 
 
 def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:
@@ -169,8 +189,14 @@ class _Equations:
     unit: float
 
     @classmethod
-    def of(cls, stem: PooledStem, winners: Winners) -> _Equations:
-        """The equations of such winners; both kinds err by what they show, and never by less than rounding."""
+    def of(cls, stem: PooledStem, winners: Winners, trusting: bool = False) -> _Equations:
+        """The equations of such winners; both kinds err by what they show, and never by less than rounding.
+
+        Args:
+            stem: what is known.
+            winners: as they stand.
+            trusting: all err by rounding alone.
+        """
         won = winners.share > _WON
         aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
         left = stem.gradient_left(winners.dz)
@@ -179,8 +205,11 @@ class _Equations:
         typical = float(missed[won].median()) / _NORMAL_MEDIAN
         noise = (_std_at(stem, won).square() + typical**2 + (_LEAST * size) ** 2).sqrt()
         noise = noise * (1 + (missed / noise / _HUBER).square()).sqrt()  # a wrong winner misses by far more
+        if trusting:
+            noise = (_std_at(stem, won).square() + (_LEAST * size) ** 2).sqrt()
         rest = (left - stem.correlated(winners.picture, winners.dz)).square().mean(1, keepdim=True)
         rows = stem.gradient.square().mean(1, keepdim=True)
+        rest = torch.zeros_like(rest) if trusting else rest
         of_gradient = 1 / (rest + _LEAST**2 * (rows + _SHARED * rows.mean())).clamp(min=1e-300)
         of_z = torch.where(won, noise**-2.0, 0.0)
         unit = float(of_z.max())

@@ -12,7 +12,7 @@ from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import ask
 
-__all__ = ["cell_shares", "gather_cells", "onto_simplex", "spread_cells"]
+__all__ = ["cell_shares", "first_spread", "gather_cells", "likely_winners", "onto_simplex", "spread_cells"]
 
 _ROUNDS = 80
 _POWER_ROUNDS = 12
@@ -20,6 +20,10 @@ _SAFETY = 1.3  # times the largest curvature found
 _SMALLEST_STEP = 0.03  # of the typical cell's gradient: smaller ones step as if they had that
 _FLATTEST = 1e-4  # least curvature, in units of the cells' own pulls
 _ASKED = 20
+_FIRST_SPREAD = 0.05  # of the pooled map: how far z may be off at first
+_NEAR = 4.0  # such spreads below the largest, an entry may have been the largest
+_CLOSE = 0.007  # how much being one spread from the pooled value speaks against an entry
+_KEPT = 0.5  # share from which the last turn's winner stays in the race
 
 
 def gather_cells(stem: PooledStem, values: torch.Tensor) -> torch.Tensor:
@@ -111,3 +115,38 @@ def cell_shares(
         ahead = moved + torch.where(uphill, 0.0, (momentum - 1) / following) * (moved - shares)
         shares, momentum = moved, following
     return shares
+
+
+def first_spread(stem: PooledStem) -> float:
+    """How far z may be off at first."""
+    return _FIRST_SPREAD * float(stem.target[stem.known].std())
+
+
+def likely_winners(
+    stem: PooledStem, picture: torch.Tensor, spread: float, before: torch.Tensor | None = None, stop: Stop | None = None
+) -> torch.Tensor:
+    """Which share of its cell (outputs, cells, taps) each entry won, for a picture that is nearly right.
+
+    Args:
+        stem: what is known, in the precision wanted.
+        picture: (channels, height, width) shares.
+        spread: how far z may be off.
+        before: likewise, of the turn before; None in the first.
+        stop: asked now and then.
+
+    Raises:
+        StoppedError: the work was stopped.
+    """
+    picture = picture.to(stem.kernel)
+    windows = stem.windows(stem.z(picture), -torch.inf).transpose(1, 2)
+    largest = windows.amax(-1, keepdim=True)
+    # Where the largest is off the pooled value, so may the others be.
+    each = torch.where(stem.known[..., None], (largest - stem.target[..., None]).abs(), 0.0).clamp(min=spread)
+    allowed = (windows >= largest - _NEAR * each) & stem.known[..., None]
+    if before is not None:
+        allowed = allowed | (before > _KEPT)
+    off = ((windows - stem.target[..., None]).abs() / each).clamp(max=2 * _NEAR)
+    far = _CLOSE * torch.where(allowed, off, 0.0)
+    start = torch.where(allowed, 1 / (1 + far / _CLOSE), 0.0) if before is None else before.to(windows)
+    start = torch.where((start * allowed).sum(-1, keepdim=True) > 0, start, allowed.to(windows))
+    return cell_shares(stem, stem.patches(stem.scale * picture + stem.shift), allowed, far, start, stop)

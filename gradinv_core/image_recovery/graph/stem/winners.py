@@ -19,16 +19,13 @@ from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
 from gradinv_core.image_recovery.graph.stem.edges import edges_of, of_edges
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.search import OnRound
-from gradinv_core.image_recovery.graph.stem.shares import cell_shares, spread_cells
+from gradinv_core.image_recovery.graph.stem.shares import first_spread, likely_winners, spread_cells
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.smoothness_bars import EDGE_SIZE
 from gradinv_core.image_recovery.stopping import StoppedError, ask
 
 __all__ = ["Enough", "Winners", "settle_winners"]
 
-_FIRST_SPREAD = 0.05  # of the pooled map: how far z may be off at first
-_NEAR = 4.0  # such spreads below the largest, an entry may have been the largest
-_CLOSE = 0.007  # how much being one spread from the pooled value speaks against an entry
 _SPREADS = (1.5, 0.5)  # times the misfits of map and gradient, z may be off in the next turn
 _SMALLEST_SPREAD = 1e-7
 _INNER = 150
@@ -44,7 +41,6 @@ _EXACT = 2e-6  # misfit of map and gradient at which float32 gradients have noth
 _SINGLE = 1e-4  # ... and above which float32 does for the turns
 _WON = 0.05  # squared share above which an entry is held at the pooled value and not below it
 _RIDGE = 1e-3
-_KEPT = 0.5  # share from which the last turn's winner stays in the race
 _LOST, _WIDER = 2.0, 3.0  # times the best misfit, a turn has led astray; the next starts there again, so much wider
 _HUBER = 3.0  # deviations from which an entry of the map counts less
 _MEAN = 2.2  # a normal's mean square, in units of its median
@@ -110,7 +106,7 @@ def settle_winners(
     picture, best, mark, waited = start, None, torch.inf, 0
     known = stem.target[stem.known]
     size = float(known.square().mean().sqrt())
-    spread = _FIRST_SPREAD * float(known.std())
+    spread = first_spread(stem)
     shares: torch.Tensor | None = None
     kept: torch.Tensor | None = None
     exact, freed = False, 0
@@ -156,18 +152,7 @@ def _turn(
     """One turn: the winners for a picture, and the picture for them; and all entries' shares of their cells."""
     picture = picture.to(stem.kernel)
     z = stem.z(picture)
-    windows = stem.windows(z, -torch.inf).transpose(1, 2)
-    largest = windows.amax(-1, keepdim=True)
-    # Where the largest is off the pooled value, so may the others be.
-    each = torch.where(stem.known[..., None], (largest - stem.target[..., None]).abs(), 0.0).clamp(min=spread)
-    allowed = (windows >= largest - _NEAR * each) & stem.known[..., None]
-    if before is not None:
-        allowed = allowed | (before > _KEPT)
-    off = ((windows - stem.target[..., None]).abs() / each).clamp(max=2 * _NEAR)
-    far = _CLOSE * torch.where(allowed, off, 0.0)
-    start = torch.where(allowed, 1 / (1 + far / _CLOSE), 0.0) if before is None else before.to(z)
-    start = torch.where((start * allowed).sum(-1, keepdim=True) > 0, start, allowed.to(z))
-    won = cell_shares(stem, stem.patches(stem.scale * picture + stem.shift), allowed, far, start, stop)
+    won = likely_winners(stem, picture, spread, before, stop)
     dz = spread_cells(stem, won * stem.delta[..., None])
     share = spread_cells(stem, won.square())
     aim = spread_cells(stem, won.square() * stem.target[..., None])
