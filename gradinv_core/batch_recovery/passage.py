@@ -93,7 +93,7 @@ class Passage:
         if length <= _SHARP * float(np.linalg.norm(values)):
             return None
         feature = values * active / length
-        coefficients: Array = np.linalg.lstsq(self._basis.T, feature, rcond=None)[0]
+        coefficients = self._in_the_head(feature)
         turn = float((self.weight**2 @ below.std**2)[active].sum()) ** 0.5 / length
         noise = float(np.hypot(turn, self._noise(active, below.coefficients / length, coefficients)))
         if noise > _SHARP or np.linalg.norm(feature - coefficients @ self._basis) > _EXCESS * noise:
@@ -118,12 +118,16 @@ class Passage:
             sines: (K,) of the angles between both spaces, the smallest last.
             confirmed: how much of the next one is left whichever unit is not asked.
         """
-        coefficients = np.linalg.lstsq(self._basis.T, self.spanned @ mixture * active, rcond=None)[0]
+        coefficients = self._in_the_head(self.spanned @ mixture * active)
         noise = self._noise(active, mixture, coefficients)
         if sines[-1] > _EXCESS * noise or noise > _SHARP * sines[-2]:
             return None
         proven = noise <= _SHARP * sines[-2] * confirmed and int(self.live.sum()) >= 2 * self.head.size - 1 + _SPARE
         return self._direction(active, coefficients, noise / sines[-2], proven)
+
+    def _in_the_head(self, feature: Array) -> Array:
+        """(K,) coefficients in the head's basis that come closest to a feature (e,)."""
+        return np.asarray(np.linalg.lstsq(self._basis.T, feature, rcond=None)[0], dtype=float)
 
     def _noise(self, active: np.ndarray, mixture: Array, coefficients: Array) -> float:
         """By how much noise moves a feature of length one: that of the layer below, passed on, and the head's own."""
