@@ -12,8 +12,8 @@ from gradinv_core.experiments.server.lambda_curve import LambdaCurve
 __all__ = ["show"]
 
 _EXPLANATION = (
-    "Low is good. Taken apart, every picture has one unknown number left, its own λ, as a picture sent alone has; where "
-    "its curve dips, the shares of the classes agree."
+    "Low is good. Taken apart, every picture has one unknown number left, its own λ, as a picture sent alone has; "
+    "where its curve dips, the shares of the classes agree."
 )
 
 
