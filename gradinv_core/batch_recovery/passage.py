@@ -72,7 +72,7 @@ class Passage:
                 return None
             outside = directions - self.held @ (self.held.T @ directions)
             _, sines, turns = np.linalg.svd(outside, full_matrices=False)
-            mixture = solve_triangular(triangle, turns[-1])
+            mixture: Array = solve_triangular(triangle, turns[-1])
             values = self.spanned @ mixture
             if values[active].sum() < 0:
                 mixture, values = -mixture, -values
@@ -93,7 +93,7 @@ class Passage:
         if length <= _SHARP * float(np.linalg.norm(values)):
             return None
         feature = values * active / length
-        coefficients = np.linalg.lstsq(self._basis.T, feature, rcond=None)[0]
+        coefficients = np.asarray(np.linalg.lstsq(self._basis.T, feature, rcond=None)[0], dtype=float)
         turn = float((self.weight**2 @ below.std**2)[active].sum()) ** 0.5 / length
         noise = float(np.hypot(turn, self._noise(active, below.coefficients / length, coefficients)))
         if noise > _SHARP or np.linalg.norm(feature - coefficients @ self._basis) > _EXCESS * noise:
@@ -118,7 +118,7 @@ class Passage:
             sines: (K,) of the angles between both spaces, the smallest last.
             confirmed: how much of the next one is left whichever unit is not asked.
         """
-        coefficients = np.linalg.lstsq(self._basis.T, self.spanned @ mixture * active, rcond=None)[0]
+        coefficients: Array = np.linalg.lstsq(self._basis.T, self.spanned @ mixture * active, rcond=None)[0]
         noise = self._noise(active, mixture, coefficients)
         if sines[-1] > _EXCESS * noise or noise > _SHARP * sines[-2]:
             return None
