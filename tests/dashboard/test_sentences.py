@@ -116,7 +116,7 @@ def test_two_alike_pictures_are_an_average_and_nothing_unique():
 def test_pictures_that_were_taken_apart_are_all_right_and_others_stay_together():
     apart = held(walk(Scenario(network="lenet_relu", samples=4), pictures=False))
     assert Kind.BATCH_APART in apart
-    assert Kind.BATCH_TOGETHER in held(walk(Scenario(network="fcn_small", samples=4), pictures=False))
+    assert Kind.BATCH_TOGETHER in held(walk(Scenario(network="fcn_small", samples=8), pictures=False))
 
 
 def test_ranges_hold_the_truth_where_entries_were_rounded():

@@ -137,7 +137,8 @@ def test_public_attacks_take_only_what_a_server_holds():
     for attack in (diagnose, four_windows, recover_defended, attack_defended):
         assert set(inspect.signature(attack).parameters) <= held | chosen | {"defences"}  # their public parameters
     sizes = {"samples", "programs", "on_progress", "stop"}  # how many pictures a step has, and how long to look
-    assert set(inspect.signature(recover_batch).parameters) <= held | chosen | sizes
+    lower = {"below"}  # weights and gradients of the layers below the last, as sent
+    assert set(inspect.signature(recover_batch).parameters) <= held | lower | chosen | sizes
     client_says = {"before", "after", "learning_rate", "steps", "weight_decay", "momentum"}  # of its local training
     for attack in (gradient_from_update, recover_from_update):
         assert set(inspect.signature(attack).parameters) <= held | chosen | client_says | {"head"}
