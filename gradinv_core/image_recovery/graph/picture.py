@@ -190,8 +190,8 @@ def _behind_pool(
     stem = pool_equations(plan, plan.pooled, (plan.first, *plan.stem[:-1]), behind, gradients, seen)
     answer = recover_picture(stem, space, share, factor, on_step, stop)
     how = (
-        f"Which entry of every window max pool {nodes[plan.pooled].name} took was found by a search and then by the "
-        f"gradient of layer {first.name}; with the winners known, the picture is linear."
+        f"Which entry of every window the max pool {nodes[plan.pooled].name} took was found by a search and then by "
+        f"the gradient of layer {first.name}; with the winners known, the picture is linear."
     )
     why = ""
     if not answer.settled:

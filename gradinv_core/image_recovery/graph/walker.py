@@ -136,7 +136,7 @@ class Walker:
         if isinstance(plan.nodes[index].module, nn.MaxPool2d) and index > plan.bottom and not self._pass_pool(index):
             self.end = index
             self.why = (
-                f"which entry of every window max pool {plan.nodes[index].name} took, its gradient does not settle."
+                f"which entry of every window the max pool {plan.nodes[index].name} took, its gradient does not settle."
             )
 
     def _pass_pool(self, pool: int) -> bool:

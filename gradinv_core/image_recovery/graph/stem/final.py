@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
+from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.winners import Winners
 from gradinv_core.image_recovery.result import Stop
 
 __all__ = ["Final", "largest_entries", "solve_finally"]
 
-_WON = 0.9  # squared share of its cell from which an entry's z is taken for the pooled value
 _DRAWS = 16
 _CHECKS = 6  # times the picture's own winners are compared with those it was solved for
 _ROUNDS = 1000
 _TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
 _OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from which its winners are doubted
 _SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
-_HUBER = 3.0  # deviations from which an entry counts less
-_SHARED = 1e-4  # of the typical output channel's rounding, which all have
-_NORMAL_MEDIAN = 0.6745
 _DRAWN_ROUNDS, _DRAWN_TOLERANCE = 200, 1e-3
 _TOLERANCE = 1e-11
-_PRIOR = 0.5  # of a pixel's range: what is known before any equation
-_LEAST = 2e-7  # relative noise, at least: rounding of float32, and what delta errs by
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def solve_finally(
         StoppedError: the work was stopped.
     """
     for _ in range(_CHECKS):
-        equations = _Equations.of(stem, winners)
+        equations = Equations.of(stem, winners)
         picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
         again = largest_entries(stem, picture)
         same = torch.equal(again.dz, winners.dz)
@@ -79,7 +74,7 @@ def solve_finally(
         if same:
             break
     winners = _trusted(stem, winners, stop)
-    picture, equations = winners.picture, _Equations.of(stem, winners)
+    picture, equations = winners.picture, Equations.of(stem, winners)
     if max(winners.misfit, winners.of_gradient) > allowed:
         return None
     std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
@@ -103,7 +98,7 @@ def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
     comes of it stays as long as it misses less by much.
     """
     for _ in range(_TRUSTS):
-        equations = _Equations.of(stem, winners, trusting=True)
+        equations = Equations.of(stem, winners, trusting=True)
         picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
         again = largest_entries(stem, picture)
         if again.total > _WORTH_TRUSTING * winners.total:
@@ -164,93 +159,7 @@ def _swap(stem: PooledStem, patches: torch.Tensor, rest: torch.Tensor, channel: 
         top[channel, cell] = tap
 
 
-@dataclass(frozen=True)
-class _Equations:
-    """Both kinds of equations, weighted by their noise, in units in which the best known entry of the map weighs one.
-
-    Attributes:
-        stem: what is known.
-        dz: (outputs, positions) loss gradient at z.
-        aim: (outputs, positions) what z is where it won.
-        left: (outputs, channels * taps) the kernel's gradient, as far as it grows with the picture.
-        of_z: (outputs, positions) weights.
-        of_gradient: (outputs, 1) weights.
-        prior: weight of grey.
-        unit: what all weights were divided by.
-    """
-
-    stem: PooledStem
-    dz: torch.Tensor
-    aim: torch.Tensor
-    left: torch.Tensor
-    of_z: torch.Tensor
-    of_gradient: torch.Tensor
-    prior: float
-    unit: float
-
-    @classmethod
-    def of(cls, stem: PooledStem, winners: Winners, trusting: bool = False) -> _Equations:
-        """The equations of such winners; both kinds err by what they show, and never by less than rounding.
-
-        Args:
-            stem: what is known.
-            winners: as they stand.
-            trusting: all err by rounding alone.
-        """
-        won = winners.share > _WON
-        aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
-        left = stem.gradient_left(winners.dz)
-        size = float(stem.target.square().mean().sqrt())
-        missed = (aim - stem.z(winners.picture)).abs()
-        typical = float(missed[won].median()) / _NORMAL_MEDIAN
-        noise = (_std_at(stem, won).square() + typical**2 + (_LEAST * size) ** 2).sqrt()
-        noise = noise * (1 + (missed / noise / _HUBER).square()).sqrt()  # a wrong winner misses by far more
-        if trusting:
-            noise = (_std_at(stem, won).square() + (_LEAST * size) ** 2).sqrt()
-        rest = (left - stem.correlated(winners.picture, winners.dz)).square().mean(1, keepdim=True)
-        rows = stem.gradient.square().mean(1, keepdim=True)
-        rest = torch.zeros_like(rest) if trusting else rest
-        of_gradient = 1 / (rest + _LEAST**2 * (rows + _SHARED * rows.mean())).clamp(min=1e-300)
-        of_z = torch.where(won, noise**-2.0, 0.0)
-        unit = float(of_z.max())
-        return cls(stem, winners.dz, aim, left, of_z / unit, of_gradient / unit, _PRIOR**-2 / unit, unit)
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return int((self.of_z > 0).sum()) + self.left.numel()
-
-    def normal(self, one: torch.Tensor) -> torch.Tensor:
-        """All of them, and back."""
-        stem = self.stem
-        back = stem.correlated_transposed(self.of_gradient * stem.correlated(one, self.dz), self.dz)
-        return stem.transposed(self.of_z * stem.linear(one)) + back + self.prior * one
-
-    def right(self) -> torch.Tensor:
-        """What they say."""
-        back = self.stem.correlated_transposed(self.of_gradient * self.left, self.dz)
-        return self.stem.transposed(self.of_z * (self.aim - self.stem.offset)) + back + self.prior * 0.5
-
-    def grown(self) -> torch.Tensor:
-        """How what they say changes with lambda."""
-        back = self.stem.correlated_transposed(self.of_gradient * self.stem.gradient, self.dz)
-        return self.stem.transposed(self.of_z * self.aim) + back
-
-    def strain(self, picture: torch.Tensor) -> float:
-        """Root mean square misfit of the equations left over, in units of their noise."""
-        of_z = self.of_z * (self.aim - self.stem.z(picture)).square()
-        of_gradient = self.of_gradient * (self.left - self.stem.correlated(picture, self.dz)).square()
-        surplus = max(self.count - picture.numel(), 1)
-        return (float(of_z.sum() + of_gradient.sum()) * self.unit / surplus) ** 0.5
-
-    def single(self) -> _Equations:
-        """The same in float32."""
-        names = ("dz", "aim", "left", "of_z", "of_gradient")
-        parts = {name: getattr(self, name).float() for name in names}
-        return replace(self, stem=self.stem.to(torch.float32), **parts)
-
-
-def _drawn(equations: _Equations, stop: Stop | None) -> torch.Tensor:
+def _drawn(equations: Equations, stop: Stop | None) -> torch.Tensor:
     """Standard deviations of the picture, from draws of its error."""
     small = equations.single()
     generator = torch.Generator().manual_seed(0)
@@ -266,15 +175,3 @@ def _drawn(equations: _Equations, stop: Stop | None) -> torch.Tensor:
     variance = errors.double().square().mean(0)
     around = functional.avg_pool2d(variance[None], 3, 1, 1, count_include_pad=False)[0]
     return (variance / 2 + around / 2).sqrt() * equations.unit**-0.5
-
-
-def _std_at(stem: PooledStem, won: torch.Tensor) -> torch.Tensor:
-    """(outputs, positions) error bars of the pooled values at the entries that won; where they won none, nought."""
-    result = torch.zeros(len(won), stem.positions + 1, dtype=torch.float64)
-    result.scatter_reduce_(
-        1,
-        stem.cells.flatten().expand(len(won), -1),
-        torch.where(stem.known, stem.std, 0.0)[:, None].expand(-1, len(stem.cells), -1).flatten(1),
-        "amax",
-    )
-    return result[:, :-1] * won
