@@ -1,6 +1,6 @@
 """Small pictures of failures: one glance each, without a title, for the cards of the gallery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from dashboard.figures.base import Array, as_vector, style
 from dashboard.figures.lambda_scale import LambdaScale
 from dashboard.figures.sketch import Sketch
 
-__all__ = ["bars_with_range", "curve", "holes", "layers", "markers", "share_lines", "value_counts"]
+__all__ = ["bars_with_range", "curve", "holes", "labels_read", "layers", "markers", "share_lines", "value_counts"]
 
 _HEIGHT = 190
 _SMALLEST = 1e-20  # what a logarithmic axis makes of zero
@@ -157,10 +157,8 @@ def layers(names: Sequence[str], determined: npt.ArrayLike, unknowns: npt.ArrayL
     return figure
 
 
-def markers(
-    values: npt.ArrayLike, *, axis: str, strong: int = 0, line: float | None = None, dark: bool = False
-) -> Sketch:
-    """Numbers on a logarithmic axis; the first ``strong`` ones stand out, a dotted line is what to compare with."""
+def markers(values: npt.ArrayLike, *, axis: str, line: float, dark: bool = False) -> Sketch:
+    """Numbers on a logarithmic axis; a dotted line is what to compare with."""
     colours, heights = palette(dark), as_vector(values)
     figure = Sketch()
     figure.add_scatter(
@@ -168,20 +166,40 @@ def markers(
         y=np.maximum(heights, 1e-12),
         customdata=[plain(height, 2) for height in heights],
         mode="markers",
-        marker={
-            "size": 11,
-            "color": [colours.recovered if place < strong else "rgba(0,0,0,0)" for place in range(heights.size)],
-            "line": {"color": colours.recovered, "width": 2},
-        },
+        marker={"size": 11, "color": "rgba(0,0,0,0)", "line": {"color": colours.recovered, "width": 2}},
         hovertemplate="number %{x}<br>%{customdata}<extra></extra>",
     )
-    if line is not None:
-        figure.add_hline(line, line={"color": colours.baseline, "width": 2, "dash": "dot"})
+    figure.add_hline(line, line={"color": colours.baseline, "width": 2, "dash": "dot"})
     _finish(figure, colours)
     figure.update_xaxes(title={"text": axis}, nticks=6)
     shown = heights[heights > 0]
     decades = np.log10(shown.max() / shown.min()) if shown.size else 1.0
     figure.update_yaxes(type="log", exponentformat="power", dtick=max(int(np.ceil(decades / 4)), 1))
+    return figure
+
+
+def labels_read(sizes: Sequence[int], read: Mapping[str, Sequence[int]], *, dark: bool = False) -> Sketch:
+    """For steps of so many pictures, how many labels are read from each of two networks; lines: all of them."""
+    colours, figure = palette(dark), Sketch()
+    steps = [str(size) for size in sizes]
+    for colour, (name, counts) in zip((colours.recovered, colours.baseline), read.items(), strict=True):
+        figure.add_bar(
+            x=steps,
+            y=list(counts),
+            name=name,
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=f"{name}, %{{x}} pictures<br>%{{y}} labels read<extra></extra>",
+        )
+    figure.add_scatter(
+        x=steps,
+        y=list(sizes),
+        mode="markers",
+        marker={"symbol": "line-ew-open", "size": 26, "line": {"color": colours.truth, "width": 2}},
+        hovertemplate="%{x} pictures<extra></extra>",
+    )
+    _finish(figure, colours)
+    figure.update_xaxes(title={"text": "pictures in the step"}, type="category")
+    figure.update_yaxes(title={"text": "labels read"}, range=[0, max(sizes) + 0.5], nticks=5)
     return figure
 
 

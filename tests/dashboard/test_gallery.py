@@ -77,6 +77,13 @@ def test_the_clipped_label_is_read_all_the_same():
     assert "multiplied by" in found.message
 
 
+def test_a_batch_comes_apart_behind_relus_until_there_are_as_many_pictures_as_classes():
+    relus, sigmoids, pictures = played("batch").picture(dark=False).checked().data
+    assert list(pictures.y) == [1, 2, 4, 6, 7, 8]
+    assert list(relus.y) == [1, 2, 4, 6, 7, 0]
+    assert list(sigmoids.y) == [1, 0, 0, 0, 0, 0]
+
+
 def test_holes_are_drawn_where_zeros_are():
     values = np.array(played("pruned").picture(dark=False).checked().data[0].z)
     assert 0.1 < (values == -1).mean() < 0.9

@@ -25,13 +25,16 @@ from dashboard.figures.sketch import Sketch
 from dashboard.sections.shared.cards import Card
 from gradinv_core.diagnosis import diagnose, diagnose_image
 from gradinv_core.diagnosis.slopes import slopes_above, weakest_layer
-from gradinv_core.diagnosis.traces import sample_count, scale_invariance
+from gradinv_core.diagnosis.traces import scale_invariance
+from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import Scene, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label
+from gradinv_core.experiments.server.batch import attack_batch
 from gradinv_core.head import factor_heads, observe_head
 from gradinv_core.head.landscape import LAMBDA_GRID, pseudo_labels
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.chain import network_chain
+from gradinv_core.label_recovery import Status
 from gradinv_core.label_recovery.paper_search import LBFGS_BOUND
 from gradinv_core.label_recovery.race import Solver, race, verdict
 from gradinv_core.likeness import visible
@@ -39,7 +42,8 @@ from gradinv_core.likeness import visible
 __all__ = ["LOOKS", "PlayedCard", "gallery_work", "play_card"]
 
 _BINS = 40
-_ROUNDING = 1e-6  # of the largest singular value: what rounding of float32 leaves beside it
+_BATCHES = (1, 2, 4, 6, 7, 8)
+_BATCH_NETWORKS = {"ReLUs": "lenet_relu", "sigmoids": "lenet_sigmoid"}
 _FEW_FEATURES = 120
 
 
@@ -181,17 +185,17 @@ def _shares(scene: Scene) -> _Finding:
     return _diagnosed(scene, partial(card_pictures.share_lines, scales, pseudo_labels(head, scales[None])[0]))
 
 
-def _spectrum(scene: Scene) -> _Finding:
-    gradient = observe_head(scene.network.model, scene.gradients).weight_grad.double().numpy()
-    values = np.linalg.svd(gradient, compute_uv=False)
-    picture = partial(
-        card_pictures.markers,
-        values / values[0],
-        axis="singular value, largest first",
-        strong=sample_count(gradient),
-        line=_ROUNDING,
-    )
-    return _diagnosed(scene, picture)
+def _batch_sizes(scene: Scene) -> _Finding:
+    """How far a server comes with the same network, and with one that has ReLUs, as the step grows."""
+    read = {title: [_labels_read(network, size) for size in _BATCHES] for title, network in _BATCH_NETWORKS.items()}
+    return _diagnosed(scene, partial(card_pictures.labels_read, _BATCHES, read))
+
+
+def _labels_read(network: str, samples: int) -> int:
+    """Of one step, the labels that its server is sure of."""
+    scene = play(Scenario(network=network, samples=samples))
+    answers = attack_batch(scene.network, scene.gradients, pictures=False).recovery.answers
+    return sum(answer.status is Status.UNIQUE for answer in answers)
 
 
 def _holes(scene: Scene) -> _Finding:
@@ -244,7 +248,7 @@ LOOKS: Mapping[str, Callable[[Scene], _Finding]] = {
     "curve": _curve,
     "label": _label,
     "shares": _shares,
-    "spectrum": _spectrum,
+    "batch sizes": _batch_sizes,
     "holes": _holes,
     "levels": _levels,
     "right angles": _right_angles,
