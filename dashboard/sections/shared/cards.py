@@ -119,8 +119,8 @@ CARDS = (
     Card(
         "batch",
         "A batch instead of one sample",
-        "Several pictures in one step. Behind sigmoids no feature has zeros that tell whose it is. Behind ReLUs each "
-        "picture's label comes back, as long as there are fewer pictures than classes.",
+        "Several pictures in one step. Behind sigmoids no feature has zeros that tell whose it is. Behind ReLUs the "
+        "labels of these pictures come back, as long as there are fewer pictures than classes.",
         replace(_LENET, samples=3),
         "batch sizes",
         "How many labels the server is sure of, from 1 to 8 pictures. Blue: ReLUs; orange: sigmoids; lines: all.",
