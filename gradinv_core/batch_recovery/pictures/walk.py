@@ -39,8 +39,6 @@ __all__ = ["BatchWalk"]
 
 _CONTRADICTS = 1e-2  # of a gradient: what no rounding leaves over
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
-_ACTIVE, _SURE = 5.0, 100.0  # standard deviations above zero from which a unit is taken for active, and for good
-_DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 _FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
 _FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
 _COLUMNS = 512  # input channels that settle a layer's signs: they tell them as well as all
@@ -193,8 +191,7 @@ class BatchWalk:
             self._slopes[index] = slope.reshape(value.shape)
             return True
         value, std = (side_by_side(part, node.shape[0]) for part in (value, std))
-        active = (value > _ACTIVE * std) & (value > _DEAD * value.abs().mean())
-        self._gates[index] = Gate(active, active & (value > _SURE * std))
+        self._gates[index] = Gate.first(value, std)
         for layer, lines in gated_layers(self._plan, index):
             self._gate_of[layer] = index, lines
         return True

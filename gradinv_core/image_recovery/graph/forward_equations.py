@@ -17,14 +17,13 @@ from gradinv_core.image_recovery.graph.forward_rows import close_directions
 from gradinv_core.image_recovery.graph.reader import reader_of_node
 from gradinv_core.image_recovery.graph.row_solver import MISFIT, Entries, RowSolution
 from gradinv_core.image_recovery.graph.rules import Add
-from gradinv_core.image_recovery.graph.signs import Gate
+from gradinv_core.image_recovery.graph.signs import Gate, seen_active
 from gradinv_core.image_recovery.graph.structure import Plan, short_cut
 
 __all__ = ["ForwardEquations"]
 
 _ACTIVE = 5.0  # standard deviations above zero from which a unit is taken for active
 _SHARED_ERROR = 2.0  # times what errors that do not hang together would come to
-_DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 
 
 class ForwardEquations:
@@ -57,7 +56,7 @@ class ForwardEquations:
         above, other = found
         (total, total_std), (branch, branch_std) = self._as_computed(above), self._forwards(other)
         channels = total.shape[0]
-        active = (total > _ACTIVE * total_std) & (total > _DEAD * total.abs().mean())
+        active = seen_active(total, total_std)
         std = (total_std.square() + branch_std.square()).sqrt()
         # What the branch's input errs by hangs together, so that it does not average out over the channels.
         shared = branch_std.flatten(1).square().mean(1).sqrt()[:, None, None]

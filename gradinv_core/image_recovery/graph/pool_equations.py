@@ -11,13 +11,12 @@ from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.activations import invert
 from gradinv_core.image_recovery.graph.backwards import is_activation
 from gradinv_core.image_recovery.graph.reader import read_gradient
+from gradinv_core.image_recovery.graph.signs import seen_active
 from gradinv_core.image_recovery.graph.stem import PooledStem, pooled_stem
 from gradinv_core.image_recovery.graph.structure import Plan
 from gradinv_core.image_recovery.picture_map import PictureMap
 
 __all__ = ["pool_equations"]
-
-_SURE_SIGMAS = 5.0  # above which a pooled value is one of an active unit
 
 
 def pool_equations(
@@ -51,7 +50,7 @@ def pool_equations(
     value, errors, delta = (part.reshape(layer.shape[0], -1) for part in behind)
     known = torch.ones_like(value, dtype=torch.bool)
     if isinstance(bent, nn.ReLU):
-        known = (value > _SURE_SIGMAS * errors) & (value > 1e-9 * value.abs().mean())
+        known = seen_active(value, errors)
     elif bent is not None:  # it rises, so that the largest output is that of the largest input
         inverted = invert(bent, value.flatten(), errors.flatten())
         slope = inverted.slope.reshape(value.shape)

@@ -17,11 +17,14 @@ from gradinv_core.image_recovery.graph.reader import Reader
 from gradinv_core.image_recovery.graph.row_solver import MISFIT, Entries, Rows, RowSolution, solve_rows
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Close", "Gate", "Reading", "settle"]
+__all__ = ["Close", "Gate", "Reading", "seen_active", "settle"]
 
 Close = Callable[[RowSolution], RowSolution]
 """Puts a solution right where its own equations leave it open."""
 
+_ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken for active ...
+_SURE = 100.0  # ... and from which nothing may change that
+_DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 _ROUNDS = 8
 _TO_SPARE = 1.125  # equations for each unit, from which all of a channel are read off at once
 _FLIPS, _WORTH_IT = 8, 0.7  # else at most so many, each to bring the squared misfit below this share
@@ -40,6 +43,17 @@ class Gate:
     active: torch.Tensor
     sure: torch.Tensor
     is_open: bool = True
+
+    @classmethod
+    def first(cls, value: torch.Tensor, std: torch.Tensor) -> Gate:
+        """As a ReLU's outputs and their standard deviations, (channels, positions) both, tell it."""
+        active = seen_active(value, std)
+        return cls(active, active & (value > _SURE * std))
+
+
+def seen_active(value: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """Of which outputs of a ReLU it is seen that the unit was active."""
+    return (value > _ACTIVE * std) & (value > _DEAD * value.abs().mean())
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,10 @@ from gradinv_core.pixels import PixelSpace
 
 __all__ = ["Misfit", "Walker"]
 
-_ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken for active ...
-_SURE = 100.0  # ... and from which nothing may change that
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
 _FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
 _FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
 _UNDETERMINED = 1e-2  # relative error from which a value that few equations speak of is none to go on with
-_DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 
 
 @dataclass(frozen=True)
@@ -204,13 +201,13 @@ class Walker:
             self.gates[index] = Gate(active, torch.zeros(shape, dtype=torch.bool))
             return
         value, std = (part.reshape(shape) for part in known)
-        active = (value > _ACTIVE * std) & (value > _DEAD * value.abs().mean())
-        if not bool(active.any()):
+        gate = Gate.first(value, std)
+        if not bool(gate.active.any()):
             raise NoExactRouteError(
                 f"layer {node.name}: expected at least one active unit, found none, so no gradient reaches the layer "
                 f"below it."
             )
-        self.gates[index] = Gate(active, active & (value > _SURE * std))
+        self.gates[index] = gate
 
     def _reading(self, layer: int) -> Reading:
         node, reader = self._plan.nodes[layer], reader_of_node(self._plan.nodes, layer)
