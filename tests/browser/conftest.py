@@ -253,7 +253,7 @@ def wear():
 
 @pytest.fixture
 def gallery(shared_page, wear):
-    """The gallery, once the card of a clipped gradient and those before it are played and the rest is stopped.
+    """The gallery, once the first card with pictures and those before it are played and the rest is stopped.
 
     One tab for all tests: playing the cards takes seconds. While cards are played, the page is drawn again and again.
     """
@@ -261,7 +261,7 @@ def gallery(shared_page, wear):
     page.set_viewport_size({"width": 1280, "height": 900})
     if not page.get_by_role("heading", name="A gallery of failures").is_visible():
         page.get_by_role("link", name="Gallery", exact=True).first.click()
-    page.locator(".st-key-card-clipped").get_by_text("Named:").wait_for()
+    page.locator(".st-key-card-rank-deficient-layer").get_by_text("Named:").wait_for()
     stop, play_on = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", "Play on"))
     if stop.is_visible():
         stop.click()

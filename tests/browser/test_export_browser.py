@@ -2,8 +2,6 @@
 
 import pytest
 
-from gradinv_core.experiments import Scenario
-
 sync_api = pytest.importorskip("playwright.sync_api")
 LOOKS_LIKE = {"SVG": b"<svg", "PNG": b"\x89PNG"}
 
@@ -25,7 +23,7 @@ def save_every_kind_of_figure(page) -> None:
 
 
 def test_a_page_taken_along_opens_offline(browser, shared_page, settle, tmp_path):
-    page = shared_page(f"?dataset=digits&image={Scenario.image + 4}")
+    page = shared_page()
     page.get_by_text("Take this run along").click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Page to open offline").click()

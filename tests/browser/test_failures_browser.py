@@ -10,8 +10,8 @@ OUT_OF_BOUND = "?dataset=digits&network=lenet_sigmoid&stage=mixup-epoch-80&epsil
 
 @pytest.fixture
 def race_page(shared_page, wear, settle):
-    """The failures of a scenario that was opened in the Lab: the menu led there, or the test before is still there."""
-    page = shared_page(OUT_OF_BOUND)
+    """The failures of a scenario, opened from its address: one tab for all tests."""
+    page = shared_page(OUT_OF_BOUND, place="Failures")
     page.set_viewport_size({"width": 1280, "height": 900})
     if not page.get_by_role("heading", name="3 The race").is_visible():
         go_to(page, "Failures", settle)

@@ -14,16 +14,16 @@ def open_in_the_lab(page, card, settle) -> None:
 
 def test_pictures_come_and_a_card_opens_in_the_lab(gallery, settle):
     expect(gallery.get_by_role("heading", level=3)).to_have_count(14)
-    card = gallery.locator(".st-key-card-clipped")
-    expect(card.get_by_text("Named: The gradient was rescaled")).to_be_visible()
+    card = gallery.locator(".st-key-card-structureless-label")
+    expect(card.get_by_text("Named: No label format fits")).to_be_visible()
     assert card.locator(".js-plotly-plot .bars path").count() >= 16  # eight classes, believed and true
     open_in_the_lab(gallery, card, settle)
-    gallery.wait_for_function("() => location.search.includes('defences=clip')")
-    expect(gallery.get_by_text("Defended:")).to_be_visible()
+    gallery.wait_for_function("() => location.search.includes('label=custom')")
+    expect(gallery.get_by_test_id("stAlert").filter(has_text="Ambiguous.")).to_be_visible()
 
 
 def test_back_from_a_card_returns_to_where_one_was(gallery, settle):
-    card = gallery.locator(".st-key-card-clipped")
+    card = gallery.locator(".st-key-card-structureless-label")
     card.get_by_role("link", name="Open in the Lab").scroll_into_view_if_needed()
     top = gallery.get_by_test_id("stMain").evaluate("main => main.scrollTop")
     assert top > 300

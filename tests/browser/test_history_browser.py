@@ -3,6 +3,7 @@
 import io
 
 import pytest
+import skimage.data
 from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -29,6 +30,13 @@ def walk(settle):
         settle(page)
 
     return go
+
+
+def photograph() -> bytes:
+    """A real photograph, larger than the network's image and not square."""
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.chelsea()).save(buffer, "jpeg", quality=90)
+    return buffer.getvalue()
 
 
 def where(page) -> str:
@@ -90,19 +98,20 @@ def test_an_empty_address_in_the_history_is_the_default_scenario(shared_page, wa
     walk(page, "Lab", lambda: page.evaluate("() => history.go(-2)"))  # as the others expect this page
 
 
-def test_an_own_photo_goes_along_and_a_reload_says_that_it_is_lost(open_page, walk, settle):
-    buffer = io.BytesIO()
-    Image.effect_mandelbrot((120, 90), (-2, -1.2, 1, 1.2), 50).convert("RGB").save(buffer, "jpeg")
+def test_an_own_photo_is_recovered_and_goes_along_and_a_reload_says_that_it_is_lost(open_page, walk, settle):
     page = open_page()
     page.get_by_role("radio", name="upload").click()
     expect(page.get_by_text("It stays in this tab only: all pages use it, and a reload forgets it.")).to_be_visible()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
-        {"name": "own.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
+        {"name": "own.jpg", "mimeType": "image/jpeg", "buffer": photograph()}
     )
     page.wait_for_function("() => location.search === '?photo=yes&v=1'")
     settle(page)
     named = page.get_by_text("Label: “your photo” 91 %.")
     expect(named).to_be_visible()
+    likeness = page.get_by_test_id("stMetric").filter(has_text="PSNR").get_by_test_id("stMetricValue")
+    assert float(likeness.inner_text().split()[0]) > 100
+    assert not page.get_by_test_id("stAlertContentError").count()
     thumbnail = page.get_by_test_id("own-photo")
     for name in ("Failures", "What protects", "Lab"):
         walk(page, name)
@@ -121,8 +130,8 @@ def test_an_own_photo_goes_along_and_a_reload_says_that_it_is_lost(open_page, wa
     expect(page.get_by_text("Label: “astronaut” 91 %.")).to_be_visible()
 
 
-def test_matching_unfolds_for_a_network_chosen_by_menu_and_stays_as_it_is_left(open_page, settle):
-    page = open_page()
+def test_matching_unfolds_for_a_network_chosen_by_menu_and_stays_as_it_is_left(shared_page, walk, settle):
+    page = shared_page()
     start = page.get_by_role("button", name="Start", exact=True)
     expect(start).to_be_hidden()
     choose(page, "Architecture", "ResNet-50")
@@ -136,3 +145,5 @@ def test_matching_unfolds_for_a_network_chosen_by_menu_and_stays_as_it_is_left(o
     settle(page)
     expect(page.get_by_role("heading", name="6 The picture")).to_be_visible()
     expect(start).to_be_hidden()
+    walk(page, "Lab", lambda: page.evaluate("() => history.go(-2)"))  # as the others expect this page
+    assert where(page) == "/"

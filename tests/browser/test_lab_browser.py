@@ -1,11 +1,9 @@
 """The Lab in a real browser: figures, slider, address, uploads, both themes, a phone."""
 
-import io
 import math
 import re
 
 import pytest
-from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -30,15 +28,6 @@ def redrawn(page) -> None:
 def decibels(page) -> float:
     metric = page.get_by_test_id("stMetric").filter(has_text="PSNR")
     return float(metric.get_by_test_id("stMetricValue").inner_text().split()[0])
-
-
-def photograph() -> bytes:
-    """A real photograph, larger than the network's image and not square."""
-    import skimage.data
-
-    buffer = io.BytesIO()
-    Image.fromarray(skimage.data.chelsea()).save(buffer, "jpeg", quality=90)
-    return buffer.getvalue()
 
 
 def upload(page, name: str, data: bytes) -> None:
@@ -161,16 +150,6 @@ def test_an_address_restores_a_scenario_and_a_widget_changes_the_address(open_pa
     page.go_back()
     expect(number).to_have_value("7")
     page.wait_for_url("**image=7&**")
-
-
-def test_an_uploaded_photograph_is_recovered(open_page, settle):
-    page = open_page()
-    upload(page, "cat.jpg", photograph())
-    page.get_by_text("cat.jpg").wait_for()
-    settle(page)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSpinner]')")
-    assert decibels(page) > 100
-    assert not page.get_by_test_id("stAlertContentError").count()
 
 
 def test_hostile_addresses_and_files_are_refused_in_sentences_and_the_page_goes_on(open_page):
