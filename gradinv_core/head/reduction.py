@@ -82,6 +82,8 @@ def reduce_gradients(
 
 def _squares(matrices: _Values, xp: Any) -> _Values:
     """(N, C) sum of the squares of each row."""
+    if xp is torch:
+        return torch.linalg.vector_norm(matrices, dim=2).square()  # its einsum is a matrix product for each row
     return xp.einsum("ncd,ncd->nc", matrices, matrices)
 
 
@@ -125,7 +127,7 @@ def _leading_triplet(
 
 def _length(vectors: _Values, xp: Any) -> _Values:
     """Euclidean length along the last axis: (N, d) -> (N,)."""
-    return xp.sqrt(xp.einsum("nd,nd->n", vectors, vectors))
+    return torch.linalg.vector_norm(vectors, dim=1) if xp is torch else xp.sqrt(xp.einsum("nd,nd->n", vectors, vectors))
 
 
 def _row_noise(

@@ -11,6 +11,7 @@ from gradinv_core.arrays import ArrayLike, as_array, keep_type, stays_on_its_dev
 from gradinv_core.errors import ShapeError
 from gradinv_core.head import ObservedHead, factor_heads
 from gradinv_core.head.structures import LabelStructure
+from gradinv_core.label_recovery.crowd import solve_crowd
 from gradinv_core.label_recovery.modes import Mode
 from gradinv_core.label_recovery.request import Options, check_request
 from gradinv_core.label_recovery.result import LabelRecovery, Window
@@ -207,6 +208,7 @@ def _recover(
         head = replace(head, rounding=np.maximum(head.rounding, unit_roundoff(bias_grads)))
         if residuals.shape != (len(head), head.classes):
             raise ShapeError(f"bias_grad: expected one entry per class ({head.classes}), got {residuals.shape[1]}.")
-    answers = [in_sent_units(answer, options.loss) for answer in solve_heads(head, residuals, request)]
+    solve = solve_crowd if stays_on_its_device(weight_grads) else solve_heads
+    answers = [in_sent_units(answer, options.loss) for answer in solve(head, residuals, request)]
     seconds = (time.perf_counter() - started) / len(head)
     return [replace(answer, seconds=seconds) for answer in answers]

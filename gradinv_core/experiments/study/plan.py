@@ -76,7 +76,7 @@ def plan(specification: Specification, images: OpenImages = open_images) -> tupl
         (cell, _draw(specification, cell, scenario, seed, index, images))
         for seed in range(specification.seeds)
         for cell, scenario in cells
-        for index in range(specification.samples_per_seed)
+        for index in range(specification.samples_per_seed[cell])
     ]
     asked = specification.kind, specification.solvers, specification.iterations
     return tuple(Sample(number, cell, *asked, scenario) for number, (cell, scenario) in enumerate(drawn))

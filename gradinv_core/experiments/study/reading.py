@@ -5,9 +5,9 @@ table. A dataset may be "folder:PATH", with a subfolder of pictures for each cla
 that ``gradinv train`` wrote, or "imagenet" for torchvision's networks as they were trained there, whose last layer's
 bias is sent with ``head_bias = true`` and withheld without. Whether these are here is asked when they are played.
 
-In each cell so many seeds are played, each with so many samples; a seed draws the network's first weights, the
-pictures, the classes, and the label's strength where the block does not fix it. ``--quick`` lays ``[quick]`` over the
-rest: a few samples that finish in two minutes.
+In each cell so many seeds are played, each with so many samples, of which a block may say a number of its own; a seed
+draws the network's first weights, the pictures, the classes, and the label's strength where the block does not fix it.
+``--quick`` lays ``[quick]`` over the rest: a few samples that finish in two minutes.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _FOLDER = files("gradinv_core.experiments.study") / "presets"
 PRESETS = tuple(sorted(entry.name.removesuffix(".toml") for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")))
 """Names of the studies that ship with the project."""
 
+_EACH = "samples_per_seed"
 _MOST = 1_000_000
 _MOST_ITERATIONS = 100_000
 
@@ -97,7 +98,7 @@ class _Reader:
         self.name = name
 
     def specification(self, table: Mapping[str, Any], quick: bool) -> Specification:
-        known = {"title", "about", "kind", "solvers", "seeds", "samples_per_seed", "rows", "epsilon", "ratio"}
+        known = {"title", "about", "kind", "solvers", "seeds", _EACH, "rows", "epsilon", "ratio"}
         known |= {"iterations", "cells", "quick"}
         self._known(table, known, "")
         layer = table.get("quick", {})
@@ -108,11 +109,11 @@ class _Reader:
         merged = {**table, **layer} if quick else dict(table)
         kind = self._choice(merged.get("kind", "label"), tuple(KINDS), "kind")
         solvers = self._words(merged.get("solvers", list(KINDS[kind])), tuple(KINDS[kind]), "solvers")
-        expanded = list(self._cells(merged.get("cells", [])))
-        cells = tuple(dict.fromkeys(cell for cell, _ in expanded))
+        each = self._count(merged.get(_EACH, 1), _EACH, _MOST)
+        said = {cell: (fixed, count) for cell, fixed, count in self._cells(merged.get("cells", []), each)}
+        cells = tuple(said)
         if kind == "picture" and any(cell.stage == IMAGENET for cell in cells):
             raise self._error("kind", f"label with stage {IMAGENET!r}", "picture")
-        fixed = dict(expanded)
         varied = [name for name in CELL_FIELDS if len({getattr(cell, name) for cell in cells}) > 1]
         return Specification(
             name=self.name,
@@ -121,24 +122,26 @@ class _Reader:
             kind=kind,
             solvers=solvers,
             seeds=self._count(merged.get("seeds", 1), "seeds", _MOST),
-            samples_per_seed=self._count(merged.get("samples_per_seed", 1), "samples_per_seed", _MOST),
+            samples_per_seed=tuple(count for _, count in said.values()),
             rows=self._words(merged.get("rows", varied or ["network"]), CELL_FIELDS, "rows"),
             epsilon=self._range(merged.get("epsilon", [0.05, 0.3]), "epsilon"),
             ratio=self._range(merged.get("ratio", [0.55, 0.95]), "ratio"),
             iterations=self._count(merged.get("iterations", 4800), "iterations", _MOST_ITERATIONS),
             cells=cells,
-            fixed=tuple(fixed[cell] for cell in cells),
+            fixed=tuple(fixed for fixed, _ in said.values()),
         )
 
-    def _cells(self, blocks: Any) -> Iterator[tuple[Scenario, frozenset[str]]]:
-        """Every combination of every block."""
+    def _cells(self, blocks: Any, each: int) -> Iterator[tuple[Scenario, frozenset[str], int]]:
+        """Every combination of every block: the scenario, the fields that were set, and the samples of each seed."""
         if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
             raise self._error("cells", "at least one table [[cells]]", "none" if blocks == [] else repr(blocks))
         for block in blocks:
-            self._known(block, set(CELL_FIELDS), "cells.")
+            self._known(block, {*CELL_FIELDS, _EACH}, "cells.")
+            count = self._count(block.get(_EACH, each), f"cells.{_EACH}", _MOST)
+            fixed = frozenset(block) - {_EACH}
             imagenet = block.get("stage") == IMAGENET
             given = {
-                name: self._values(name, value, imagenet=imagenet) for name, value in block.items() if name != "stage"
+                name: self._values(name, block[name], imagenet=imagenet) for name in block if name in fixed - {"stage"}
             }
             networks = given.pop("network", () if imagenet else (Scenario.network,))
             if not networks:
@@ -152,7 +155,7 @@ class _Reader:
                         )
                     for values in itertools.product(*given.values()):
                         fields = dict(zip(given, values, strict=True))
-                        yield Scenario(network=network, stage=stage, **fields), frozenset(block)
+                        yield Scenario(network=network, stage=stage, **fields), fixed, count
 
     def _values(self, name: str, value: Any, *, imagenet: bool) -> tuple[Any, ...]:
         """The values of one field, each read as an address would be, but for what an address may not hold."""

@@ -27,7 +27,7 @@ class Specification:
         kind: "label" or "picture".
         solvers: who is asked, keys of the kind's catalogue.
         seeds: how many; the first is 0, so a larger number goes on where a smaller one ended.
-        samples_per_seed: how many pictures each.
+        samples_per_seed: for each cell, how many pictures each seed draws.
         rows: fields of a scenario whose values make a row of the report; cells that agree in them are counted together.
         epsilon: range that a label's smoothing is drawn from.
         ratio: range that a mixture's weight is drawn from.
@@ -42,7 +42,7 @@ class Specification:
     kind: str
     solvers: tuple[str, ...]
     seeds: int
-    samples_per_seed: int
+    samples_per_seed: tuple[int, ...]
     rows: tuple[str, ...]
     epsilon: tuple[float, float]
     ratio: tuple[float, float]
@@ -53,4 +53,4 @@ class Specification:
     @property
     def total(self) -> int:
         """Number of samples."""
-        return len(self.cells) * self.seeds * self.samples_per_seed
+        return self.seeds * sum(self.samples_per_seed)

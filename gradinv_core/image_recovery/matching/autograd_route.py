@@ -19,7 +19,7 @@ from gradinv_core.image_recovery.matching.objective import Candidate, Slope
 from gradinv_core.image_recovery.matching.observed import ObservedGradient
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
-__all__ = ["AutogradRoute"]
+__all__ = ["AutogradRoute", "Keeper"]
 
 
 class AutogradRoute:
@@ -56,7 +56,7 @@ class AutogradRoute:
         self._written_out = False  # whether attention is computed so that it can be differentiated twice
         self._seen: dict[str, torch.Tensor] = {}
         for known in self._inputs:
-            twin.get_submodule(known.layer).register_forward_pre_hook(_Keeper(self._seen, known.layer))
+            twin.get_submodule(known.layer).register_forward_pre_hook(Keeper(self._seen, known.layer))
 
     def evaluate(self, candidate: Candidate) -> Slope:
         """Loss and derivative at the candidate."""
@@ -114,11 +114,11 @@ class AutogradRoute:
         return outputs, directions, loss
 
 
-class _Keeper:
+class Keeper:
     """A hook that keeps a layer's input."""
 
     def __init__(self, seen: dict[str, torch.Tensor], layer: str) -> None:
         self._seen, self._layer = seen, layer
 
-    def __call__(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def __call__(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:  # noqa: D102 - a hook
         self._seen[self._layer] = inputs[0]

@@ -16,7 +16,7 @@ from gradinv_core.image_recovery.matching.outcome import Outcome
 from gradinv_core.image_recovery.matching.playback import Playback
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["descend", "learning_rates"]
+__all__ = ["Adam", "descend", "learning_rates"]
 
 _FORGET_MEAN, _FORGET_SQUARE, _FLOOR = 0.9, 0.999, 1e-8  # beta 1, beta 2 and epsilon of Adam
 _DROPS = ((3, 8), (5, 8), (7, 8))  # fractions of the iterations after which the learning rate falls
@@ -32,8 +32,8 @@ def learning_rates(first: float, iterations: int, decay: bool) -> list[float]:
     return rates
 
 
-class _Adam:
-    """Adam for one tensor, changed in place."""
+class Adam:
+    """Adam for one tensor, changed in place: an image, or a stack of them."""
 
     def __init__(self, values: torch.Tensor) -> None:
         self._values = values
@@ -65,8 +65,8 @@ def descend(objective: Loss, candidate: Candidate, options: MatchingOptions, pla
     """
     signed = options.optimizer == "signed adam"
     rates = learning_rates(options.learning_rate, options.iterations, options.decay)
-    image = _Adam(candidate.image)
-    logits = None if candidate.logits is None else _Adam(candidate.logits)
+    image = Adam(candidate.image)
+    logits = None if candidate.logits is None else Adam(candidate.logits)
     for iteration in range(options.iterations + 1):
         slope = objective(candidate)
         if not playback.see(iteration, candidate, slope.loss):

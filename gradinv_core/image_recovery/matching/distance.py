@@ -66,26 +66,26 @@ def squared_distance(gradient: torch.Tensor, direction: torch.Tensor, size: floa
 DISTANCE_FUNCTIONS: Mapping[str, Distance] = MappingProxyType({"cosine": cosine_distance, "l2": squared_distance})
 
 
-def total_variation(image: torch.Tensor) -> tuple[float, torch.Tensor]:
+def total_variation(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean absolute difference of neighbouring pixels, across plus down (anisotropic, as in Geiping et al. 2020).
 
     Args:
-        image: (channels, height, width).
+        image: (..., channels, height, width), one image or many.
 
     Returns:
-        The total variation and one of its subgradients, in the shape of ``image``. A side of one pixel has no
-        neighbours and adds nothing.
+        The total variation (...) of each and one of its subgradients, in the shape of ``image``. A side of one pixel
+        has no neighbours and adds nothing.
     """
     slope = torch.zeros_like(image)
-    value = 0.0
-    for axis in (1, 2):
+    value = image.new_zeros(image.shape[:-3])
+    for axis in (-2, -1):
         length = image.shape[axis]
         if length < 2:
             continue
         upper, lower = image.narrow(axis, 1, length - 1), image.narrow(axis, 0, length - 1)
         difference = upper - lower
-        share = 1 / difference.numel()
-        value += float(torch.linalg.vector_norm(difference, 1)) * share
+        share = 1 / difference.shape[-3:].numel()
+        value += torch.linalg.vector_norm(difference, 1, dim=(-3, -2, -1)) * share
         sign = difference.sign_()
         slope.narrow(axis, 1, length - 1).add_(sign, alpha=share)
         slope.narrow(axis, 0, length - 1).sub_(sign, alpha=share)

@@ -13,6 +13,7 @@ from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import find_head
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.matching.autograd_route import AutogradRoute
+from gradinv_core.image_recovery.matching.batch import gather_batch
 from gradinv_core.image_recovery.matching.distance import DISTANCE_FUNCTIONS
 from gradinv_core.image_recovery.matching.inner_inputs import known_inputs
 from gradinv_core.image_recovery.matching.label_source import gather_knowledge, needs_head
@@ -22,6 +23,8 @@ from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.image_recovery.matching.restarts import Starts, search
 from gradinv_core.image_recovery.matching.result import MatchResult
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
+from gradinv_core.image_recovery.matching.stacked_distance import STACKED_DISTANCES
+from gradinv_core.image_recovery.matching.stacked_route import StackedRoute
 from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
@@ -112,7 +115,11 @@ def match_gradients(
         learned = trial.classes if knowledge.label is None else None
         starts = Starts(shape, learned, observed.direction, start, seed, space)
         objective = Objective(route, options.total_variation, space)
-        record = search(objective, starts, options, on_step, stop or (lambda: False), space)
+        batch = None
+        if distance is not None:
+            stack = StackedRoute(twin, observed, knowledge.label, STACKED_DISTANCES[options.distance], inputs, training)
+            batch = gather_batch(stack, options, shape, learned, observed.direction, space)
+        record = search(objective, starts, options, on_step, stop or (lambda: False), space, batch)
         best = record.best
     return MatchResult(
         image=space.from_unit(best.image.double().cpu()),
@@ -123,7 +130,7 @@ def match_gradients(
         loss=record.playback.best_loss,
         restart=record.restart,
         inner_layers=tuple(known.layer for known in inputs if not known.is_feature),
-        route=route.name,
+        route=route.name if batch is None else StackedRoute.name,
         label=knowledge.recovery,
         note=record.note,
         seconds=time.perf_counter() - started,

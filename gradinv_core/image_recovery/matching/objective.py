@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -12,7 +12,7 @@ from gradinv_core.errors import OptionError
 from gradinv_core.image_recovery.matching.distance import total_variation
 from gradinv_core.pixels import PixelSpace
 
-__all__ = ["Candidate", "Loss", "Objective", "Route", "Slope"]
+__all__ = ["Candidate", "Loss", "Objective", "Route", "Slope", "StackedSlope", "by_shares"]
 
 
 @dataclass
@@ -59,6 +59,24 @@ class Slope:
     logits: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class StackedSlope:
+    """The losses of N candidates and their derivatives, left where the network computes.
+
+    Attributes:
+        loss: (N,).
+        image: (N, channels, height, width) derivative of each by its own image.
+        logits: (N, C) of each by its own label's logits; None when the label is not learned.
+    """
+
+    loss: torch.Tensor
+    image: torch.Tensor
+    logits: torch.Tensor | None = None
+
+
+AnySlope = TypeVar("AnySlope", Slope, StackedSlope)
+
+
 class Route(Protocol):
     """A way to compute the gradient distance plus the known-input terms, with derivative.
 
@@ -82,22 +100,22 @@ class Objective:
     @torch.no_grad()
     def __call__(self, candidate: Candidate) -> Slope:
         """Loss and derivative there."""
-        slope = self._by_shares(candidate)
+        slope = by_shares(self.route.evaluate, candidate, self.space)
         if self.weight == 0:
             return slope
         roughness, direction = total_variation(candidate.image)
-        return Slope(slope.loss + self.weight * roughness, slope.image.add(direction, alpha=self.weight), slope.logits)
+        loss = slope.loss + self.weight * float(roughness)
+        return Slope(loss, slope.image.add(direction, alpha=self.weight), slope.logits)
 
-    def _by_shares(self, candidate: Candidate) -> Slope:
-        """The route's loss, with its derivative by the shares."""
-        space = self.space
-        if space.is_plain:
-            return self.route.evaluate(candidate)
-        fed = space.to_network(space.from_unit(candidate.image))
-        slope = self.route.evaluate(Candidate(fed, candidate.logits))
-        # One share more of a channel feeds the network the range's width divided by the channel's deviation.
-        each = space.spread / space.std_from_network(torch.ones_like(slope.image))
-        return Slope(slope.loss, slope.image * each, slope.logits)
+
+def by_shares(evaluate: Callable[[Candidate], AnySlope], candidate: Candidate, space: PixelSpace) -> AnySlope:
+    """A route's loss at shares, with its derivative by them; the same for one candidate and for a stack of them."""
+    if space.is_plain:
+        return evaluate(candidate)
+    slope = evaluate(Candidate(space.to_network(space.from_unit(candidate.image)), candidate.logits))
+    # One share more of a channel feeds the network the range's width divided by the channel's deviation.
+    each = space.spread / space.std_from_network(torch.ones_like(slope.image))
+    return replace(slope, image=slope.image * each)
 
 
 Loss = Callable[[Candidate], Slope]

@@ -40,6 +40,9 @@ class MatchingOptions:
         feature_weight: weight of the feature term, at least 0; each exact inner input has a tenth of it.
         inner_inputs: whether the exact inputs of fully connected layers with a bias become terms of their own.
         snapshots: how many steps are kept for playback, 1 to 10,000.
+        at_once: how many restarts are searched as one batch, as far as memory and the network's layers allow; None for
+            all of them on a GPU, and for one after the other on a CPU, where a batch gains nothing. L-BFGS goes one by
+            one.
 
     Raises:
         OptionError: a value out of range; the message names it.
@@ -58,6 +61,7 @@ class MatchingOptions:
     feature_weight: float = 1.0
     inner_inputs: bool = True
     snapshots: int = 60
+    at_once: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -72,8 +76,11 @@ class MatchingOptions:
             ("iterations", _MOST_ITERATIONS),
             ("restarts", _MOST_RESTARTS),
             ("snapshots", _MOST_SNAPSHOTS),
+            ("at_once", _MOST_RESTARTS),
         ):
             value = getattr(self, name)
+            if name == "at_once" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise OptionError(f"{name}: expected a whole number from 1 to {most}, got {value!r}.")
         for name in ("total_variation", "feature_weight"):

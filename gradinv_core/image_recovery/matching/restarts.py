@@ -1,4 +1,4 @@
-"""Several starts, of which the best is kept."""
+"""Several starts, one after the other or several at once, of which the best is kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from gradinv_core.errors import NonFiniteError, ShapeError
+from gradinv_core.image_recovery.matching.batch import Batch
 from gradinv_core.image_recovery.matching.descent import descend
 from gradinv_core.image_recovery.matching.objective import Candidate, Loss
 from gradinv_core.image_recovery.matching.options import MatchingOptions
@@ -97,6 +98,7 @@ def search(
     on_step: OnStep | None,
     stop: Stop,
     space: PixelSpace | None = None,
+    batch: Batch | None = None,
 ) -> SearchRecord:
     """Run every restart.
 
@@ -107,6 +109,7 @@ def search(
         on_step: called with each step as soon as it is known.
         stop: asked at every iteration; True ends the search.
         space: which values the pixels of a step may have; None for [0, 1].
+        batch: searches several restarts at once; None for one after the other.
 
     Raises:
         NonFiniteError: no restart ever had a finite loss.
@@ -115,19 +118,27 @@ def search(
     kept: tuple[Playback, Candidate, int] | None = None
     notes: list[str] = []
     stopped = False
-    for number in range(1, options.restarts + 1):
-        prefix = "" if options.restarts == 1 else f"restart {number}, "
-        playback = Playback(prefix, options.iterations, options.snapshots, on_step, space)
-        outcome = walk(objective, starts.next(box=options.box), options, playback, stop)
-        playback.finish()
-        if outcome.overflowed:
-            notes.append(
-                f"Restart {number} of {options.restarts} ended after iteration {outcome.iterations}: "
-                f"its loss was no longer a finite number."
-            )
-        if playback.best is not None and (kept is None or playback.best_loss < kept[0].best_loss):
-            kept = (playback, playback.best, number)
-        if outcome.stopped or (number < options.restarts and stop()):
+    together = 1 if batch is None else batch.size
+    for first in range(1, options.restarts + 1, together):
+        numbers = range(first, min(first + together, options.restarts + 1))
+        prefixes = ["" if options.restarts == 1 else f"restart {number}, " for number in numbers]
+        playbacks = [Playback(prefix, options.iterations, options.snapshots, on_step, space) for prefix in prefixes]
+        here = [starts.next(box=options.box) for _ in numbers]
+        if batch is None:
+            outcomes = [walk(objective, here[0], options, playbacks[0], stop)]
+        else:
+            outcomes = batch.descend(here, options, playbacks, stop)
+        for number, playback, outcome in zip(numbers, playbacks, outcomes, strict=True):
+            playback.finish()
+            if outcome.overflowed:
+                notes.append(
+                    f"Restart {number} of {options.restarts} ended after iteration {outcome.iterations}: "
+                    f"its loss was no longer a finite number."
+                )
+            if playback.best is not None and (kept is None or playback.best_loss < kept[0].best_loss):
+                kept = (playback, playback.best, number)
+            stopped |= outcome.stopped
+        if stopped or (numbers[-1] < options.restarts and stop()):
             stopped = True
             break
     if kept is None:

@@ -25,7 +25,8 @@ class MatchResult:
         loss: of ``image``.
         restart: number of the restart that won, from 1.
         inner_layers: names of the fully connected layers whose exact inputs were terms of their own.
-        route: how the gradients were computed: "sequential" (by hand) or "autograd".
+        route: how the gradients were computed: "sequential" (by hand), "autograd", or "stacked" (autograd, several
+            restarts at once).
         label: the label recovery, if this search made one.
         note: what went wrong on the way, in one sentence; empty when nothing did.
         seconds: wall time.

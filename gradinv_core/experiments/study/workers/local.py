@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from functools import cache
+from itertools import groupby, islice
 
 from gradinv_core.errors import GradientInversionError, OptionError
 from gradinv_core.experiments.study.attack import Played, play_sample
 from gradinv_core.experiments.study.plan import Sample
 from gradinv_core.experiments.study.workers import Workers
 
-__all__ = ["local_workers"]
+__all__ = ["handfuls", "local_workers"]
 
 _LOOK_SECONDS = 1.0
+_HANDFUL = 8
 
 
 def local_workers(jobs: int, device: str = "cpu") -> Workers:
@@ -44,10 +46,11 @@ def local_workers(jobs: int, device: str = "cpu") -> Workers:
 def _in_processes(samples: Iterable[Sample], jobs: int, device: str) -> Iterator[Played]:
     from joblib import Parallel, delayed  # not needed to read a report
 
-    # One sample at a time, and few beyond those at work: what is in flight is lost when the driver is killed.
+    # One handful at a time, and few beyond those at work: what is in flight is lost when the driver is killed.
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs + 1)
     try:
-        yield from parallel(delayed(_play)(sample, device, os.getpid()) for sample in samples)
+        for played in parallel(delayed(_play)(handful, device, os.getpid()) for handful in handfuls(samples)):
+            yield from played
     except BrokenExecutor as error:
         raise GradientInversionError(
             f"jobs: expected {jobs} processes to live on, but one was ended, most likely for want of memory; go on "
@@ -55,11 +58,21 @@ def _in_processes(samples: Iterable[Sample], jobs: int, device: str) -> Iterator
         ) from error
 
 
-def _play(sample: Sample, device: str, driver: int) -> Played:
+def handfuls(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Samples that stand together and share a network, for one process: building a large one takes as long as a sample.
+
+    Pictures take too long to wait for one another.
+    """
+    for kind, together in groupby(samples, lambda sample: (sample.kind, sample.scenario.public)):
+        while handful := list(islice(together, _HANDFUL if kind[0] == "label" else 1)):
+            yield handful
+
+
+def _play(samples: list[Sample], device: str, driver: int) -> list[Played]:
     _end_with(driver)
-    played = play_sample(sample, device)
+    played = [play_sample(samples[0], device)]
     _settle()
-    return played
+    return played + [play_sample(sample, device) for sample in samples[1:]]
 
 
 @cache

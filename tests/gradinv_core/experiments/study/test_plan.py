@@ -9,6 +9,7 @@ from gradinv_core.checkpoints import available_stages
 from gradinv_core.experiments.scenario import OWN_CLASS, from_query, to_query
 from gradinv_core.experiments.study import PRESETS, plan, read_specification
 from gradinv_core.experiments.study.reading import parse_specification
+from gradinv_core.experiments.study.workers.local import handfuls
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -52,3 +53,21 @@ def test_a_key_depends_on_the_scenario_the_solvers_and_the_code_and_not_on_the_p
     assert sample.key("a") == replace(sample, number=99, cell=5).key("a")
     others = [sample, replace(sample, solvers=("ours",)), replace(sample, scenario=replace(sample.scenario, image=9))]
     assert len({other.key("a") for other in others} | {sample.key("b")}) == 4
+
+
+def test_a_block_may_play_more_samples_of_each_seed():
+    text = "seeds = 3\n[[cells]]\nclasses = [10, 17]\n[[cells]]\nclasses = 20\nsamples_per_seed = 2"
+    specification = parse_specification(text, "mine")
+    samples = plan(specification)
+    assert [sample.scenario.classes for sample in samples] == [10, 17, 20, 20] * 3
+    assert specification.total == len(samples)
+    assert "samples_per_seed" not in set().union(*specification.fixed)
+
+
+def test_a_process_gets_samples_that_share_a_network_together_a_few_at_a_time(small):
+    samples = plan(parse_specification(small.text.replace("seeds = 4", "seeds = 1\nsamples_per_seed = 5"), "small"))
+    handed = list(handfuls(samples))
+    assert [sample for handful in handed for sample in handful] == list(samples)
+    assert [len(handful) for handful in handed] == [8, 2] * 4
+    assert all(len({sample.scenario.public for sample in handful}) == 1 for handful in handed)
+    assert len(list(handfuls(replace(sample, kind="picture") for sample in samples))) == len(samples)
