@@ -10,10 +10,13 @@ for the number of steps; a step is one of one restart. Counts are those that the
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -24,12 +27,14 @@ from gradinv_core import capture_gradients, mixup_label, recover_labels
 from gradinv_core.datasets import load_dataset
 from gradinv_core.head import factor_heads
 from gradinv_core.image_recovery.matching import MatchingOptions, MatchResult, batch, front_door, match_gradients
+from gradinv_core.label_recovery import crowd
 from gradinv_core.networks import build_network
 
 SIZES = ((10, 512), (1000, 2048))
 COUNTS = {"cpu": {10: 2000, 1000: 24}, "cuda": {10: 26_000, 1000: 512}}
 ITERATIONS = {"cpu": 2, "cuda": 60}
 RESTARTS = 8
+MOST_PROCESSES = 8  # that share a device, each with a context of its own
 
 
 def drawn(classes: int, features: int, count: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -78,6 +83,41 @@ def labels_a_second(classes: int, features: int, device: str) -> None:
         f"| labels, C = {classes}, d = {features} | {device} | {count:,} at once | {count / seconds:,.0f} a second | "
         f"{1e3 * factored:.3f} of {1e3 * seconds / count:.3f} ms read the gradient; {unique:,} unique, "
         f"largest error {error:.1e} |",
+        flush=True,
+    )
+
+
+@cache
+def kept(classes: int, features: int, count: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """As `drawn`, once for each process, which then also has loaded what is loaded once."""
+    weight, gradients, truth = drawn(classes, features, count, device)
+    recover_labels(weight, gradients[:2])
+    return weight, gradients, truth
+
+
+def answered(classes: int, features: int, count: int, device: str, threads: int) -> float:
+    """Largest error of one process's labels."""
+    weight, gradients, truth = kept(classes, features, count, device)
+    torch.set_num_threads(threads)
+    with mock.patch.object(crowd, "_MOST_THREADS", threads):
+        answers = recover_labels(weight, gradients)
+    return max(float((answer.label - one).abs().max()) for answer, one in zip(answers, truth, strict=True))
+
+
+def labels_by_processes(classes: int, features: int, device: str) -> None:
+    """As a study's jobs share a device: every process reads and answers its own."""
+    cores = os.cpu_count() or 1
+    processes = min(cores, MOST_PROCESSES)
+    count = COUNTS[torch.device(device).type][classes] // (4 if device.startswith("cuda") else 1)
+    task = (classes, features, count, device, max(1, cores // processes))
+    with multiprocessing.get_context("spawn").Pool(processes, kept, task[:4]) as pool:
+        pool.starmap(answered, [task] * 2 * processes, chunksize=1)  # until all have drawn theirs
+        started = time.perf_counter()
+        errors = pool.starmap(answered, [task] * processes, chunksize=1)
+        seconds = time.perf_counter() - started
+    print(
+        f"| labels, C = {classes}, d = {features}, {processes} processes | {device} | {count:,} each | "
+        f"{processes * count / seconds:,.0f} a second | largest error {max(errors):.1e} |",
         flush=True,
     )
 
@@ -147,14 +187,18 @@ def matching(device: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", help="to set beside the CPU, such as cuda (default: the CPU alone)")
-    device = parser.parse_args().device
+    parser.add_argument("--parts", nargs="+", default=["labels", "matching"], choices=["labels", "matching"])
+    options = parser.parse_args()
+    device = options.device
     if device.startswith("cuda"):
         print(f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}")
     started = time.perf_counter()
     for where in dict.fromkeys((device, "cpu")):
-        for classes, features in SIZES:
+        for classes, features in SIZES if "labels" in options.parts else ():
             tried(lambda classes=classes, features=features, where=where: labels_a_second(classes, features, where))
-        tried(lambda where=where: matching(where))
+            tried(lambda classes=classes, features=features, where=where: labels_by_processes(classes, features, where))
+        if "matching" in options.parts:
+            tried(lambda where=where: matching(where))
     print(f"{time.perf_counter() - started:.0f} s in all, {torch.get_num_threads()} threads on the CPU")
 
 
