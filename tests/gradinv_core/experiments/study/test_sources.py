@@ -1,19 +1,20 @@
 """Studies on folders of pictures, on networks of one's own, and on ImageNet's weights."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from PIL import Image
 
 from gradinv_core.checkpoints import available_stages
-from gradinv_core.errors import GradientInversionError, OptionError, TensorFileError
+from gradinv_core.errors import OptionError, TensorFileError, WeightsUnavailableError
 from gradinv_core.experiments import build
 from gradinv_core.experiments.scenario import OWN_CLASS, Scenario, from_query, to_query
+from gradinv_core.experiments.study import run
 from gradinv_core.experiments.study.attack import play_sample
 from gradinv_core.experiments.study.plan import core_seconds, plan
 from gradinv_core.experiments.study.reading import parse_specification
 from gradinv_core.experiments.study.report.words import field_value
+from gradinv_core.experiments.study.store import Store
+from gradinv_core.experiments.study.workers.local import local_workers
 from gradinv_core.networks import build_network
 from gradinv_core.trained_file import TrainedFacts, save_trained
 
@@ -111,13 +112,20 @@ def test_the_withheld_bias_is_known_and_its_gradient_is_not_sent():
     assert not build.build_public_network(Scenario(stage="imagenet", head_bias=True), 1000).withheld
 
 
-def test_without_the_weights_every_sample_is_a_sentence(monkeypatch):
+def test_without_the_weights_nothing_is_played_and_a_sentence_says_so(monkeypatch, tmp_path):
     def offline(_):
-        raise GradientInversionError("weights of resnet18: expected ...")
+        raise WeightsUnavailableError("weights of resnet18: expected ...")
 
     monkeypatch.setattr(build, "load_pretrained", offline)
-    (sample,) = samples_of('dataset = "digits"\nnetwork = "resnet18"\nstage = "imagenet"\n')
-    assert play_sample(replace(sample)).error.startswith("GradientInversionError: weights of resnet18")
+    monkeypatch.setattr(run, "load_pretrained", offline)
+    text = '[[cells]]\ndataset = "digits"\nnetwork = "resnet18"\nstage = "imagenet"\n'
+    with Store.create(tmp_path, text, "mine", quick=False) as store:
+        samples = plan(store.specification)
+        with pytest.raises(WeightsUnavailableError, match="weights of resnet18: expected"):
+            run.run_study(store, samples, local_workers(1))
+        assert not store.keys
+    # A worker elsewhere may still be without them.
+    assert play_sample(samples[0]).error.startswith("WeightsUnavailableError: weights of resnet18")
 
 
 @pytest.mark.parametrize(
