@@ -53,12 +53,22 @@ def test_a_file_of_one_s_own_is_a_stage(trained):
     assert field_value("stage", sample.scenario) == f"mine ({pin[:8]})"
     assert field_value("classes", sample.scenario) == "as trained"
     assert sample.scenario.target == OWN_CLASS
-    played = play_sample(sample)
-    assert played.error == ""
-    assert played.outcome["bias"]["right"]  # it has the bias it was trained with
-    assert played.outcome["ours"]["right"]
+    withheld, sent = (play_sample(one) for one in samples_of(f"{cells}head_bias = [false, true]\n"))
+    assert sent.error == withheld.error == ""
+    assert sent.outcome["bias"]["right"]  # it has the bias it was trained with
+    assert "bias" not in withheld.outcome
+    assert sent.outcome["ours"]["right"]
+    assert withheld.outcome["ours"]["right"]
+    assert [field_value("head_bias", one.sample.scenario) for one in (sent, withheld)] == ["sent", "not sent"]
     (elsewhere,) = samples_of(cells.replace("digits", "photographs"))
     assert elsewhere.scenario.target != OWN_CLASS  # eight classes that it does not know
+
+
+def test_a_bias_that_a_network_has_not_cannot_be_sent(tmp_path):
+    path = tmp_path / "plain.safetensors"
+    save_trained(build_network("fcn_small", 10), TrainedFacts("fcn_small", 10, False, "digits", "hard", 2, 0.5), path)
+    with pytest.raises(OptionError, match=r"cells\.head_bias: expected false, because the last layer of .*plain"):
+        samples_of(f'dataset = "digits"\nnetwork = "fcn_small"\nstage = "{path}"\nhead_bias = true\n')
 
 
 def test_other_weights_are_other_samples_and_never_pass_for_the_old_ones(trained):
