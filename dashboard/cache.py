@@ -20,7 +20,7 @@ from dashboard.background.tab import session_kept
 from dashboard.background.tasks import SolverRace
 from dashboard.drawing.pictures import picture_source
 from gradinv_core.architecture import Part, network_parts
-from gradinv_core.checkpoints import available_stages, describe_stage
+from gradinv_core.checkpoints import available_stages, describe_stage, stage_has_bias
 from gradinv_core.datasets import ImageDataset, load_dataset
 from gradinv_core.diagnosis import Diagnosis, diagnose
 from gradinv_core.experiments.build import build_public_network
@@ -106,6 +106,12 @@ def network_stages(name: str) -> tuple[str, ...]:
 def stage_title(name: str, stage: str) -> str:
     """A training stage for people."""
     return describe_stage(name, stage).title
+
+
+@st.cache_data(show_spinner=False)
+def stage_with_bias(name: str, stage: str) -> bool:
+    """Whether a training stage's last layer has a bias, whose gradient may be sent or withheld."""
+    return stage_has_bias(name, stage)
 
 
 def class_count(scenario: Scenario) -> int:
@@ -202,7 +208,8 @@ class PictureTask:
 def picture_task(scenario: Scenario, own_image: torch.Tensor | None) -> PictureTask:
     """The task of a scenario."""
     question, played = Question(scenario, own_image), scene(scenario, own_image)
-    architecture = scenario.network, class_count(scenario), scenario.head_bias
+    parameters = sum(one.numel() for one in played.network.model.parameters())  # tells a trained head's bias, too
+    architecture = scenario.network, class_count(scenario), parameters
     return PictureTask(
         question=question,
         scene=played,

@@ -33,6 +33,7 @@ __all__ = [
     "save_checkpoint",
     "shipped_stages",
     "stage_classes",
+    "stage_has_bias",
 ]
 
 UNTRAINED = "untrained"
@@ -132,6 +133,20 @@ def stage_classes(network: str, stage: str) -> int:
         return read_facts(own).classes
     _find(network, stage)  # complain about one that is not there
     return CHECKPOINT_CLASSES
+
+
+def stage_has_bias(network: str, stage: str) -> bool:
+    """Whether the last layer was trained with a bias; of those that ship none was.
+
+    Raises:
+        OptionError: unknown network or stage.
+        TensorFileError: the file is damaged.
+    """
+    own = _own(network, stage)
+    if own is not None:
+        return read_facts(own).head_bias
+    _find(network, stage)  # complain about one that is not there
+    return False
 
 
 def load_checkpoint(network: str, stage: str) -> nn.Module:

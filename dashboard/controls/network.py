@@ -24,7 +24,10 @@ def choose_network() -> None:
     titles = {stage: cache.stage_title(SCENARIO.get("network"), stage) for stage in stages}
     st.selectbox(options=stages, format_func=titles.__getitem__, **SCENARIO.named("stage", disabled=len(stages) == 1))
     trained = SCENARIO.get("stage") != UNTRAINED
-    st.toggle(**SCENARIO.named("head_bias", disabled=trained))
+    own_bias = cache.stage_with_bias(SCENARIO.get("network"), SCENARIO.get("stage"))
+    st.toggle(**SCENARIO.named("head_bias", disabled=trained and not own_bias))
+    if own_bias:
+        st.caption("This network was trained with one: its gradient is sent, or withheld with the switch off.")
     with st.expander("More"):
         _choose_details(disabled=trained)
 

@@ -29,15 +29,15 @@ def trained_classes(scenario: Scenario) -> int | None:
 def build_public_network(scenario: Scenario, classes: int) -> PublicNetwork:
     """Build a scenario's network; a trained one comes with its own classes, weights and last layer.
 
-    The last layers that were trained on ImageNet have a bias. A scenario without one withholds that bias's gradient:
-    the server knows the bias itself, as it knows all weights.
+    The last layers that were trained on ImageNet have a bias, and those of one's own may have. A scenario without one
+    withholds that bias's gradient: the server knows the bias itself, as it knows all weights.
 
     Raises:
         OptionError, TensorFileError, WeightsUnavailableError: there is no such network or stage, or its weights are not
             here.
     """
-    name, withheld = scenario.network, frozenset[str]()
-    if scenario.stage == UNTRAINED:
+    name, trained = scenario.network, scenario.stage != UNTRAINED
+    if not trained:
         model = build_network(
             name,
             classes,
@@ -47,8 +47,10 @@ def build_public_network(scenario: Scenario, classes: int) -> PublicNetwork:
         )
     elif scenario.stage == IMAGENET:
         model = load_pretrained(name)
-        withheld = withheld if scenario.head_bias else frozenset({f"{find_head(model)}.bias"})
     else:
         model = load_checkpoint(name, scenario.stage)
+    withheld = frozenset[str]()
+    if trained and not scenario.head_bias:
+        withheld = frozenset({f"{find_head(model)}.bias"} & dict(model.named_parameters()).keys())
     scale_weights(model, head=scenario.sharpness, hidden=scenario.gain)
     return PublicNetwork(name, model.requires_grad_(False), image_size_of(scenario), withheld)

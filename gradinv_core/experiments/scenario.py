@@ -89,7 +89,7 @@ class Scenario:
         own_photo: whether a photo of the visitor's own takes its place. The photo itself stays in the visitor's tab.
         network: the network both sides know.
         classes: number of classes; 0 for as many as the dataset has. Fewer than `FEWEST_CLASSES` merge the dataset's.
-        head_bias: whether the last layer has a bias.
+        head_bias: whether the last layer has a bias; of a trained one that has, whether its gradient is sent.
         initialisation: "pytorch" or "uniform".
         stage: "untrained", or the name of a checkpoint.
         augmentation: how the label is softened.

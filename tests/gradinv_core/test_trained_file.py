@@ -10,6 +10,7 @@ from gradinv_core.checkpoints import (
     load_checkpoint,
     shipped_stages,
     stage_classes,
+    stage_has_bias,
 )
 from gradinv_core.errors import OptionError, TensorFileError
 from gradinv_core.networks import build_network
@@ -87,5 +88,10 @@ def test_a_folder_of_one_s_own_adds_stages_by_name(trained, monkeypatch):
     assert "mine" not in available_stages("lenet_tanh")
     assert stage_classes("fcn_small", "mine") == 17
     assert stage_classes("fcn_small", "hard-epoch-5") == 10
+    assert [stage_has_bias("fcn_small", stage) for stage in ("mine", "hard-epoch-5", "untrained")] == [
+        True,
+        False,
+        False,
+    ]
     assert describe_stage("fcn_small", "mine").title == "Mixup labels, epoch 12, 81.2 % right, trained on cifar10"
     assert load_checkpoint("fcn_small", "mine").get_parameter("5.bias").shape == (17,)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from gradinv_core.augmentation import AUGMENTATIONS
+from gradinv_core.errors import OptionError
 from gradinv_core.experiments.build import image_size_of
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
 from gradinv_core.experiments.scene import OpenImages, classes_of, open_images
 from gradinv_core.experiments.study.specification import Specification
 from gradinv_core.pretrained import IMAGENET
-from gradinv_core.trained_file import is_trained_file, pinned
+from gradinv_core.trained_file import is_trained_file, pinned, read_facts
 
 __all__ = ["Sample", "core_seconds", "in_words", "plan"]
 
@@ -69,7 +70,8 @@ def plan(specification: Specification, images: OpenImages = open_images) -> tupl
         images: opens datasets.
 
     Raises:
-        GradientInversionError: a dataset or a trained network's file is not here.
+        GradientInversionError: a dataset or a trained network's file is not here, or a bias is to be sent of a last
+            layer that has none.
     """
     cells = sorted(enumerate(_pinned(specification.cells)), key=lambda pair: _network_order(pair[1]))
     drawn = [
@@ -85,7 +87,15 @@ def plan(specification: Specification, images: OpenImages = open_images) -> tupl
 def _pinned(cells: Iterable[Scenario]) -> Iterator[Scenario]:
     """The cells with the hash of every file of weights, so that other weights under its name are other samples."""
     for cell in cells:
-        yield replace(cell, stage=pinned(cell.stage)) if is_trained_file(cell.stage) else cell
+        if not is_trained_file(cell.stage):
+            yield cell
+            continue
+        if cell.head_bias and not read_facts(cell.stage).head_bias:
+            raise OptionError(
+                f"cells.head_bias: expected false, because the last layer of {cell.stage} was trained without a bias, "
+                f"got true."
+            )
+        yield replace(cell, stage=pinned(cell.stage))
 
 
 def _network_order(scenario: Scenario) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 A block of ``[[cells]]`` gives any field of a `Scenario` one value or a list; every combination is one cell of the
 table. A dataset may be "folder:PATH", with a subfolder of pictures for each class; a stage may be the path of a file
-that ``gradinv train`` wrote, or "imagenet" for torchvision's networks as they were trained there, whose last layer's
-bias is sent with ``head_bias = true`` and withheld without. Whether these are here is asked when they are played.
+that ``gradinv train`` wrote, or "imagenet" for torchvision's networks as they were trained there. Of both, the gradient
+of a bias in the last layer is sent with ``head_bias = true`` and withheld without. Whether these are here is asked when
+they are played.
 
 In each cell so many seeds are played, each with so many samples, of which a block may say a number of its own; a seed
 draws the network's first weights, the pictures, the classes, and the label's strength where the block does not fix it.
@@ -146,9 +147,10 @@ class _Reader:
             networks = given.pop("network", () if imagenet else (Scenario.network,))
             if not networks:
                 raise self._error("cells.network", f"one of {', '.join(PRETRAINED)} with stage {IMAGENET!r}", "none")
-            decided = {"classes", "initialisation"} if imagenet else {"classes", "head_bias", "initialisation"}
             for network in networks:
                 for stage in (IMAGENET,) if imagenet else self._stages(block.get("stage", UNTRAINED), network):
+                    may_withhold = stage == IMAGENET or is_trained_file(stage)
+                    decided = {"classes", "initialisation"} | (set() if may_withhold else {"head_bias"})
                     if stage != UNTRAINED and decided & block.keys():
                         raise self._error(
                             "cells", "no classes, head_bias or initialisation with trained stages", f"stage {stage!r}"

@@ -11,6 +11,7 @@ from gradinv_core.experiments.study.plan import Sample
 from gradinv_core.experiments.study.provenance import code_version
 from gradinv_core.experiments.study.store import Store
 from gradinv_core.experiments.study.workers import Workers
+from gradinv_core.pretrained import IMAGENET, load_pretrained
 
 __all__ = ["Progress", "missing", "run_study"]
 
@@ -81,8 +82,14 @@ def run_study(
 
     Returns:
         How far it came: to the end, unless something was raised.
+
+    Raises:
+        OptionError, WeightsUnavailableError: weights that a sample needs are not here and cannot be downloaded; then
+            nothing is played.
     """
     wanted = missing(store, samples)
+    for network in dict.fromkeys(one.scenario.network for one in wanted if one.scenario.stage == IMAGENET):
+        load_pretrained(network)  # once and here, not by every process at the same time
     progress = Progress(samples, wanted)
     for played in workers(wanted) if wanted else ():
         store.add(played)

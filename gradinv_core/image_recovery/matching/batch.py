@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -51,7 +51,7 @@ class Batch:
 
 
 def gather_batch(
-    route: StackedRoute,
+    make_route: Callable[[], StackedRoute],
     options: MatchingOptions,
     shape: tuple[int, int, int],
     classes: int | None,
@@ -61,7 +61,7 @@ def gather_batch(
     """How to search several restarts at once; None where they go one after the other, and nothing is recorded.
 
     Args:
-        route: of a stack.
+        make_route: makes the route of a stack, where one is wanted.
         options: of the search.
         shape: (channels, height, width) of the image.
         classes: number of classes C if the label is learned, else None.
@@ -71,8 +71,9 @@ def gather_batch(
     on_gpu = like.device.type == "cuda"
     wanted = options.at_once or (options.restarts if on_gpu else 1)
     size = min(wanted, options.restarts, _MOST_ENTRIES // len(like))
-    if size < (1 if on_gpu else 2) or options.optimizer == "lbfgs":
+    if size < (1 if on_gpu else 2) or options.optimizer == "lbfgs" or "g" not in options.terms:
         return None
+    route = make_route()
     trial = Candidate(like.new_full((2, *shape), 0.5), None if classes is None else like.new_zeros((2, classes)))
     if not route.can(trial):
         return None

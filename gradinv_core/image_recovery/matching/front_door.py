@@ -23,7 +23,6 @@ from gradinv_core.image_recovery.matching.options import MatchingOptions
 from gradinv_core.image_recovery.matching.restarts import Starts, search
 from gradinv_core.image_recovery.matching.result import MatchResult
 from gradinv_core.image_recovery.matching.sequential_route import SequentialRoute, chain_of
-from gradinv_core.image_recovery.matching.stacked_distance import STACKED_DISTANCES
 from gradinv_core.image_recovery.matching.stacked_route import StackedRoute
 from gradinv_core.image_recovery.matching.trial import trial_run
 from gradinv_core.image_recovery.result import OnStep, Stop
@@ -115,10 +114,14 @@ def match_gradients(
         learned = trial.classes if knowledge.label is None else None
         starts = Starts(shape, learned, observed.direction, start, seed, space)
         objective = Objective(route, options.total_variation, space)
-        batch = None
-        if distance is not None:
-            stack = StackedRoute(twin, observed, knowledge.label, STACKED_DISTANCES[options.distance], inputs, training)
-            batch = gather_batch(stack, options, shape, learned, observed.direction, space)
+        batch = gather_batch(
+            lambda: StackedRoute(private_twin(twin), observed, knowledge.label, options.distance, inputs, training),
+            options,
+            shape,
+            learned,
+            observed.direction,
+            space,
+        )
         record = search(objective, starts, options, on_step, stop or (lambda: False), space, batch)
         best = record.best
     return MatchResult(

@@ -19,7 +19,7 @@ from gradinv_core.image_recovery.matching.autograd_route import Keeper
 from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
 from gradinv_core.image_recovery.matching.objective import Candidate, StackedSlope
 from gradinv_core.image_recovery.matching.observed import ObservedGradient
-from gradinv_core.image_recovery.matching.stacked_distance import StackedDistance
+from gradinv_core.image_recovery.matching.stacked_distance import STACKED_DISTANCES
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
 __all__ = ["StackedRoute"]
@@ -37,7 +37,7 @@ class StackedRoute:
         twin: nn.Module,
         observed: ObservedGradient,
         label: torch.Tensor | None,
-        distance: StackedDistance,
+        distance: str,
         inputs: Sequence[KnownInput],
         training: TrainingLoss = CROSS_ENTROPY,
     ) -> None:
@@ -47,11 +47,12 @@ class StackedRoute:
             twin: private copy of the network, as from `private_twin`.
             observed: the gradient to match.
             label: (C,) label; None when it is learned.
-            distance: of gradients.
+            distance: a key of `STACKED_DISTANCES`.
             inputs: known inputs of layers that are used once per pass.
             training: the loss whose gradient was observed.
         """
-        self._twin, self._observed, self._distance, self._training = twin, observed, distance, training
+        self._twin, self._observed, self._training = twin, observed, training
+        self._distance = STACKED_DISTANCES[distance]
         self._label = None if label is None else label.to(observed.direction)
         self._inputs = tuple(inputs)
         self._matched: dict[str, torch.Tensor] = {name: twin.get_parameter(name) for name in observed.shapes}

@@ -35,8 +35,8 @@ def field_value(name: str, scenario: Scenario) -> str:
         return "hard" if value == "none" else AUGMENTATIONS[value].title
     if name == "classes" and scenario.stage != UNTRAINED:
         return _trained_classes(scenario.stage)
-    if name == "head_bias" and scenario.stage == IMAGENET:
-        return "sent" if value else "withheld"
+    if name == "head_bias" and (scenario.stage == IMAGENET or is_trained_file(scenario.stage)):
+        return "sent" if value else "withheld" if scenario.stage == IMAGENET else "not sent"
     if name == "stage":
         return _stage(value)
     return write_value(value)

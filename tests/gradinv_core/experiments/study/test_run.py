@@ -17,6 +17,7 @@ from gradinv_core.devices import check_device
 from gradinv_core.errors import OptionError
 from gradinv_core.experiments.study.attack import play_sample
 from gradinv_core.experiments.study.plan import plan
+from gradinv_core.experiments.study.provenance import code_version
 from gradinv_core.experiments.study.run import missing, run_study
 from gradinv_core.experiments.study.store import DATABASE, Store
 from gradinv_core.experiments.study.workers import cluster
@@ -168,17 +169,45 @@ def test_the_driver_s_part_with_a_stand_in_for_the_cluster(small, undisturbed, t
             list(cluster_workers("tcp://here:1")(samples))
 
 
-def test_a_cluster_gives_the_same_rows_though_a_worker_dies(small, undisturbed, tmp_path):
-    distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
-    local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with local as running, small.begin(tmp_path) as store:
-        workers = cluster_workers(running.scheduler_address)
+@pytest.fixture
+def cluster_of_two():
+    """The address of a Dask scheduler on the loopback, and one of its two workers; the other lives in this process."""
+    import distributed  # takes a second
 
-        def then_kill_one(samples):
-            results = workers(samples)
-            yield from islice(results, 3)
-            next(iter(running.workers.values())).process.process._process.kill()
-            yield from results
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=None
+    ) as here:
+        address = here.scheduler_address
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        other = subprocess.Popen([*command, "--no-dashboard"], env=environment, stderr=subprocess.DEVNULL)
+        try:
+            with distributed.Client(address) as client:
+                client.wait_for_workers(2, timeout=300)
+                client.run(code_version)  # so that both have loaded the project, and share the work
+            yield address, other
+        finally:
+            other.kill()
+            other.wait()
 
-        run_study(store, plan(store.specification), then_kill_one)
+
+def test_a_cluster_s_worker_is_killed_the_driver_stops_and_resumed_it_is_the_undisturbed_table(
+    small, undisturbed, tmp_path, cluster_of_two
+):
+    address, other = cluster_of_two
+    with small.begin(tmp_path) as store:
+        samples = plan(store.specification)
+
+        def a_few(wanted):
+            yield from islice(cluster_workers(address)(wanted), 5)
+
+        def with_a_death(wanted):
+            for place, played in enumerate(cluster_workers(address)(wanted)):
+                yield played
+                if place == 3:
+                    other.kill()  # SIGKILL: what it had in its hands is gone
+
+        assert run_study(store, samples, a_few).played == 5
+        assert run_study(store, samples, with_a_death).played == 27
+        assert other.wait() != 0
         assert small.steady(store) == undisturbed

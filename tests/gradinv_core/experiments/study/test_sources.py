@@ -1,19 +1,20 @@
 """Studies on folders of pictures, on networks of one's own, and on ImageNet's weights."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from PIL import Image
 
 from gradinv_core.checkpoints import available_stages
-from gradinv_core.errors import GradientInversionError, OptionError, TensorFileError
+from gradinv_core.errors import OptionError, TensorFileError, WeightsUnavailableError
 from gradinv_core.experiments import build
 from gradinv_core.experiments.scenario import OWN_CLASS, Scenario, from_query, to_query
+from gradinv_core.experiments.study import run
 from gradinv_core.experiments.study.attack import play_sample
 from gradinv_core.experiments.study.plan import core_seconds, plan
 from gradinv_core.experiments.study.reading import parse_specification
 from gradinv_core.experiments.study.report.words import field_value
+from gradinv_core.experiments.study.store import Store
+from gradinv_core.experiments.study.workers.local import local_workers
 from gradinv_core.networks import build_network
 from gradinv_core.trained_file import TrainedFacts, save_trained
 
@@ -52,12 +53,22 @@ def test_a_file_of_one_s_own_is_a_stage(trained):
     assert field_value("stage", sample.scenario) == f"mine ({pin[:8]})"
     assert field_value("classes", sample.scenario) == "as trained"
     assert sample.scenario.target == OWN_CLASS
-    played = play_sample(sample)
-    assert played.error == ""
-    assert played.outcome["bias"]["right"]  # it has the bias it was trained with
-    assert played.outcome["ours"]["right"]
+    withheld, sent = (play_sample(one) for one in samples_of(f"{cells}head_bias = [false, true]\n"))
+    assert sent.error == withheld.error == ""
+    assert sent.outcome["bias"]["right"]  # it has the bias it was trained with
+    assert "bias" not in withheld.outcome
+    assert sent.outcome["ours"]["right"]
+    assert withheld.outcome["ours"]["right"]
+    assert [field_value("head_bias", one.sample.scenario) for one in (sent, withheld)] == ["sent", "not sent"]
     (elsewhere,) = samples_of(cells.replace("digits", "photographs"))
     assert elsewhere.scenario.target != OWN_CLASS  # eight classes that it does not know
+
+
+def test_a_bias_that_a_network_has_not_cannot_be_sent(tmp_path):
+    path = tmp_path / "plain.safetensors"
+    save_trained(build_network("fcn_small", 10), TrainedFacts("fcn_small", 10, False, "digits", "hard", 2, 0.5), path)
+    with pytest.raises(OptionError, match=r"cells\.head_bias: expected false, because the last layer of .*plain"):
+        samples_of(f'dataset = "digits"\nnetwork = "fcn_small"\nstage = "{path}"\nhead_bias = true\n')
 
 
 def test_other_weights_are_other_samples_and_never_pass_for_the_old_ones(trained):
@@ -111,13 +122,20 @@ def test_the_withheld_bias_is_known_and_its_gradient_is_not_sent():
     assert not build.build_public_network(Scenario(stage="imagenet", head_bias=True), 1000).withheld
 
 
-def test_without_the_weights_every_sample_is_a_sentence(monkeypatch):
+def test_without_the_weights_nothing_is_played_and_a_sentence_says_so(monkeypatch, tmp_path):
     def offline(_):
-        raise GradientInversionError("weights of resnet18: expected ...")
+        raise WeightsUnavailableError("weights of resnet18: expected ...")
 
     monkeypatch.setattr(build, "load_pretrained", offline)
-    (sample,) = samples_of('dataset = "digits"\nnetwork = "resnet18"\nstage = "imagenet"\n')
-    assert play_sample(replace(sample)).error.startswith("GradientInversionError: weights of resnet18")
+    monkeypatch.setattr(run, "load_pretrained", offline)
+    text = '[[cells]]\ndataset = "digits"\nnetwork = "resnet18"\nstage = "imagenet"\n'
+    with Store.create(tmp_path, text, "mine", quick=False) as store:
+        samples = plan(store.specification)
+        with pytest.raises(WeightsUnavailableError, match="weights of resnet18: expected"):
+            run.run_study(store, samples, local_workers(1))
+        assert not store.keys
+    # A worker elsewhere may still be without them.
+    assert play_sample(samples[0]).error.startswith("WeightsUnavailableError: weights of resnet18")
 
 
 @pytest.mark.parametrize(

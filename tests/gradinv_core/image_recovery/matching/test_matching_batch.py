@@ -17,6 +17,8 @@ from gradinv_core.image_recovery.matching.playback import Playback
 from gradinv_core.image_recovery.matching.stacked_descent import descend_together, stacked
 from gradinv_core.image_recovery.matching.stacked_distance import STACKED_DISTANCES
 from gradinv_core.image_recovery.matching.stacked_route import StackedRoute
+from gradinv_core.losses import TrainingLoss
+from gradinv_core.pixels import PixelSpace
 from gradinv_core.twin import private_twin
 
 LABEL = mixup_label(1, 3, 5, 0.65, 0.1)
@@ -69,7 +71,7 @@ def test_every_row_of_a_stack_has_the_slope_it_has_alone(distance, learned):
         KnownInput("head", torch.ones(12).double(), 1.0),
     ]
     alone = AutogradRoute(private_twin(model), observed_by(model), label, DISTANCE_FUNCTIONS[distance], known)
-    at_once = StackedRoute(private_twin(model), observed_by(model), label, STACKED_DISTANCES[distance], known)
+    at_once = StackedRoute(private_twin(model), observed_by(model), label, distance, known)
     logits = [torch.linspace(-1, seed, 5).double() if learned else None for seed in range(3)]
     candidates = [Candidate(image(seed + 2), logits[seed]) for seed in range(3)]
     assert at_once.can(stacked(candidates))
@@ -115,6 +117,11 @@ def both_ways(model, options=SHORT, **more):
 
 def test_a_search_of_restarts_at_once_is_the_search_one_by_one():
     assert both_ways(network()) == ["autograd", "stacked", "stacked"]
+    fed_otherwise = replace(SHORT, iterations=3, optimizer="signed adam")
+    assert (
+        both_ways(network(), fed_otherwise, space=PixelSpace((0.4,), (0.3,)), training=TrainingLoss(2.0))[1]
+        == "stacked"
+    )
     assert both_ways(network(), replace(SHORT, distance="l2", decay=False, box=False)) == [
         "autograd", "stacked", "stacked",
     ]  # fmt: skip
