@@ -93,10 +93,9 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "A softer label",
-        "Many networks are trained with **soft labels**: smoothing takes a little from the true class and gives it to "
-        "all others. Signs no longer tell the shares. But all rows are the same pattern, each times one number: a "
-        "single number λ is missing. For a wrong λ, classes that should have the same small share get different ones. "
-        "The server looks at a curve of this disagreement.",
+        "Many networks learn from **soft labels**: smoothing gives a little of the true class to all others. Signs no "
+        "longer tell the shares. But all rows are the same pattern, each times one number: a single number λ is "
+        "missing. With a wrong λ, classes that should share alike do not; a curve shows how much they disagree.",
         _SMOOTHED,
         lambda material: curve.body(material.lab),
         "What does the curve do?",
@@ -122,7 +121,7 @@ STEPS: tuple[LessonStep, ...] = (
         "How much of the mixed label does the server read?",
         ("Both classes and both shares", "The larger one", "Neither"),
         answers.both_shares,
-        before=lambda material: client.body(material.client),
+        before=first_look.show_mixture,
     ),
     LessonStep(
         "When the last layer has a bias",
@@ -172,11 +171,11 @@ STEPS: tuple[LessonStep, ...] = (
         Scenario(dataset="photographs", augmentation="mixup+smoothing", ratio=0.65, defences="gaussian:0.001"),
         _picture,
         "What does the noise leave of the picture?",
-        ("As good as without", "Blurred, but one recognises it", "Nothing one would recognise"),
+        ("As good as without", "Speckled, but one recognises it", "Nothing one would recognise"),
         answers.noise_holds,
     ),
     LessonStep(
-        "Which defence would you choose?",
+        "Choose a defence",
         "Clipping, dropping small numbers, noise, sending less: each hides something and costs something. A good one "
         "hides the picture and lets the gradient point where it pointed.",
         _PHOTO,

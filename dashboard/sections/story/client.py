@@ -32,7 +32,7 @@ def body(view: ClientView) -> None:
     if view.client.partner is None:
         left, right = st.columns([1, 2], gap="large")
         with left:
-            st.html(picture_row([_seen(view)], "the client's picture"))
+            st.html(picture_row([_seen(view)], "the client's picture", largest="15rem"))
         with right:
             _draw_prediction(view)
     else:
