@@ -28,7 +28,7 @@ def test_nothing_has_arrived_before_the_gradient_is_sent(lab):
 def test_one_click_leaks_the_picture_and_another_begins_anew(lab):
     page = lab(PAGE)
     run(page.button(key="demo send").click())
-    assert "Rebuilt from one gradient." in pictures(page)
+    assert "Rebuilt by the server." in pictures(page)
     assert page.warning[0].value.startswith("**The picture leaks.**")
     assert page.query_params["sent"] == "yes"
     run(page.button(key="demo again").click())

@@ -33,6 +33,7 @@ _TO_DO = (
     "What to do: treat a gradient as you would treat the picture itself. Add up many devices' gradients before anyone "
     "can read one, add noise whose protection was worked out, and try this attack on your own network first."
 )
+_LINE = 1100  # pixels of a line of text at most
 _NO_PROOF = "That is no proof that another server gets no further."
 
 
@@ -71,7 +72,7 @@ def show(*, dark: bool) -> None:
             on_change=_switch,
         )
         _say(defended, defended.kept_of(plainly))
-    st.markdown(_TO_DO, help=f"The picture: {LIKENESS[defended.likeness()][1]}. {_NO_PROOF} {refusal}")
+    st.markdown(_TO_DO, width=_LINE, help=f"The picture: {LIKENESS[defended.likeness()][1]}. {_NO_PROOF} {refusal}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
         LAB.link("See how, step by step", None if own else query_of(defended.scenario))
@@ -104,7 +105,7 @@ def _rebuilt(material: Material) -> tuple[Picture, str]:
         image = material.recovery().image
     except GradientInversionError as error:
         return Picture("", "Nothing could be rebuilt."), of_error(error)
-    return Picture(picture_source(visible(image)), "Rebuilt from one gradient."), ""
+    return Picture(picture_source(visible(image)), "Rebuilt by the server."), ""
 
 
 def _say(defended: Material, kept: float) -> None:

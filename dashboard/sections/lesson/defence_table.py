@@ -42,7 +42,8 @@ class Gained:
     seen: Likeness
 
     def __str__(self) -> str:
-        return f"label {self.label}; picture {LIKENESS[self.seen][1]}"
+        words = LIKENESS[self.seen][1].replace(":", ",").partition(",")[0]  # a table has no room for all of them
+        return f"label: {self.label}; picture: {words}"
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,6 @@ class DefenceRow:
         """The better of both pictures."""
         ranks = list(Likeness)
         return min(self.untold.seen, self.told.seen, key=ranks.index)
-
-    @property
-    def picture(self) -> str:
-        """What the better server got of the picture, in words."""
-        return LIKENESS[self.seen][1]
 
 
 def all_played(material: Material) -> list[DefenceRow]:
