@@ -50,6 +50,8 @@ def _picture(material: Material) -> None:
     image.body(material.lab, material.task)
 
 
+_ERROR = "p\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}y"  # stays on one line
+
 _PLAIN = Scenario(dataset="digits", image=7, augmentation="none")
 _OTHER = Scenario(dataset="digits", image=3, augmentation="none")
 _SMOOTHED = Scenario(dataset="digits", image=7, augmentation="smoothing", epsilon=0.2)
@@ -72,8 +74,8 @@ STEPS: tuple[LessonStep, ...] = (
     LessonStep(
         "Wrong by how much?",
         "The network looks at the picture and gives every class a share: its **prediction** p. The **label** y says "
-        "what would have been right. The last layer's gradient is their difference p − y, times what the layer saw: "
-        "one row for each class. This network is new: it gives all classes about the same.",
+        f"what would have been right. The last layer's gradient is their difference {_ERROR}, times what the layer "
+        "saw: one row for each class. This network is new: it gives all classes about the same.",
         _PLAIN,
         lambda material: client.body(material.client),
         "The label names one class. In how many classes is the label larger than the prediction?",
@@ -82,8 +84,9 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "One row points the other way",
-        "Where the label is larger than the prediction, p − y is negative, and the row of that class turns round. Here "
-        "is the gradient of another picture: every line is one class, every column one number that the last layer saw.",
+        f"Where the label is larger than the prediction, {_ERROR} is negative, and the row of that class turns round. "
+        "Here is the gradient of another picture: every line is one class, every column one number that the last "
+        "layer saw.",
         _OTHER,
         lambda material: client.body(material.client),
         "Which class does this picture's label name?",
