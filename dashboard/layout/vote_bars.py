@@ -7,8 +7,7 @@ from dashboard.drawing.theme import palette
 
 __all__ = ["vote_bars"]
 
-_SHORT = 12  # letters of a choice that stands beside its bar, so that ten classes fit a projector
-_FEW = 6
+_SHORT, _MANY = 12, 7  # letters of a choice, and choices, that stand beside their bars: so ten classes fit a projector
 _BESIDE = "'words bar number' / 5rem 1fr auto"
 _ABOVE = "'words number' 'bar bar' / 1fr auto"
 
@@ -23,7 +22,8 @@ def vote_bars(choices: Sequence[str], votes: Mapping[int, int], right: int | Non
         dark: colours for a dark page.
     """
     colours, most = palette(dark), max([1, *votes.values()])
-    grid = _BESIDE if all(len(choice) <= _SHORT for choice in choices) and len(choices) > _FEW else _ABOVE
+    beside = len(choices) >= _MANY and all(len(choice) <= _SHORT for choice in choices)
+    grid = _BESIDE if beside else _ABOVE
     rows = []
     for place, choice in enumerate(choices):
         number, marked = votes.get(place, 0), place == right
