@@ -82,8 +82,8 @@ def curve_dips(material: Material) -> Answer:
     if found.status is Status.UNIQUE:
         return Answer(
             0,
-            f"At λ = {plain(found.scale, 5)} alone, nine classes agree. Far outside, the paper's loss falls only because "
-            "all shares shrink; the scale-free loss allows for that.",
+            f"At λ = {plain(found.scale, 5)} alone, nine classes agree. Far outside, the paper's loss falls only "
+            "because all shares shrink; the scale-free loss allows for that.",
         )
     if found.status is Status.AMBIGUOUS:
         return Answer(1, f"{max(len(found.candidates), 2)} candidates fit, and the server cannot tell them apart.")
