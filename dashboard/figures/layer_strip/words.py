@@ -117,7 +117,10 @@ def _of_solved(layers: Sequence[StripLayer]) -> str:
 
 
 def _kind(row: Row) -> str:
-    return row.kind if isinstance(row, StripLayer) else f"block of {len(row.layers)} layers"
+    if isinstance(row, StripLayer):
+        return row.kind
+    word = row.name.rpartition(".")[2]  # "attention" says what a block is, "layer1.0" does not
+    return f"{word}, {len(row.layers)} layers" if word.isalpha() else f"block of {len(row.layers)} layers"
 
 
 def _short_kind(row: Row) -> str:
