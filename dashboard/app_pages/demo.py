@@ -8,7 +8,7 @@ from dashboard.pages import DEMO
 from dashboard.sections.demo import stage
 
 _SENTENCE = "A device learns from one picture and sends what it learned. See what the receiver can make of that."
-_WIDTH = 1240  # pixels: the pictures stand beside what they mean
+_WIDTH = 1500  # pixels: the pictures stand beside what they mean, and are large on a stage
 
 with page_frame(
     "One message is enough",

@@ -11,7 +11,7 @@ from dashboard.controls import Choice, choose_scenario
 from dashboard.layout.glossary import GLOSSARY
 from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
-from dashboard.sections.lab import picture, verdict
+from dashboard.sections.lab import picture, runs, verdict
 from dashboard.sections.shared import refusal
 from dashboard.sections.story import batch, client, curve, feature, gradient, label
 from dashboard.sections.story.moving_picture import moving_picture
@@ -44,6 +44,7 @@ def show_story(choice: Choice) -> None:
         found = batch.show(before, task, read)
         with first:
             verdict.show_batch(before, found)
+        runs.show_earlier()
         return
     try:
         attack = cache.label_attack(scenario, own_image)
@@ -53,12 +54,14 @@ def show_story(choice: Choice) -> None:
         refusal.show(error, cache.diagnosis(scenario, own_image))
         if read is not None:
             batch.show(before, task, read)
+        runs.show_earlier()
         return
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view, moving_picture(view, task))
     if attack.recovery.status is Status.VANISHED:
         with first:
             verdict.show_unread(before)
+        runs.show_earlier()
         return  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)

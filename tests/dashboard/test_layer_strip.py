@@ -90,7 +90,7 @@ def block(name: str, *layers: StripLayer, skip: tuple[StripLayer, ...] = ()) -> 
 def test_a_block_is_one_row_with_the_numbers_of_all_its_layers():
     figure = layer_strip([EXACT, block("layer1.0", EXACT, ALMOST, skip=(NOT,)), EXACT]).checked()
     texts = [note.text for note in figure.layout.annotations]
-    assert "layer1.0, 2 layers" in texts[1]
+    assert "block of 2 layers" in texts[1]
     assert (
         "8,640 equations for 6,144 unknowns" in texts[1]
     )  # a layer on the skip has equations, and no unknowns of its own
@@ -132,7 +132,7 @@ def test_layers_that_nobody_needs_are_not_counted():
 def test_the_text_alternative_tells_every_row():
     words = layer_strip([ALMOST, block("layer1.0", EXACT, EXACT)]).alt
     assert words.startswith("2 of 3 layers leak exactly, 1 almost. From the picture to the head: ")
-    assert "layer1.0, 2 layers: 7,944 equations for 6,144 unknowns, error bar 1\u00a0×\u00a010⁻⁶ of its size" in words
+    assert "block of 2 layers: 7,944 equations for 6,144 unknowns, error bar 1\u00a0×\u00a010⁻⁶ of its size" in words
     assert words.endswith("leaks exactly.")
 
 

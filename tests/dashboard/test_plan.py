@@ -48,16 +48,16 @@ def test_every_frame_has_its_place_on_the_plan():
     assert film_plan(PARTS[::2]) == []
     steps = [
         Step("Last-layer feature", VALUE, layer="fc"),
-        Step("Input of layer", VALUE, layer="layer1.0.downsample.0"),
+        Step("Input of layer layer1.0.downsample.0", VALUE, layer="layer1.0.downsample.0"),
         Step("A picture the max pool allows", VALUE, iteration=3, loss=0.1),
         Step("Nowhere", VALUE),
     ]
-    assert [frame.part for frame in on_plan([Frame("data:", step.title) for step in steps], steps, PARTS)] == [
-        0,
-        1,
-        2,
-        -1,
-    ]
+    frames = on_plan([Frame("data:", step.title) for step in steps], steps, PARTS)
+    assert [frame.part for frame in frames] == [0, 1, 2, -1]
+    assert [frame.title for frame in frames] == [steps[0].title, "Input of layer 4 of 5", *(s.title for s in steps[2:])]
+    assert "layer1.0.downsample.0" in frames[1].explanation
+    assert not frames[0].explanation
+    assert on_plan(frames[1:2], steps[1:2], ())[0].title == steps[1].title  # a network that nobody could follow
 
 
 @pytest.mark.parametrize("pooled", [False, True])

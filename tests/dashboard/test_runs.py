@@ -27,6 +27,15 @@ def test_the_first_run_has_nothing_to_compare_with_and_the_second_has(lab):
     assert rows["difference"].iloc[-1].endswith(" dB")
 
 
+def test_the_way_back_stays_open_where_the_attack_ends_early(lab):
+    page = lab()
+    page.query_params["defences"] = "prune:0.9"
+    page.run()
+    assert not page.exception
+    assert any(header.value == "3  The attack ends here" for header in page.header)
+    assert any(box.label == "Runs of this tab (1)" for box in page.expander)
+
+
 def test_a_scenario_is_named_by_what_is_special_about_it():
     assert name_of(Scenario()) == "as the page opens"
     assert name_of(Scenario(image=3, network="lenet_relu")) == "Picture number: 3, Architecture: lenet_relu"

@@ -41,6 +41,7 @@ class Frame:
         deviation: how sure the server is, as a third picture; empty to leave it out.
         position: its place on the curves' axis.
         part: number of the part of the plan that it belongs to; -1 for none.
+        explanation: what the title's words mean, for the tooltip.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Frame:
     deviation: str = ""
     position: float = 0.0
     part: int = -1
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

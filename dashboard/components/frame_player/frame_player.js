@@ -55,6 +55,7 @@ function show(player, index) {
   draw(player.truth, pictures[frame.truth], `${frame.title}: what the client had`);
   draw(player.deviation, pictures[frame.deviation], `${frame.title}: error bars`);
   player.name.textContent = frame.title;
+  player.name.title = frame.explanation;
   player.caption.textContent = frame.caption;
   player.markPart(frame);
   player.mark(live ? player.data.positions.length - 1 : player.shown);

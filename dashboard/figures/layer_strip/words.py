@@ -1,4 +1,4 @@
-"""What the strip says: its finding, a label above every row, and all the numbers of a row in the hover."""
+"""What the strip says: its finding, a label above every row, and in the hover all its numbers and its name."""
 
 from collections.abc import Mapping, Sequence
 
@@ -117,12 +117,15 @@ def _of_solved(layers: Sequence[StripLayer]) -> str:
 
 
 def _kind(row: Row) -> str:
-    return row.kind if isinstance(row, StripLayer) else f"{row.name}, {len(row.layers)} layers"
+    if isinstance(row, StripLayer):
+        return row.kind
+    word = row.name.rpartition(".")[2]  # "attention" says what a block is, "layer1.0" does not
+    return f"{word}, {len(row.layers)} layers" if word.isalpha() else f"block of {len(row.layers)} layers"
 
 
 def _short_kind(row: Row) -> str:
     """Without the shapes."""
-    return f"{row.name}, {row.kind.split(',')[0]}" if isinstance(row, StripLayer) else _kind(row)
+    return _kind(row).split(",")[0]
 
 
 def _numbers(layer: StripLayer) -> list[str]:

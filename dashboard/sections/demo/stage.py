@@ -31,8 +31,9 @@ __all__ = ["is_sent", "show"]
 _SENT, _DEFENCE = "sent", "defence"
 _TO_DO = (
     "What to do: treat a gradient as you would treat the picture itself. Add up many devices' gradients before anyone "
-    "can read one, add noise you have accounted for, and try this attack on your own network first."
+    "can read one, add noise whose protection was worked out, and try this attack on your own network first."
 )
+_LINE = 1100  # pixels of a line of text at most
 _NO_PROOF = "That is no proof that another server gets no further."
 
 
@@ -71,7 +72,7 @@ def show(*, dark: bool) -> None:
             on_change=_switch,
         )
         _say(defended, defended.kept_of(plainly))
-    st.markdown(_TO_DO, help=f"The picture: {LIKENESS[defended.likeness()][1]}. {_NO_PROOF} {refusal}")
+    st.markdown(_TO_DO, width=_LINE, help=f"The picture: {LIKENESS[defended.likeness()][1]}. {_NO_PROOF} {refusal}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Start again", key="demo again", icon=":material/replay:", on_click=_go, args=("",))
         LAB.link("See how, step by step", None if own else query_of(defended.scenario))
@@ -91,13 +92,11 @@ def _offer() -> None:
 
 
 def _on_the_device(material: Material) -> Picture:
-    return Picture(
-        picture_source(material.client.truth.image.double()), "On the device. It never leaves it.", truth=True
-    )
+    return Picture(picture_source(material.client.truth.image.double()), "Stays on the device.", truth=True)
 
 
 def _nothing_yet() -> Picture:
-    return Picture("", "The server has received nothing yet.")
+    return Picture("", "Nothing received yet.")
 
 
 def _rebuilt(material: Material) -> tuple[Picture, str]:
@@ -105,8 +104,8 @@ def _rebuilt(material: Material) -> tuple[Picture, str]:
     try:
         image = material.recovery().image
     except GradientInversionError as error:
-        return Picture("", "The server could not rebuild a picture."), of_error(error)
-    return Picture(picture_source(visible(image)), "What the server rebuilt from one gradient."), ""
+        return Picture("", "Nothing could be rebuilt."), of_error(error)
+    return Picture(picture_source(visible(image)), "Rebuilt by the server."), ""
 
 
 def _say(defended: Material, kept: float) -> None:
@@ -115,7 +114,7 @@ def _say(defended: Material, kept: float) -> None:
     share = percent(kept).replace(" ", "\N{NO-BREAK SPACE}")
     price = f"Its price: the gradient keeps {share} of its direction." if defended.scenario.defences else ""
     if seen.recognised:
-        lead = "**Blurred, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
+        lead = "**Spoiled, but it leaks.**" if seen is Likeness.RECOGNISABLE else "**The picture leaks.**"
         meaning = "Whoever reads this one message sees it: who trains on customers' data this way ships that data."
         text = f"{lead} {meaning} {price}"
     else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dashboard.claims.plain_words import in_words
 from dashboard.layout.story import number, numbers
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report import Table
@@ -53,7 +54,7 @@ def show(table: Table, key: str, empty: str = "No row is left; widen the choice 
     if not table.rows:
         st.info(empty, icon=":material/info:")
         return
-    columns = {name: [row[place] for row in table.rows] for place, name in enumerate(table.columns)}
+    columns = {name: [_said(row[place]) for row in table.rows] for place, name in enumerate(table.columns)}
     st.dataframe(
         columns,
         hide_index=True,
@@ -64,3 +65,8 @@ def show(table: Table, key: str, empty: str = "No row is left; widen the choice 
         },
         height="content" if len(table.rows) <= _TALL else 560,
     )
+
+
+def _said(cell: str) -> str:
+    """A cell in the page's words, where it is words."""
+    return in_words(cell) if "lambda" in cell else cell

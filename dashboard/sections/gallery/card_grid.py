@@ -74,7 +74,7 @@ def _draw_card(card: Card, played: PlayedCard | None, dark: bool) -> None:
             plotly_chart(played.picture(dark=dark), f"picture {card.name}", f"{card.title}: {card.caption}")
             st.caption(card.caption)
             if played.got:
-                pair = [Picture(played.had, "had", truth=True), Picture(played.got, "got")]
+                pair = [Picture(played.had, "the client's", truth=True), Picture(played.got, "the server's")]
                 st.html(picture_row(pair, "what the client had and what the server got", largest="7rem"))
             st.markdown(f"Named: **{played.cause}.** {played.message}", help=_NAMED.format(seconds=played.seconds))
         with st.container(horizontal=True, gap="small"):

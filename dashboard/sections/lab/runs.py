@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -20,7 +21,7 @@ from gradinv_core.experiments.settings import settings_of, write_value
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.metrics import psnr
 
-__all__ = ["PastRun", "differences", "name_of", "show"]
+__all__ = ["PastRun", "differences", "name_of", "show", "show_earlier"]
 
 _RUNS, _COMPARED = "runs of this tab", "run to compare with"
 _MOST = 12
@@ -74,10 +75,21 @@ def show(view: LabView, recovery: ImageRecovery | None) -> None:
         before = next((run for run in earlier if run.scenario == compared), None)
         if before is not None:
             _compare(before, now, dark=view.dark)
-        for run in earlier:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                LAB.link(name_of(run.scenario), query_of(run.scenario))
-                st.caption(_numbers(run))
+        _list(earlier)
+
+
+def show_earlier() -> None:
+    """Draw the list alone, where the attack found nothing that could be kept: the way back stays open."""
+    if earlier := st.session_state.get(_RUNS):
+        with st.expander(f"Runs of this tab ({len(earlier)})", icon=":material/history:"):
+            _list(earlier)
+
+
+def _list(earlier: Sequence[PastRun]) -> None:
+    for run in earlier:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            LAB.link(name_of(run.scenario), query_of(run.scenario))
+            st.caption(_numbers(run))
 
 
 def name_of(scenario: Scenario) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dashboard.claims.picture import LIKENESS
 from dashboard.drawing.number_text import percent, plain
-from dashboard.sections.lesson.defence_table import COMPARED, best_of, played
+from dashboard.sections.lesson.defence_table import all_played, best_of
 from dashboard.sections.shared.material import Material
+from gradinv_core.errors import GradientInversionError
 from gradinv_core.label_recovery import Status, Window
-from gradinv_core.likeness import Likeness
+from gradinv_core.likeness import Likeness, visible
 from gradinv_core.metrics import max_abs_error, relative_error
 
 __all__ = [
@@ -54,9 +54,7 @@ def what_leaves(material: Material) -> Answer:
     """Pictures, the gradient, or nothing."""
     sent = material.client.client.gradients
     count = sum(gradient.numel() for gradient in sent.values())
-    return Answer(
-        1, f"{count:,} numbers travel, one for every weight, and not one pixel. Is that the same as keeping a secret?"
-    )
+    return Answer(1, f"{count:,} numbers travel, and not one pixel. Is that the same as keeping a secret?")
 
 
 def rows_pulled_up(material: Material) -> Answer:
@@ -84,8 +82,8 @@ def curve_dips(material: Material) -> Answer:
     if found.status is Status.UNIQUE:
         return Answer(
             0,
-            f"One λ makes nine classes agree: {plain(found.scale, 5)}. The paper's curve falls far outside, too, but "
-            "only because all shares shrink there; relative to their size, in blue, it does not.",
+            f"At λ = {plain(found.scale, 5)} alone, nine classes agree. Far outside, the paper's loss falls only "
+            "because all shares shrink; the scale-free loss allows for that.",
         )
     if found.status is Status.AMBIGUOUS:
         return Answer(1, f"{max(len(found.candidates), 2)} candidates fit, and the server cannot tell them apart.")
@@ -134,7 +132,11 @@ def picture_quality(material: Material) -> Answer:
     """The same to the eye, recognisable, or noise."""
     seen = material.likeness()
     choice = 0 if seen in (Likeness.SAME, Likeness.CLOSE) else 1 if seen.recognised else 2
-    return Answer(choice, f"Held against the picture on the device: {LIKENESS[seen][1]}.")
+    try:
+        off = (visible(material.recovery().image) - material.client.truth.image.double()).abs().mean()
+    except GradientInversionError:
+        return Answer(choice, "The server could not rebuild any picture.")
+    return Answer(choice, f"On average a pixel's value is off by {plain(float(off), 1)}, on a scale from 0 to 1.")
 
 
 def equations_enough(material: Material) -> Answer:
@@ -154,11 +156,12 @@ def noise_holds(material: Material) -> Answer:
 
 def best_defence(material: Material) -> Answer:
     """Which of the compared defences hides the picture and keeps most of the gradient."""
-    rows = [played(defence, material) for defence in COMPARED]
+    rows = material.once(all_played)
     best = best_of(rows)
     row = rows[best]
+    hides = "It hides the picture" if not row.seen.recognised else "None hides the picture; this one spoils it most"
     return Answer(
         best,
-        f"The picture: {row.picture}; the gradient keeps {percent(row.kept)} of its direction. "
-        f"Another picture may end otherwise: the page “What protects” asks many.",
+        f"{hides}, and the gradient keeps {percent(row.kept)} of its direction. On another picture this may end "
+        f"otherwise: the page “What protects” tries many.",
     )

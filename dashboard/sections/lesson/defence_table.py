@@ -14,7 +14,7 @@ from gradinv_core.errors import GradientInversionError
 from gradinv_core.likeness import Likeness
 from gradinv_core.metrics import max_abs_error
 
-__all__ = ["COMPARED", "DefenceRow", "Gained", "best_of", "played", "show_table"]
+__all__ = ["COMPARED", "DefenceRow", "Gained", "all_played", "best_of", "show_table"]
 
 _READ = 1e-2  # largest error of a label that is taken for read
 
@@ -42,7 +42,8 @@ class Gained:
     seen: Likeness
 
     def __str__(self) -> str:
-        return f"label {self.label}; picture {LIKENESS[self.seen][1]}"
+        words = LIKENESS[self.seen][1].replace(":", ",").partition(",")[0]  # a table has no room for all of them
+        return f"label: {self.label}; picture: {words}"
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class DefenceRow:
         ranks = list(Likeness)
         return min(self.untold.seen, self.told.seen, key=ranks.index)
 
-    @property
-    def picture(self) -> str:
-        """What the better server got of the picture, in words."""
-        return LIKENESS[self.seen][1]
+
+def all_played(material: Material) -> list[DefenceRow]:
+    """Play every defence on the step's picture; `Material.once` keeps the rows for verdict and table."""
+    return [_played(compared, material) for compared in COMPARED]
 
 
-def played(compared: Switch, material: Material) -> DefenceRow:
-    """Play one defence on the step's picture, against both servers."""
+def _played(compared: Switch, material: Material) -> DefenceRow:
+    """One defence, against both servers."""
     scenario = replace(material.scenario, defences=compared.defences)
     untold = Material(scenario, material.dark)
     told = Material(replace(scenario, aware=True), material.dark) if compared.defences else untold
@@ -92,7 +93,7 @@ def best_of(rows: Sequence[DefenceRow]) -> int:
 
 def show_table(material: Material) -> None:
     """Draw the table."""
-    rows = [played(compared, material) for compared in COMPARED]
+    rows = material.once(all_played)
     show_answers(
         [DefenceAnswer(row.title, str(row.untold), str(row.told), row.kept) for row in rows],
         "One picture, played just now; another one may end otherwise.",

@@ -24,7 +24,6 @@ def show(*, dark: bool) -> None:
     st.html(
         f'<img src="data:image/svg+xml;base64,{source}" alt="{_DESCRIPTION}" style="width: 100%; max-width: 40rem">'
     )
-    st.caption(_DESCRIPTION)
 
 
 def _scene(dark: bool) -> str:

@@ -1,4 +1,4 @@
-"""The gradient as a student first meets it, before there is a formula: so many numbers, and a row for each class."""
+"""Things as a student first meets them, before there is a formula: so many numbers, a row for each class, a mixture."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import streamlit as st
 from dashboard.figures import gradient_heatmap
 from dashboard.layout.story import chart, number, numbers
 from dashboard.sections.shared.material import Material
+from dashboard.sections.story.mixture import mixture_row
 
-__all__ = ["show_numbers", "show_rows"]
+__all__ = ["show_mixture", "show_numbers", "show_rows"]
 
 _MOST = 40  # numbers that one looks at
 
@@ -32,3 +33,9 @@ def show_rows(material: Material) -> None:
     if head is not None:
         chart(gradient_heatmap(head, names, title="A row for each class", dark=material.dark), "rows")
         st.caption("Blue is positive, brown negative; colours exaggerate small numbers.")
+
+
+def show_mixture(material: Material) -> None:
+    """The two pictures and what they are mixed to."""
+    st.html(mixture_row(material.client.client, material.client.class_names))
+    st.caption("The network is trained on the mixture alone.")

@@ -82,9 +82,9 @@ def show_tally(question: int, choices: Sequence[str], right: int | None, *, dark
         right: the right one, None before it is shown.
         dark: whether the page is dark.
     """
-    st.fragment(_count_up, run_every=pace())(question, choices, right, dark)
     if right is None:
-        _offer(question)
+        _offer(question)  # above the bars: in sight on a projector, however many there are
+    st.fragment(_count_up, run_every=pace())(question, choices, right, dark)
 
 
 def _count_up(question: int, choices: Sequence[str], right: int | None, dark: bool) -> None:

@@ -50,6 +50,8 @@ def _picture(material: Material) -> None:
     image.body(material.lab, material.task)
 
 
+_ERROR = "p\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}y"  # stays on one line
+
 _PLAIN = Scenario(dataset="digits", image=7, augmentation="none")
 _OTHER = Scenario(dataset="digits", image=3, augmentation="none")
 _SMOOTHED = Scenario(dataset="digits", image=7, augmentation="smoothing", epsilon=0.2)
@@ -72,8 +74,8 @@ STEPS: tuple[LessonStep, ...] = (
     LessonStep(
         "Wrong by how much?",
         "The network looks at the picture and gives every class a share: its **prediction** p. The **label** y says "
-        "what would have been right. The last layer's gradient is their difference p − y, times what the layer saw: "
-        "one row for each class. This network is new: it gives all classes about the same.",
+        f"what would have been right. The last layer's gradient is their difference {_ERROR}, times what the layer "
+        "saw: one row for each class. This network is new: it gives all classes about the same.",
         _PLAIN,
         lambda material: client.body(material.client),
         "The label names one class. In how many classes is the label larger than the prediction?",
@@ -82,8 +84,9 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "One row points the other way",
-        "Where the label is larger than the prediction, p − y is negative, and the row of that class turns round. Here "
-        "is the gradient of another picture: every line is one class, every column one number that the last layer saw.",
+        f"Where the label is larger than the prediction, {_ERROR} is negative, and the row of that class turns round. "
+        "Here is the gradient of another picture: every line is one class, every column one number that the last "
+        "layer saw.",
         _OTHER,
         lambda material: client.body(material.client),
         "Which class does this picture's label name?",
@@ -93,10 +96,9 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "A softer label",
-        "Many networks are trained with **soft labels**: smoothing takes a little from the true class and gives it to "
-        "all others. Signs no longer tell the shares. But all rows are the same pattern, each times one number: a "
-        "single number λ is missing. For a wrong λ, classes that should have the same small share get different ones. "
-        "The server looks at a curve of this disagreement.",
+        "Many networks learn from **soft labels**: smoothing gives a little of the true class to all others. Signs no "
+        "longer tell the shares. But all rows are the same pattern, each times one number: a single number λ is "
+        "missing. With a wrong λ, classes that should share alike do not; a curve shows how much they disagree.",
         _SMOOTHED,
         lambda material: curve.body(material.lab),
         "What does the curve do?",
@@ -122,7 +124,7 @@ STEPS: tuple[LessonStep, ...] = (
         "How much of the mixed label does the server read?",
         ("Both classes and both shares", "The larger one", "Neither"),
         answers.both_shares,
-        before=lambda material: client.body(material.client),
+        before=first_look.show_mixture,
     ),
     LessonStep(
         "When the last layer has a bias",
@@ -172,11 +174,11 @@ STEPS: tuple[LessonStep, ...] = (
         Scenario(dataset="photographs", augmentation="mixup+smoothing", ratio=0.65, defences="gaussian:0.001"),
         _picture,
         "What does the noise leave of the picture?",
-        ("As good as without", "Blurred, but one recognises it", "Nothing one would recognise"),
+        ("As good as without", "Speckled, but one recognises it", "Nothing one would recognise"),
         answers.noise_holds,
     ),
     LessonStep(
-        "Which defence would you choose?",
+        "Choose a defence",
         "Clipping, dropping small numbers, noise, sending less: each hides something and costs something. A good one "
         "hides the picture and lets the gradient point where it pointed.",
         _PHOTO,

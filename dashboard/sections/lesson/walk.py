@@ -55,8 +55,14 @@ def show(place: int, *, dark: bool) -> None:
         elif step.before is None:
             with st.container(key="lesson waiting"):
                 st.caption("The figure comes with the answer.")
+        answered = place in st.session_state[_PREDICTED]
+        last = place + 1 == len(STEPS)
+        if last and answered:
+            with st.container(key="lesson end"):
+                st.markdown(f"**The end.** {_score()}")
+                PROTECTION.link("Which defences hold on many pictures")
         with st.container(key="lesson move"):
-            _move(place)
+            _move(place, last=last, answered=answered)
 
 
 def _lead(place: int, material: Material, choices: tuple[str, ...]) -> bool:
@@ -114,12 +120,8 @@ def _lower(choice: str) -> str:
     return choice[:1].lower() + choice[1:]
 
 
-def _move(place: int) -> None:
-    """The way back and on; after the last step, how many predictions were right, and where to go from here."""
-    last, answered = place + 1 == len(STEPS), place in st.session_state[_PREDICTED]
-    if last and answered:
-        st.markdown(f"**The end.** {_score()}")
-        PROTECTION.link("Which defences hold on many pictures")
+def _move(place: int, *, last: bool, answered: bool) -> None:
+    """The way back and on."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if place > 0:
             st.button("Back", key="lesson back", icon=":material/arrow_back:", on_click=_go, args=(place - 1,))
@@ -130,6 +132,7 @@ def _move(place: int) -> None:
                 "Next",
                 key="lesson next",
                 icon=":material/arrow_forward:",
+                icon_position="right",
                 type="primary" if answered else "secondary",
                 on_click=_go,
                 args=(place + 1,),

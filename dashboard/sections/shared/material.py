@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +18,8 @@ from gradinv_core.likeness import Likeness, likeness
 
 __all__ = ["Material"]
 
+Made = TypeVar("Made")
+
 
 class Material:
     """One scenario; everything is worked out when it is first asked for, and remembered as on every page.
@@ -28,6 +32,14 @@ class Material:
 
     def __init__(self, scenario: Scenario, dark: bool, own_image: torch.Tensor | None = None) -> None:
         self.scenario, self.dark, self._own_image = scenario, dark, own_image
+        self._made: dict[Callable[[Material], Any], Any] = {}
+
+    def once(self, work: Callable[[Material], Made]) -> Made:
+        """What some work makes of this material: done when first asked for, then remembered."""
+        if work not in self._made:
+            self._made[work] = work(self)
+        made: Made = self._made[work]
+        return made
 
     @cached_property
     def client(self) -> ClientView:

@@ -32,7 +32,7 @@ def body(view: ClientView) -> None:
     if view.client.partner is None:
         left, right = st.columns([1, 2], gap="large")
         with left:
-            st.html(picture_row([_seen(view)], "the client's picture"))
+            st.html(picture_row([_seen(view)], "the client's picture", largest="15rem"))
         with right:
             _draw_prediction(view)
     else:
@@ -71,7 +71,11 @@ def _caption(view: ClientView) -> str:
     label, side = view.client.sample.label, view.client.sample.image.shape[-1]
     base = float(label.median())
     shares = sorted(zip(label.tolist(), view.class_names, strict=True), reverse=True)
-    standing_out = [f"“{name}” {percent(share)}" for share, name in shares if share > base + 1e-9]
+    standing_out = [
+        f"“{name}” {percent(share)}".replace(" %", "\N{NO-BREAK SPACE}%")
+        for share, name in shares
+        if share > base + 1e-9
+    ]
     named = ", ".join(standing_out[:_MOST_NAMED]) + (" and more" if len(standing_out) > _MOST_NAMED else "")
     seen = "The picture as the network sees it" if view.client.partner is None else "The network sees the mixture"
     return f"{seen}, {side} × {side}. Label: {named or 'all classes alike'}."

@@ -14,7 +14,7 @@ from dashboard.drawing.number_text import plain
 from dashboard.sections.story import exact
 from dashboard.sections.story.film import layer_frames
 from dashboard.sections.story.layers import show_budget
-from dashboard.sections.story.plan import film_plan, on_plan
+from dashboard.sections.story.plan import film_plan, on_plan, title_in_words
 from dashboard.sections.story.progress import progress
 from dashboard.sections.story.view import LabView
 from dashboard.sections.story.watched_job import WatchedJob
@@ -32,7 +32,7 @@ def body(view: LabView, task: PictureTask) -> _Job:
         slot="exact",
         what="the picture",
         at_work="The server is at work",
-        so_far=lambda reports, seconds: (progress(reports, task.network, seconds), _so_far(reports)),
+        so_far=lambda reports, seconds: (progress(reports, task.network, seconds), _so_far(reports, task)),
         draw=lambda reports: _draw_newest(reports, task, view.dark),
     )
     job = watched.job(task, lambda: exact_work(task, view.attack))
@@ -58,11 +58,12 @@ def _draw_newest(reports: Sequence[Step], task: PictureTask, dark: bool) -> None
         frame_player(frames, key="exact live", plan=film_plan(parts), live=True)
 
 
-def _so_far(reports: Sequence[Step]) -> str:
+def _so_far(reports: Sequence[Step], task: PictureTask) -> str:
     if not reports:
         return "Solving for the first layer"
     newest = reports[-1]
-    found = f"{newest.title[:1].lower()}{newest.title[1:]}"
+    title = title_in_words(newest, task.parts())
+    found = f"{title[:1].lower()}{title[1:]}"
     if newest.iteration is None or newest.loss is None:
         return f"Found: {found}"
     return f"Searching: {found} (picture {newest.iteration}, misfit {plain(newest.loss, 2)})"

@@ -7,7 +7,9 @@ from dashboard.components import Frame, PlanPart
 from gradinv_core.architecture import Part
 from gradinv_core.image_recovery import Step
 
-__all__ = ["film_plan", "on_plan"]
+__all__ = ["film_plan", "on_plan", "title_in_words"]
+
+_INPUT = "Input of layer"
 
 
 def film_plan(parts: Sequence[Part]) -> list[PlanPart]:
@@ -22,7 +24,7 @@ def film_plan(parts: Sequence[Part]) -> list[PlanPart]:
 
 
 def on_plan(frames: Sequence[Frame], steps: Sequence[Step], parts: Sequence[Part]) -> list[Frame]:
-    """Frames with their place on the plan.
+    """Frames with their place on the plan, and a title that counts layers where a step names a module.
 
     Args:
         frames: of the steps, in their order.
@@ -30,7 +32,18 @@ def on_plan(frames: Sequence[Frame], steps: Sequence[Step], parts: Sequence[Part
         parts: of the network, from the picture to the head.
     """
     places = {name: place for place, part in enumerate(reversed(parts)) for name in (*part.layers, *(part.skip or ()))}
-    return [
-        replace(frame, part=len(parts) - 1 if step.iteration is not None else places.get(step.layer or "", -1))
-        for frame, step in zip(frames, steps, strict=True)
-    ]
+    placed = []
+    for frame, step in zip(frames, steps, strict=True):
+        part = len(parts) - 1 if step.iteration is not None else places.get(step.layer or "", -1)
+        title = title_in_words(step, parts)
+        explanation = "" if title == step.title else f"{step.title}, as the network's modules are called"
+        placed.append(replace(frame, title=title, explanation=explanation, part=part))
+    return placed
+
+
+def title_in_words(step: Step, parts: Sequence[Part]) -> str:
+    """What a step shows: for a layer its number, counted from the picture, and not the name of its module."""
+    names = [name for part in parts for name in (*part.layers, *(part.skip or ()))]
+    if step.layer not in names or not step.title.startswith(_INPUT):
+        return step.title
+    return f"{_INPUT} {names.index(step.layer) + 1} of {len(names)}"
