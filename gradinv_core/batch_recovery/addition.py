@@ -1,9 +1,9 @@
 """The test of a whole batch: do the answers, put together, give the gradient back?
 
 Each label is first made what its format says, the classes outside it all equal; each feature gets its zeros. Then
-``sum_k w_k (softmax(W x_k + b) - y_k) x_k^T``, or what the announced loss makes of it, has to be the gradient that came,
-to the gradient's own noise. Nothing forces it to: the labels were read one by one, and only if every direction is one sample's do their formats and their
-sum agree.
+``sum_k w_k (softmax(W x_k + b) - y_k) x_k^T``, or what an announced loss makes of it, has to be the gradient that came,
+to the gradient's own noise. Nothing forces it to: the labels were read one by one, and only if every direction is one
+sample's do their formats and their sum agree.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def judge_samples(point: SweepPoint, scene: Scene, attack: BatchAttack) -> list[
 
 
 def _worst(points: Sequence[SweepPoint], attack: BatchAttack) -> SweepPoint:
-    """All samples in one point; those without an answer of their own leave the others' to be judged, and nobody sure."""
+    """All samples in one point. One without an answer of its own is not judged, and then the server is not sure."""
     found = [point for point in points if point.label_error is not None]
     sure = len(attack.recovery) == len(points) and all(point.status == Status.UNIQUE for point in points)
     why = "" if attack.why_none is None else f" No picture: {attack.why_none.sentence}"
