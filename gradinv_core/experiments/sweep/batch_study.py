@@ -1,9 +1,9 @@
 """Measure the stored curves over the size of a batch: what a server that takes it apart still reads.
 
-``make curves`` writes assets/studies/batch_curves.json, which the page draws as a stored measurement. Every point is 50
-training steps on digits, each with pictures of its own and, where the network is untrained, with weights of its own;
-labels are mixed and smoothed. Every label of a step counts by itself. The pictures are rebuilt where that takes less
-than a second; through convolutions it would take hours.
+``make curves`` writes assets/studies/batch_curves.json, which the page draws as a stored measurement. Every point is at
+least 25 training steps and 50 labels, on digits, each step with pictures of its own and, where the network is
+untrained, with weights of its own; labels are mixed and smoothed. Every label of a step counts by itself. The pictures
+are rebuilt where that takes less than a second; through convolutions it would take hours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -30,20 +31,20 @@ from gradinv_core.experiments.sweep.study import stored_point
 
 __all__ = ["main", "measure_batches"]
 
-_STEPS = 50
+_LABELS = 50
+_SIZES = (1, 2, 3, 4, 6, 8)
 _PARTNERS = 800  # pictures between those of a step and those they are mixed with
 _NETWORKS = {  # whether the pictures are rebuilt
     ("fcn_small", UNTRAINED): True,
-    ("fcn_small", "hard-epoch-30"): True,
     ("lenet_relu", UNTRAINED): False,
-    ("resnet18_half", UNTRAINED): False,
     ("resnet18_half", "mixup-epoch-30"): False,
+    ("fcn_small", "hard-epoch-30"): True,
     ("lenet_sigmoid", UNTRAINED): False,
 }
 
 
 def measure_batches(
-    network: str, stage: str, *, picture: bool, steps: int = _STEPS, largest: int = MOST_SAMPLES
+    network: str, stage: str, *, picture: bool, sizes: Sequence[int] = _SIZES, labels: int = _LABELS
 ) -> StoredBatches:
     """One network before batches of every size.
 
@@ -51,14 +52,15 @@ def measure_batches(
         network: attacked, a key of `NETWORKS`.
         stage: of its training.
         picture: whether to rebuild the pictures, too.
-        steps: of training, at each size.
-        largest: size.
+        sizes: of the batches, at most `MOST_SAMPLES`.
+        labels: at least so many at each size, and half as many steps of training.
     """
     build: BuildNetwork = lru_cache(maxsize=1)(build_public_network)
     points = []
-    for samples in range(1, largest + 1):
-        judged = [one for step in range(steps) for one in _judge_step(network, stage, samples, step, picture, build)]
-        points.append(stored_point(float(samples), judged, steps))
+    for samples in sizes:
+        played = range(max(labels // 2, -(-labels // samples)))
+        judged = [one for step in played for one in _judge_step(network, stage, samples, step, picture, build)]
+        points.append(stored_point(float(samples), judged, len(played)))
     return StoredBatches(network, stage, tuple(points))
 
 
@@ -96,7 +98,6 @@ def main() -> None:
     study = {
         "command": "make curves",
         "date": datetime.now(UTC).date().isoformat(),
-        "steps per point": _STEPS,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "curves": [found.as_json() for found in curves],
