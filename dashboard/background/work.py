@@ -5,6 +5,7 @@ What takes longer than a moment is handed to the crew; the job's thread waits in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -28,11 +29,12 @@ from dashboard.background.tasks import (
     SweepPoints,
 )
 from dashboard.cache import PictureTask
+from gradinv_core.batch_recovery import Obstacle
 from gradinv_core.batch_recovery.pictures import BatchStep
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.server.attack import LabelAttack, attack_image, certain_answer
-from gradinv_core.experiments.server.batch import BatchAttack
+from gradinv_core.experiments.server.batch import BatchAttack, attack_batch
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.image_recovery.chain import network_chain
@@ -189,13 +191,16 @@ def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, Im
 
 
 def reading_work(task: PictureTask) -> Callable[[Job[FeaturesFound, BatchAttack]], BatchAttack]:
-    """Labels and features of a batch, by the crew.
+    """Labels and features of a batch: at once where that takes but a moment, else by the crew.
 
     Args:
         task: the scenario it attacks.
     """
 
     def work(job: Job[FeaturesFound, BatchAttack]) -> BatchAttack:
+        at_once = _read_at_once(task, job)
+        if at_once is not None:
+            return at_once
         question = task.question
         kind = f"labels of {question.scenario.samples} pictures through {task.network.name}"
         order = Order(("batch labels", question.key), BatchReading(question), kind, keep=not question.private)
@@ -203,6 +208,16 @@ def reading_work(task: PictureTask) -> Callable[[Job[FeaturesFound, BatchAttack]
         return read
 
     return work
+
+
+def _read_at_once(task: PictureTask, job: Job[FeaturesFound, BatchAttack]) -> BatchAttack | None:
+    """What can be read in the moment that the page waits; None where that is too short."""
+    torch.set_num_threads(1)
+    until = time.monotonic() + _PATIENCE
+    attack = attack_batch(
+        task.network, task.scene.gradients, pictures=False, stop=lambda: job.stopping() or time.monotonic() > until
+    )
+    return None if attack.recovery.obstacle is Obstacle.STOPPED else attack
 
 
 def batch_work(task: PictureTask, attack: BatchAttack) -> Callable[[Job[BatchStep, BatchAttack]], BatchAttack]:

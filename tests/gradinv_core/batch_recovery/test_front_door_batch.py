@@ -33,6 +33,16 @@ def test_a_batch_of_one_is_what_the_single_recovery_says():
     assert torch.allclose(answer.label, single.label, atol=1e-6)
 
 
+def test_a_batch_of_one_may_have_entries_that_nearly_vanish():
+    """As behind a trained network's average, where hardly anything is left of some channels."""
+    features = np.maximum(np.random.default_rng(4).standard_normal((1, 256)), 0)
+    features[0, :60] = np.geomspace(1e-9, 1e-3, 60)
+    batch = draw_batch(1, features=features)
+    answers = recover_batch(batch.weight, batch.weight_grad)
+    assert (len(answers), answers.unique) == (1, 1)
+    assert batch.errors(answers).max() < 1e-5
+
+
 def test_a_bias_gradient_gives_labels_without_structure():
     labels = np.random.default_rng(5).dirichlet(np.ones(10), 4)
     batch = draw_batch(4, labels=labels, biased=True)
