@@ -54,7 +54,8 @@ def recover_batch(
 
     The features have to be non-negative with zeros among them, as behind a ReLU: they are then edges of the cone of
     non-negative mixtures of the gradient's rows, where linear programs find them (our derivation). At most C - 1
-    samples can be told apart, because that is the rank of a head's gradient.
+    samples can be told apart, because that is the rank of a head's gradient. Two options of `recover_label` have no
+    place here: ``nonnegative_feature`` is taken for granted, and each ``solver`` is the one that can prove its answer.
 
     Example:
         >>> import torch
