@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ __all__ = ["ServerCurve", "batch_size_curves", "defence_curves"]
 
 _HEIGHT = 560
 _PROTECTS = 0.1  # share of answers that are right up to which a defence is said to protect
+_MOST_TICKS = 6
 _LEAST = 1e-8  # errors below are rounding, and zero has no place on a logarithmic axis
 
 
@@ -103,7 +105,19 @@ def _draw(
         _add_share(figure, curve.right_class, words, "right class", outline, hover="name the right class")
         _add_share(figure, curve.misled, words, "sure and wrong", {"symbol": "x", "size": 9, "color": colour})
     _finish(figure, colours, finding, ticks, axis, metric, logarithmic)
+    if logarithmic:
+        _whole_decades(figure, np.concatenate([np.ravel(curve.bands) for curve in servers.values()]))
     return figure
+
+
+def _whole_decades(figure: Sketch, values: Array) -> None:
+    """Nothing but powers of ten on the upper axis, and at least two of them."""
+    known = values[~np.isnan(values)]
+    if known.size:
+        low, high = floor(log10(max(known.min(), _LEAST))), ceil(log10(max(known.max(), _LEAST)))
+        high = max(high, low + 1)
+        every = ceil((high - low) / _MOST_TICKS)
+        figure.update_yaxes(range=[low - 0.1, high + 0.1], dtick=every, panel=1)
 
 
 def _add_share(
