@@ -211,6 +211,13 @@ def test_what_the_server_knows_of_the_defences_is_what_was_announced():
     assert abs(aware.recovery.scale / client.truth.scale) == pytest.approx(1, rel=1e-3)
 
 
+def test_a_batch_whose_head_has_too_few_classes_is_refused_in_words(lab):
+    page = lab(network="lenet_relu", samples="3", classes="4")
+    assert "3  The attack ends here" in headings(page)
+    assert "3  One by one" not in headings(page)
+    assert not page.error
+
+
 def test_labels_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatch):
     def slow(*_, on_progress, stop, **__):
         on_progress(1, 3)
