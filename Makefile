@@ -44,9 +44,10 @@ study: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_batches.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/study_batch_pictures.py
 
-# Measure the stored curves of the defences in assets/studies again.
+# Measure the stored curves of the defences and of batches in assets/studies again.
 curves: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m gradinv_core.experiments.sweep.study
+	OMP_NUM_THREADS=1 $(BIN)/python -m gradinv_core.experiments.sweep.batch_study
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -28,7 +28,6 @@ from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import Scene, classes_of, play
 from gradinv_core.experiments.server.attack import LabelAttack, attack_label
-from gradinv_core.experiments.server.batch import BatchAttack, attack_batch
 from gradinv_core.image_recovery import ImageRecovery
 from gradinv_core.image_recovery.budget import LayerBudget, layer_budget
 from gradinv_core.label_recovery.race import Racer
@@ -142,17 +141,6 @@ def label_attack(scenario: Scenario, own_image: torch.Tensor | None) -> LabelAtt
         Question(scenario, own_image),
         lambda: attack_label(played.network, played.gradients, played.announced),
         "The server looks for λ …",
-    )
-
-
-def batch_attack(scenario: Scenario, own_image: torch.Tensor | None) -> BatchAttack:
-    """Labels and features that the server reads of several samples at once; their pictures are a job of their own."""
-    played = scene(scenario, own_image)
-    return _remember(
-        "batch",
-        Question(scenario, own_image),
-        lambda: attack_batch(played.network, played.gradients, pictures=False),
-        "The server takes the pictures apart …",
     )
 
 

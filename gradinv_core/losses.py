@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from gradinv_core.arrays import Array, ArrayLike, as_array, is_number
 from gradinv_core.errors import OptionError, ShapeError
@@ -60,6 +61,11 @@ class TrainingLoss:
             )
         weights = np.asarray(self.class_weights)
         return np.asarray(weights / weights.max())
+
+    def residual(self, logits: Array, label: Array) -> Array:
+        """(C,) gradient of one sample's loss at its logits (C,), for a label (C,) that adds up to one."""
+        weighted = label if self.class_weights is None else label * np.asarray(self.class_weights)
+        return self.temperature * np.asarray(weighted.sum() * softmax(logits / self.temperature) - weighted)
 
     def __call__(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """The loss of (N, C) logits with (N, C) soft labels, averaged over the samples.

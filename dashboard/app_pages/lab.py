@@ -1,9 +1,6 @@
 """The Lab: one training step, and what its gradient gives away, from top to bottom."""
 
-from contextlib import suppress
-
 import streamlit as st
-import torch
 
 from dashboard import cache
 from dashboard.background.jobs import JobState
@@ -13,13 +10,11 @@ from dashboard.layout.page import complain, page_frame
 from dashboard.pages import LAB
 from dashboard.sections.lab import picture, runs, verdict
 from dashboard.sections.shared import refusal
-from dashboard.sections.story import batch, client, curve, feature, gradient, label
+from dashboard.sections.story import batch, batch_reading, client, curve, feature, gradient, label
 from dashboard.sections.story.moving_picture import moving_picture
 from dashboard.sections.story.view import ClientView, LabView
 from gradinv_core.diagnosis import Cause
 from gradinv_core.errors import GradientInversionError
-from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.label_recovery import Status
 
 _WITHOUT_PICTURE = {
@@ -28,24 +23,32 @@ _WITHOUT_PICTURE = {
     JobState.FAILED: "No exact way leads to the picture.",
     JobState.DONE: "",
 }
+_WITHOUT_LABELS = {JobState.RUNNING: "The server is at work.", JobState.STOPPED: "Stopped on the way to the labels."}
+_NOT_YET = "Neither label nor picture is read off this gradient yet."
 
 
-def show_story(choice: Choice) -> None:
-    """Draw every step of one scenario, as far as the server gets."""
+def show_story(choice: Choice) -> bool:
+    """Draw every step of one scenario, as far as the server gets; whether that is one picture and what goes with it."""
     scenario, own_image = choice.scenario.played, choice.own_image
     scene = cache.scene(scenario, own_image)
     before = ClientView(scenario, scene, dark=st.context.theme.type == "dark")
     first = st.container()  # filled last, when all is known
     for section in (client, gradient):
         section.show(before)
-    read = take_apart(scenario, own_image)
     task = cache.picture_task(scenario, own_image)
-    if read is not None and read.recovery.unique:
-        found = batch.show(before, task, read)
-        with first:
-            verdict.show_batch(before, found)
-        runs.show_earlier()
-        return
+    read = None
+    if cache.diagnosis(scenario, own_image).cause is Cause.BATCH:
+        reading = batch_reading.body(task)
+        if reading.state in _WITHOUT_LABELS:
+            with first:
+                verdict.show_unread(before, _WITHOUT_LABELS[reading.state], _NOT_YET)
+            return False
+        read = reading.result
+        if read is not None and read.recovery.unique:
+            found = batch.show(before, task, read)
+            with first:
+                verdict.show_batch(before, found)
+            return False
     try:
         attack = cache.label_attack(scenario, own_image)
     except GradientInversionError as error:
@@ -54,29 +57,19 @@ def show_story(choice: Choice) -> None:
         refusal.show(error, cache.diagnosis(scenario, own_image))
         if read is not None:
             batch.show(before, task, read)
-        runs.show_earlier()
-        return
+        return False
     view = LabView(scenario, scene, before.dark, attack, cache.diagnosis(scenario, own_image))
     curve.show(view, moving_picture(view, task))
     if attack.recovery.status is Status.VANISHED:
         with first:
             verdict.show_unread(before)
-        runs.show_earlier()
-        return  # said by the last section: there is nothing to go on with
+        return False  # said by the last section: there is nothing to go on with
     for section in (label, feature):
         section.show(view)
     job = picture.show(view, task)
     with first:
         verdict.show(view, job.result if job.state is JobState.DONE else None, _WITHOUT_PICTURE[job.state])
-
-
-def take_apart(scenario: Scenario, own_image: torch.Tensor | None) -> BatchAttack | None:
-    """What the server makes of several samples; None where it is not they that are in its way."""
-    if cache.diagnosis(scenario, own_image).cause is not Cause.BATCH:
-        return None
-    with suppress(GradientInversionError):  # the last layer has too few classes: the refusal says the rest
-        return cache.batch_attack(scenario, own_image)
-    return None
+    return True
 
 
 with page_frame(
@@ -89,4 +82,5 @@ with page_frame(
 ):
     chosen = choose_scenario(LAB)
     complain(chosen.sentences)
-    show_story(chosen)
+    if not show_story(chosen):
+        runs.show_earlier()

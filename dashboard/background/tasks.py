@@ -21,12 +21,22 @@ from gradinv_core.batch_recovery import BatchRecovery
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import Scene, play
 from gradinv_core.experiments.server.attack import attack_image, attack_label, certain_answer, search_image
-from gradinv_core.experiments.server.batch import BatchAttack, attack_batch_pictures
+from gradinv_core.experiments.server.batch import BatchAttack, attack_batch, attack_batch_pictures
 from gradinv_core.experiments.sweep.run import Sweep, run_sweep
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.label_recovery.race import Racer, race
 
-__all__ = ["BatchDescent", "Comparison", "ExactPicture", "Matching", "SearchStep", "SolverRace", "SweepPoints"]
+__all__ = [
+    "BatchDescent",
+    "BatchReading",
+    "Comparison",
+    "ExactPicture",
+    "FeaturesFound",
+    "Matching",
+    "SearchStep",
+    "SolverRace",
+    "SweepPoints",
+]
 
 _SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
 _SMALL = 64  # pixels: side of a picture of which many weigh nothing
@@ -58,6 +68,41 @@ class ExactPicture:
         if stopping():  # half an answer must not be taken for one
             raise JobStoppedError
         return recovery
+
+
+@dataclass(frozen=True)
+class FeaturesFound:
+    """News of a batch that is taken apart.
+
+    Attributes:
+        found: features so far.
+        of: so many that stand out of the gradient.
+    """
+
+    found: int
+    of: int
+
+
+@dataclass(frozen=True, eq=False)
+class BatchReading:
+    """Labels and features of a batch, read off the last layer; reports `FeaturesFound`."""
+
+    question: Question
+
+    def __call__(self, report: Report, stopping: Stopping) -> BatchAttack:
+        """Play, and take the pictures apart."""
+        torch.set_num_threads(1)
+        scene = _scene(self.question)
+        attack = attack_batch(
+            scene.network,
+            scene.gradients,
+            pictures=False,
+            on_progress=lambda found, of: report(FeaturesFound(found, of)),
+            stop=stopping,
+        )
+        if stopping():  # half an answer must not be taken for one
+            raise JobStoppedError
+        return attack
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ What takes longer than a moment is handed to the crew; the job's thread waits in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -17,19 +18,39 @@ from dashboard.background.crew import Lane, Order, the_crew
 from dashboard.background.crew.worker import Task
 from dashboard.background.jobs import Job
 from dashboard.background.question import Question
-from dashboard.background.tasks import BatchDescent, Comparison, ExactPicture, Matching, SearchStep, SweepPoints
+from dashboard.background.tasks import (
+    BatchDescent,
+    BatchReading,
+    Comparison,
+    ExactPicture,
+    FeaturesFound,
+    Matching,
+    SearchStep,
+    SweepPoints,
+)
 from dashboard.cache import PictureTask
+from gradinv_core.batch_recovery import Obstacle
 from gradinv_core.batch_recovery.pictures import BatchStep
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.experiments.server.attack import LabelAttack, attack_image, certain_answer
-from gradinv_core.experiments.server.batch import BatchAttack
+from gradinv_core.experiments.server.batch import BatchAttack, attack_batch
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint
 from gradinv_core.image_recovery import ImageRecovery, Step
 from gradinv_core.image_recovery.chain import network_chain
 from gradinv_core.image_recovery.graph.recover import plan_network
 
-__all__ = ["Search", "batch_work", "comparison_work", "exact_work", "patience", "search_work", "sweep_work"]
+__all__ = [
+    "Search",
+    "a_moment",
+    "batch_work",
+    "comparison_work",
+    "exact_work",
+    "patience",
+    "reading_work",
+    "search_work",
+    "sweep_work",
+]
 
 _PATIENCE = 0.4
 _lanes: WeakKeyDictionary[nn.Module, Lane | None] = WeakKeyDictionary()
@@ -100,6 +121,11 @@ class Search:
         return Order(key, task, kind, Lane.LONG, keep=not question.private)
 
 
+def a_moment() -> float:
+    """Seconds that a page waits for what is mostly there at once, before it shows it at work."""
+    return _PATIENCE
+
+
 def patience(network: PublicNetwork) -> float:
     """Seconds that a page waits for the exact route before it shows it at work.
 
@@ -107,7 +133,7 @@ def patience(network: PublicNetwork) -> float:
     answer that there is no such route; through convolutions it takes seconds, and the page would stand still for
     nothing.
     """
-    return _PATIENCE if _lane(network) is None else 0.0
+    return a_moment() if _lane(network) is None else 0.0
 
 
 def _lane(network: PublicNetwork) -> Lane | None:
@@ -162,6 +188,36 @@ def exact_work(task: PictureTask, attack: LabelAttack) -> Callable[[Job[Step, Im
         return recovery
 
     return at_once if patience(task.network) else by_the_crew
+
+
+def reading_work(task: PictureTask) -> Callable[[Job[FeaturesFound, BatchAttack]], BatchAttack]:
+    """Labels and features of a batch: at once where that takes but a moment, else by the crew.
+
+    Args:
+        task: the scenario it attacks.
+    """
+
+    def work(job: Job[FeaturesFound, BatchAttack]) -> BatchAttack:
+        at_once = _read_at_once(task, job)
+        if at_once is not None:
+            return at_once
+        question = task.question
+        kind = f"labels of {question.scenario.samples} pictures through {task.network.name}"
+        order = Order(("batch labels", question.key), BatchReading(question), kind, keep=not question.private)
+        read: BatchAttack = the_crew().carry(job, order)
+        return read
+
+    return work
+
+
+def _read_at_once(task: PictureTask, job: Job[FeaturesFound, BatchAttack]) -> BatchAttack | None:
+    """What can be read in the moment that the page waits; None where that is too short."""
+    torch.set_num_threads(1)
+    until = time.monotonic() + _PATIENCE
+    attack = attack_batch(
+        task.network, task.scene.gradients, pictures=False, stop=lambda: job.stopping() or time.monotonic() > until
+    )
+    return None if attack.recovery.obstacle is Obstacle.STOPPED else attack
 
 
 def batch_work(task: PictureTask, attack: BatchAttack) -> Callable[[Job[BatchStep, BatchAttack]], BatchAttack]:

@@ -1,7 +1,7 @@
 """Pure functions from arrays to Plotly figures, one figure per file. They know nothing of the page that shows them."""
 
 from dashboard.figures.convergence import convergence
-from dashboard.figures.defence_curves import ServerCurve, defence_curves
+from dashboard.figures.defence_curves import ServerCurve, batch_size_curves, defence_curves
 from dashboard.figures.feature_plot import feature_plot
 from dashboard.figures.gradient_heatmap import gradient_heatmap, outside_rank_one
 from dashboard.figures.label_bars import label_bars
@@ -12,6 +12,7 @@ __all__ = [
     "ServerCurve",
     "StripBlock",
     "StripLayer",
+    "batch_size_curves",
     "convergence",
     "defence_curves",
     "feature_plot",

@@ -194,7 +194,8 @@ def labels_read(sizes: Sequence[int], read: Mapping[str, Sequence[int]], *, dark
         x=steps,
         y=list(sizes),
         mode="markers",
-        marker={"symbol": "line-ew-open", "size": 26, "line": {"color": colours.truth, "width": 2}},
+        # An open symbol takes its line's colour from the marker.
+        marker={"symbol": "line-ew-open", "size": 26, "color": colours.truth, "line": {"width": 2}},
         hovertemplate="%{x} pictures<extra></extra>",
     )
     _finish(figure, colours)

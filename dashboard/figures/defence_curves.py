@@ -1,7 +1,8 @@
-"""One defence at growing strength, against a server that does not know of it and one that does."""
+"""One defence at growing strength, against two servers; and batches of growing size, against one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,11 @@ from dashboard.drawing.theme import Palette, palette
 from dashboard.figures.base import Array, style
 from dashboard.figures.sketch import Sketch
 
-__all__ = ["ServerCurve", "defence_curves"]
+__all__ = ["ServerCurve", "batch_size_curves", "defence_curves"]
 
 _HEIGHT = 560
 _PROTECTS = 0.1  # share of answers that are right up to which a defence is said to protect
+_MOST_TICKS = 6
 _LEAST = 1e-8  # errors below are rounding, and zero has no place on a logarithmic axis
 
 
@@ -58,13 +60,40 @@ def defence_curves(
         logarithmic: whether that axis counts in factors.
         dark: colours for a dark page.
     """
-    colours = palette(dark)
+    servers = {"does not know": naive, "knows the defence": aware}
+    return _draw(servers, _finding(name, naive, aware), ticks, axis, metric, logarithmic, palette(dark))
+
+
+def batch_size_curves(
+    sizes: Sequence[int], server: ServerCurve, *, metric: str, logarithmic: bool, dark: bool = False
+) -> Sketch:
+    """The same two panels for training steps with so many pictures, each of which counts by itself.
+
+    Args:
+        sizes: (N,) pictures in a step, few to many.
+        server: the server, which takes every step apart.
+        metric: title of the upper axis.
+        logarithmic: whether that axis counts in factors.
+        dark: colours for a dark page.
+    """
+    ticks, finding = [f"{size}" for size in sizes], _batch_finding(sizes, server)
+    servers = {"takes the pictures apart": server}
+    return _draw(servers, finding, ticks, "pictures in one step", metric, logarithmic, palette(dark))
+
+
+def _draw(
+    servers: Mapping[str, ServerCurve],
+    finding: str,
+    ticks: Sequence[str],
+    axis: str,
+    metric: str,
+    logarithmic: bool,
+    colours: Palette,
+) -> Sketch:
+    """What servers recover; the last of them is the one that reckons with everything."""
     figure = Sketch((0.6, 0.4), gap=0.08)
-    servers = (
-        ("does not know", naive, colours.baseline, "dash", "square"),
-        ("knows the defence", aware, colours.recovered, "solid", "circle"),
-    )
-    for words, curve, colour, dash, symbol in servers:
+    looks = ((colours.baseline, "dash", "square"), (colours.recovered, "solid", "circle"))
+    for (words, curve), (colour, dash, symbol) in zip(servers.items(), looks[-len(servers) :], strict=True):
         bands = np.asarray(curve.bands, dtype=np.float64)
         if logarithmic:
             bands = np.maximum(bands, _LEAST)
@@ -75,8 +104,20 @@ def defence_curves(
         outline = {"symbol": "diamond-open", "size": 11, "color": colour, "line": {"width": 2}}
         _add_share(figure, curve.right_class, words, "right class", outline, hover="name the right class")
         _add_share(figure, curve.misled, words, "sure and wrong", {"symbol": "x", "size": 9, "color": colour})
-    _finish(figure, colours, _finding(name, naive, aware), ticks, axis, metric, logarithmic)
+    _finish(figure, colours, finding, ticks, axis, metric, logarithmic)
+    if logarithmic:
+        _whole_decades(figure, np.concatenate([np.ravel(curve.bands) for curve in servers.values()]))
     return figure
+
+
+def _whole_decades(figure: Sketch, values: Array) -> None:
+    """Nothing but powers of ten on the upper axis, and at least two of them."""
+    known = values[~np.isnan(values)]
+    if known.size:
+        low, high = floor(log10(max(known.min(), _LEAST))), ceil(log10(max(known.max(), _LEAST)))
+        high = max(high, low + 1)
+        every = ceil((high - low) / _MOST_TICKS)
+        figure.update_yaxes(range=[low - 0.1, high + 0.1], dtick=every, panel=1)
 
 
 def _add_share(
@@ -163,3 +204,15 @@ def _finding(name: str, naive: ServerCurve, aware: ServerCurve) -> str:
         return f"{name} hides the label if it is strong enough"
     least, most = percent(float(plain.min())), percent(float(informed.min()))
     return f"{name} hides some labels: at worst {least} are right, and {most} if the server knows"
+
+
+def _batch_finding(sizes: Sequence[int], server: ServerCurve) -> str:
+    """What the largest step leaves, and whether two pictures are enough to hide their labels."""
+    right = np.asarray(server.right, dtype=np.float64)
+    several = right[np.asarray(sizes) > 1]
+    if several.max() <= _PROTECTS:
+        return "One more picture in the step hides the labels here"
+    if several.min() > 1 - _PROTECTS:
+        share = "every label" if several.min() == 1 else f"at least {percent(float(several.min()))} of the labels"
+        return f"Up to {max(sizes)} pictures in one step do not protect here: the server reads {share}"
+    return f"Larger steps hide some labels here: of {max(sizes)} pictures, the server reads {percent(float(right[-1]))}"

@@ -1,9 +1,9 @@
 """The test of a whole batch: do the answers, put together, give the gradient back?
 
 Each label is first made what its format says, the classes outside it all equal; each feature gets its zeros. Then
-``sum_k w_k (softmax(W x_k + b) - y_k) x_k^T`` has to be the gradient that came, to the gradient's own noise. Nothing
-forces it to: the labels were read one by one, and only if every direction is one sample's do their formats and their
-sum agree.
+``sum_k w_k (softmax(W x_k + b) - y_k) x_k^T``, or what an announced loss makes of it, has to be the gradient that came,
+to the gradient's own noise. Nothing forces it to: the labels were read one by one, and only if every direction is one
+sample's do their formats and their sum agree.
 """
 
 from __future__ import annotations
@@ -56,15 +56,13 @@ def misfit(
             continue
         feature = answer.feature.numpy()
         feature = direction * (float(feature @ direction) / length**2)
-        logits = weight @ feature + (0.0 if bias is None else bias)
-        prediction = np.exp(logits - logits.max())
-        prediction /= prediction.sum()
-        residual = prediction - _as_its_format(answer)
+        residual = split.loss.residual(weight @ feature + (0.0 if bias is None else bias), _as_its_format(answer))
         share = split.shares[number] * float(np.linalg.norm(feature)) / length
         if not known_scale:
             share = float(split.residuals[number] @ residual) / float(residual @ residual)
         rest -= share * np.outer(residual, direction)
-        expected += (split.shares[number] * _COMPUTED * space.rounding * float(np.linalg.norm(feature))) ** 2
+        computed = _COMPUTED * space.rounding * split.loss.unit
+        expected += (split.shares[number] * computed * float(np.linalg.norm(feature))) ** 2
     return float(np.linalg.norm(rest)) / size, expected**0.5 / size
 
 

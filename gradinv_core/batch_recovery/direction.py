@@ -78,14 +78,14 @@ def refit(space: RowSpace, coefficients: Array) -> Direction:
     """
     current, zeros, leverage = coefficients / np.linalg.norm(coefficients), space.live, 1.0
     turns = _TURNS
-    for width in _WIDTHS:
+    for width in _WIDTHS if space.size > 1 else (1,):
         sizes = np.abs(current @ space.basis)
         zero = _ZERO * space.std_of(current)
         widened = np.minimum(width * zero, _WIDEST * float(np.median(sizes[space.live])))
         found = space.live & (sizes < np.maximum(zero, widened))
         settled = width == 1 and np.array_equal(found, zeros)
         zeros = found
-        if settled or zeros.sum() < space.size:
+        if settled or zeros.sum() < space.size or space.size == 1:  # a direction by itself has nowhere to turn
             break
         left, values, right = np.linalg.svd(space.basis[:, zeros], full_matrices=False)
         current = left[:, -1] * np.sign(left[:, -1] @ current)

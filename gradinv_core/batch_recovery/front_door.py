@@ -23,6 +23,7 @@ from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head.structures import LabelStructure
 from gradinv_core.label_recovery import LabelRecovery, Status, recover_label
 from gradinv_core.label_recovery.request import FEWEST_TO_TEST, Options
+from gradinv_core.losses import training_loss
 
 __all__ = ["recover_batch"]
 
@@ -42,6 +43,8 @@ def recover_batch(
     gradient_scale: str = "known",
     noise_std: float | None = None,
     confidence: float = 0.95,
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     programs: int = 200,
     seed: int | None = None,
     on_progress: OnProgress | None = None,
@@ -51,7 +54,8 @@ def recover_batch(
 
     The features have to be non-negative with zeros among them, as behind a ReLU: they are then edges of the cone of
     non-negative mixtures of the gradient's rows, where linear programs find them (our derivation). At most C - 1
-    samples can be told apart, because that is the rank of a head's gradient.
+    samples can be told apart, because that is the rank of a head's gradient. Two options of `recover_label` have no
+    place here: ``nonnegative_feature`` is taken for granted, and each ``solver`` is the one that can prove its answer.
 
     Example:
         >>> import torch
@@ -79,10 +83,12 @@ def recover_batch(
             loss is summed.
         noise_std: standard deviation of noise added to each gradient entry, if known; otherwise it is measured.
         confidence: probability that each interval holds its true lambda, in (0, 1).
+        temperature: of the loss, as in `recover_label`.
+        class_weights: (C,) of the loss, as in `recover_label`; its mean is taken over samples, not over their weights.
         programs: the budget, in linear programs of some milliseconds each.
         seed: of the lines of sight that the programs follow; None draws one.
         on_progress: called with the number of features found and the number looked for.
-        stop: asked before every linear program; True ends the search.
+        stop: asked before every step of the search; True ends it.
 
     Returns:
         One answer for each different feature, in no order that the gradient would know. One is called unique only if it
@@ -99,7 +105,9 @@ def recover_batch(
     number = _number(samples, programs)
     layer, gradient, rounding = _read_arrays(weight, weight_grad, bias, bias_grad)
     lower = read_below(below, layer.weight.shape[1])
-    options = Options(label_format, "auto", gradient_scale, noise_std, True, confidence, None)
+    loss = training_loss(temperature, class_weights)
+    loss.relative_weights(len(layer.weight))
+    options = Options(label_format, "auto", gradient_scale, noise_std, True, confidence, None, loss)
     if not gradient.any():
         answer = recover_label(weight, weight_grad, bias, bias_grad, label_format=label_format)
         return BatchRecovery((answer,), (), 0, 0, number or 1, 0.0, 0.0, 0.0, Obstacle.VANISHED, answer.message)
@@ -112,7 +120,9 @@ def recover_batch(
     rng = np.random.default_rng(seed)
     passed = passed_features(space, lower, noise_std, rng, on_progress, stop)
     search = find_directions(space, rng, programs, on_progress, stop, passed)
-    found, reading, proven = _settle(space, search, layer, options, number)
+    found, reading, proven = _settle(space, search, layer, options, number, stop)
+    if reading is None and stop is not None and stop():
+        search = replace(search, stopped=True)
     batch = _answer(space, search, found, reading, proven, number)
     return replace(batch, programs=search.programs, seconds=time.perf_counter() - started)
 
@@ -162,7 +172,7 @@ def _per_class(values: ArrayLike, name: str, classes: int) -> np.ndarray:
 
 
 def _settle(
-    space: RowSpace, search: Search, layer: LastLayer, options: Options, samples: int | None
+    space: RowSpace, search: Search, layer: LastLayer, options: Options, samples: int | None, stop: Stop | None
 ) -> tuple[tuple[Direction, ...], Reading | None, bool]:
     """The directions, what they say, and whether they are proven by themselves or only their labels agree."""
     if len(search.proven) == space.size:
@@ -171,6 +181,8 @@ def _settle(
     quick = options if layer.biased else replace(options, solver="closed_form")
     if missing <= _OPEN and _labels_can_settle(layer, options) and not search.stopped:
         for more in _sets(search.unproven, missing):
+            if stop is not None and stop():
+                break
             reading = read_batch(space, (*search.proven, *more), layer, quick, samples)
             # Labels that all keep their format are no accident: with one wrong direction, others' would mix.
             if reading is not None and reading.unique == space.size and reading.adds_up:
@@ -181,7 +193,8 @@ def _settle(
 def _labels_can_settle(layer: LastLayer, options: Options) -> bool:
     """Whether labels are tested at all, and fast enough to ask them about many sets of directions."""
     named = isinstance(options.label_format, str) and options.label_format != "any"
-    return named and len(layer.weight) >= FEWEST_TO_TEST and (layer.biased or layer.bias is None)
+    quick = layer.bias is None and options.loss.class_weights is None
+    return named and len(layer.weight) >= FEWEST_TO_TEST and (layer.biased or quick)
 
 
 def _sets(unproven: Sequence[Direction], missing: int) -> Iterable[tuple[Direction, ...]]:

@@ -118,6 +118,8 @@ class Passage:
             sines: (K,) of the angles between both spaces, the smallest last.
             confirmed: how much of the next one is left whichever unit is not asked.
         """
+        if sines[-1] > _EXCESS * _SHARP * sines[-2]:  # no noise explains it; of wide layers that is dear to work out
+            return None
         coefficients = self._in_the_head(self.spanned @ mixture * active)
         noise = self._noise(active, mixture, coefficients)
         if sines[-1] > _EXCESS * noise or noise > _SHARP * sines[-2]:

@@ -15,6 +15,7 @@ from gradinv_core.batch_recovery.split import SplitBatch, split_batch
 from gradinv_core.label_recovery import Doubt, LabelRecovery, Status
 from gradinv_core.label_recovery.request import Options, check_request
 from gradinv_core.label_recovery.solve import solve_heads
+from gradinv_core.label_recovery.what_came import in_sent_units
 
 __all__ = ["LastLayer", "Reading", "read_batch"]
 
@@ -84,7 +85,7 @@ def read_batch(
     known_scale = options.gradient_scale == "known"
     number = max(samples or 0, space.size)
     shares = np.full(space.size, 1 / number)
-    split = split_batch(space, directions, layer.weight, layer.bias, layer.biased, shares)
+    split = split_batch(space, directions, layer.weight, layer.bias, layer.biased, shares, options.loss)
     if split is None:
         return None
     answers = _answer(split, options)
@@ -102,7 +103,8 @@ def _answer(split: SplitBatch, options: Options) -> list[LabelRecovery]:
     """One label recovery for each direction."""
     biased = split.bias_grads is not None
     answers = solve_heads(split.heads, split.bias_grads, check_request(split.heads, options, biased))
-    return [replace(answer, noise=float(split.heads.residual[0])) for answer in answers]
+    noise = float(split.heads.residual[0])
+    return [replace(in_sent_units(answer, options.loss), noise=noise) for answer in answers]
 
 
 def _counts(answers: Sequence[LabelRecovery], number: int, samples: int | None) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from gradinv_core.arrays import Array
 from gradinv_core.batch_recovery.direction import Direction
 from gradinv_core.batch_recovery.row_space import RowSpace
 from gradinv_core.head import ObservedHead, factor_heads
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
 __all__ = ["SplitBatch", "split_batch"]
 
@@ -34,6 +35,7 @@ class SplitBatch:
         feature_std: (K, d) that of the features.
         shares: (K,) weights w_k the heads were divided by.
         biased: whether a bias gradient fixed the scales.
+        loss: what the client minimised.
     """
 
     heads: ObservedHead
@@ -43,11 +45,12 @@ class SplitBatch:
     feature_std: Array
     shares: Array
     biased: bool
+    loss: TrainingLoss = CROSS_ENTROPY
 
     @property
     def bias_grads(self) -> Array | None:
-        """(K, C) gradients of the head's bias, each sample's alone; None without one."""
-        return self.residuals / self.shares[:, None] if self.biased else None
+        """(K, C) gradients of the head's bias, each sample's alone and in the heads' units; None without one."""
+        return self.residuals / self.shares[:, None] / self.loss.unit if self.biased else None
 
     def with_shares(self, shares: Array) -> SplitBatch:
         """The same where the samples count otherwise: (K,) weights."""
@@ -62,7 +65,13 @@ class SplitBatch:
 
 
 def split_batch(
-    space: RowSpace, directions: Sequence[Direction], weight: Array, bias: Array | None, biased: bool, shares: Array
+    space: RowSpace,
+    directions: Sequence[Direction],
+    weight: Array,
+    bias: Array | None,
+    biased: bool,
+    shares: Array,
+    loss: TrainingLoss = CROSS_ENTROPY,
 ) -> SplitBatch | None:
     """Split the gradient along K independent directions; None where they are not independent.
 
@@ -73,6 +82,7 @@ def split_batch(
         bias: (C,) of the head, or None.
         biased: whether the last column of the gradient is that of the bias.
         shares: (K,) weights of the samples in the mean.
+        loss: what the client minimised.
     """
     features = np.array([direction.feature for direction in directions])
     std = np.array([direction.std for direction in directions])
@@ -91,16 +101,16 @@ def split_batch(
     if biased:
         features, std = features[:, :-1], std[:, :-1]
     alone = residuals / shares[:, None]
-    heads = factor_heads(weight, alone[:, :, None] * features[:, None, :], bias)
+    heads = factor_heads(weight, alone[:, :, None] * features[:, None, :], bias, loss=loss)
     lead = np.abs(alone[np.arange(len(alone)), heads.row])[:, None]
     length = np.linalg.norm(residuals, axis=1)
     noise = np.linalg.norm(residual_std, axis=1) / length
     heads = replace(
         heads,
         ratio_std=residual_std / shares[:, None] / lead,
-        product_std=lead * np.sqrt(std**2 @ (weight**2).T),
+        product_std=lead * np.sqrt(std**2 @ (weight**2).T) / (loss.temperature * loss.unit),
         rounding=np.full(len(alone), space.rounding),
         residual=np.full(len(alone), space.noise),
         row_sum=np.maximum(heads.row_sum - _CERTAIN * noise, 0.0),
     )
-    return SplitBatch(heads, features, residuals, residual_std, std, shares, biased)
+    return SplitBatch(heads, features, residuals, residual_std, std, shares, biased, loss)

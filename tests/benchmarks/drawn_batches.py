@@ -10,6 +10,7 @@ import torch
 
 from gradinv_core.batch_recovery import BatchRecovery
 from gradinv_core.head import HeadView
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
 
 class Batch(NamedTuple):
@@ -60,8 +61,9 @@ def draw_batch(
     labels: np.ndarray | None = None,
     reduction: float | None = None,
     biased: bool = False,
+    loss: TrainingLoss = CROSS_ENTROPY,
 ) -> Batch:
-    """The gradient of a mean, or of a sum times ``reduction``."""
+    """The gradient of a mean of losses, or of a sum times ``reduction``."""
     rng = np.random.default_rng(seed)
     if features is None:
         features = np.maximum(rng.standard_normal((samples, width)), 0)
@@ -70,8 +72,8 @@ def draw_batch(
     bias = rng.uniform(-0.5, 0.5, classes) if biased else np.zeros(classes)
     labels = soft_labels(samples, classes, rng) if labels is None else labels
     logits = features @ weight.T + bias
-    predictions = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    residuals = (predictions - labels) * (1 / samples if reduction is None else reduction)
+    residuals = np.stack([loss.residual(each, label) for each, label in zip(logits, labels, strict=True)])
+    residuals *= 1 / samples if reduction is None else reduction
     single = lambda values: torch.from_numpy(values.astype(np.float32))  # noqa: E731
     return Batch(
         single(weight), single(bias), features, labels, single(residuals.T @ features), single(residuals.sum(0))

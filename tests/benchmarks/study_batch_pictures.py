@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/study_batch_pictures.py [small] [fcn4] [half] [resnet18]
 
-``--batches N`` sets the number of batches in each row, ``--samples`` their sizes. Every second batch is of digits, the
-others of photographs; labels are mixed and smoothed, and the format is not told. A row tells the worst relative error
-of any layer's input of any sample, the pictures' decibels (the worst of each batch: median and range), how many of the
-batches are settled, the worst feature among those, and how many pixels lie within two error bars.
+``--batches N`` sets the number of batches in each row, ``--first N`` the first of them, ``--samples`` their sizes.
+Every second batch is of digits, the others of photographs; labels are mixed and smoothed, and the format is not told. A
+row tells the worst relative error of any layer's input of any sample, the pictures' decibels (the worst of each batch:
+median and range), how many of the batches are settled, the worst feature among those, and how many pixels lie within
+two error bars.
 """
 
 from __future__ import annotations
@@ -90,10 +91,10 @@ def inputs_of(model: torch.nn.Module, images: torch.Tensor) -> dict[str, torch.T
     return read
 
 
-def row(network: str, samples: int, batches: int) -> None:
+def row(network: str, samples: int, batches: range) -> None:
     """Rebuild every batch; a line for each, and one for all."""
     outcomes: list[Outcome] = []
-    for number in range(batches):
+    for number in batches:
         outcome = play(network, samples, number)
         if isinstance(outcome, str):
             print(f"  {network}, B = {samples}, batch {number}: {outcome}", flush=True)
@@ -107,14 +108,14 @@ def row(network: str, samples: int, batches: int) -> None:
             flush=True,
         )
     if not outcomes:
-        print(f"{network}, B = {samples}: none of {batches} batches", flush=True)
+        print(f"{network}, B = {samples}: none of {len(batches)} batches", flush=True)
         return
     worst = [min(outcome.decibels) for outcome in outcomes]
     every = [each for outcome in outcomes for each in outcome.decibels]
     settled = [outcome for outcome in outcomes if outcome.settled]
     within = [outcome.within for outcome in settled if not np.isnan(outcome.within)]
     print(
-        f"{network}, B = {samples}: {len(outcomes)} of {batches} batches, inputs "
+        f"{network}, B = {samples}: {len(outcomes)} of {len(batches)} batches, inputs "
         f"{max(outcome.inputs for outcome in outcomes):.1e}, all pictures {statistics.median(every):.0f} dB in the "
         f"median, worst of a batch {statistics.median(worst):.0f} ({min(worst):.0f} to {max(worst):.0f}) dB, "
         f"{len(settled)} settled, features {max((each.agreement for each in settled), default=np.nan):.1e}, within "
@@ -129,8 +130,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], help="which networks; all without any")
     parser.add_argument("--batches", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--samples", type=int, nargs="*", default=[2, 4])
     asked = parser.parse_args()
     for part in asked.parts or PARTS:
         for count in asked.samples:
-            row(PARTS[part], count, asked.batches)
+            row(PARTS[part], count, range(asked.first, asked.first + asked.batches))

@@ -211,6 +211,40 @@ def test_what_the_server_knows_of_the_defences_is_what_was_announced():
     assert abs(aware.recovery.scale / client.truth.scale) == pytest.approx(1, rel=1e-3)
 
 
+def test_a_batch_whose_head_has_too_few_classes_is_refused_in_words(lab):
+    page = lab(network="lenet_relu", samples="3", classes="4")
+    assert "3  The attack ends here" in headings(page)
+    assert "3  One by one" not in headings(page)
+    assert not page.error
+
+
+def test_labels_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatch):
+    def slow(*_, on_progress, stop, **__):
+        on_progress(1, 3)
+        while not stop():
+            time.sleep(0.01)
+
+    read = tasks.attack_batch
+    monkeypatch.setattr(tasks, "attack_batch", slow)
+    monkeypatch.setattr(work, "_PATIENCE", 0.0)
+    page = lab(network="lenet_relu", samples="3", seed="5")  # of which no other test asks: answers are kept
+    working, stopped = "The server takes the pictures apart", "Stopped on the way to the labels"
+    assert working in findings(page)
+    assert "3  One by one" in headings(page)
+    assert any("is read off this gradient yet" in part.value for part in page.main.markdown)
+    (job,) = page.session_state["background jobs"]._slots["reading"].values()
+    while not job.reports:
+        time.sleep(0.01)
+    next(button for button in page.button if button.key == "reading stop").click().run()
+    assert stopped in findings(page)
+    monkeypatch.setattr(tasks, "attack_batch", read)
+    monkeypatch.setattr(work, "_PATIENCE", 30.0)
+    next(button for button in page.button if button.key == "reading again").click().run()
+    assert "3 of 3 labels unique" in boxes(page)
+    assert working not in findings(page)
+    assert not page.exception
+
+
 def test_pictures_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatch):
     def slow(*sent):
         attack, report, stop = sent[2:]
@@ -221,7 +255,6 @@ def test_pictures_of_a_batch_are_watched_stopped_and_begun_again(lab, monkeypatc
         return attack
 
     monkeypatch.setattr(tasks, "attack_batch_pictures", slow)
-    monkeypatch.setattr(work, "_PATIENCE", 0.5)
     page = lab(network="lenet_relu", samples="3")  # of which no other test asks for pictures: answers are kept
     working, stopped = "The server is at work on all pictures at once", "Stopped on the way to the pictures"
     assert working in findings(page)

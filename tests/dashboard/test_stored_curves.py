@@ -5,21 +5,32 @@ import json
 import numpy as np
 import pytest
 
-from dashboard.figures import ServerCurve, defence_curves
+from dashboard.figures import ServerCurve, batch_size_curves, defence_curves
 from gradinv_core.defences import DEFENCES
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.sweep import stored_study as stored_curves
-from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredCurve, StoredPoint, read_study
+from gradinv_core.experiments.sweep.batch_study import measure_batches
+from gradinv_core.experiments.sweep.stored_study import (
+    BATCH_FILE,
+    STUDY_FILE,
+    StoredBatches,
+    StoredCurve,
+    StoredPoint,
+    read_batches,
+    read_study,
+)
 from gradinv_core.experiments.sweep.summary import SWEEP_METRICS, Kind
 
 
 @pytest.fixture
 def elsewhere(monkeypatch, tmp_path):
-    """An empty folder in which the study is looked for."""
+    """An empty folder in which the studies are looked for."""
     monkeypatch.setattr(stored_curves, "_PLACES", (tmp_path / "nowhere", tmp_path))
-    read_study.cache_clear()
+    for read in (read_study, read_batches):
+        read.cache_clear()
     yield tmp_path
-    read_study.cache_clear()
+    for read in (read_study, read_batches):
+        read.cache_clear()
 
 
 def point(**changes):
@@ -71,17 +82,64 @@ LONELY = StoredCurve("lenet_sigmoid", "prune", True, (point(),)).as_json()
 DAMAGED = ["", "[]", "{}", *(json.dumps({"command": "x", "date": "y", "curves": part}) for part in ([], [LONELY]))]
 
 
+READERS = pytest.mark.parametrize(("read", "file"), [(read_study, STUDY_FILE), (read_batches, BATCH_FILE)])
+
+
+@READERS
 @pytest.mark.parametrize("text", DAMAGED)
-def test_a_damaged_file_is_one_sentence(elsewhere, text):
-    (elsewhere / STUDY_FILE.name).write_text(text)
+def test_a_damaged_file_is_one_sentence(elsewhere, text, read, file):
+    (elsewhere / file.name).write_text(text)
     with pytest.raises(GradientInversionError, match="expected the curves that the study writes"):
-        read_study()
+        read()
 
 
+@READERS
 @pytest.mark.usefixtures("elsewhere")
-def test_a_missing_file_is_one_sentence():
-    with pytest.raises(GradientInversionError, match="expected it among the assets, found none"):
-        read_study()
+def test_a_missing_file_is_one_sentence(read, file):
+    with pytest.raises(GradientInversionError, match=f"{file.name}: expected it among the assets, found none"):
+        read()
+
+
+def test_batches_were_measured_at_several_sizes_and_the_server_was_never_sure_and_wrong():
+    study = read_batches()
+    assert study.command == "make curves"
+    for curve in study.curves.values():
+        assert [point.strength for point in curve.points][:2] == [1, 2]
+        assert all(point.attacks >= 25 and point.attacks * point.strength >= 50 for point in curve.points)
+        assert all(set(point.bands) == set(SWEEP_METRICS) for point in curve.points)
+        assert all(point.shares[str(Kind.WRONG)] == 0 for point in curve.points)
+    apart, together = (study.curves[name, "untrained"] for name in ("fcn_small", "lenet_sigmoid"))
+    assert all(point.right > 0.9 for point in apart.points)
+    assert all(point.right == 0 for point in together.points[1:])
+
+
+def test_a_batch_is_measured_label_by_label_and_survives_its_file(elsewhere):
+    curve = measure_batches("fcn_small", "untrained", picture=True, sizes=(1, 2), labels=2)
+    assert [(point.strength, point.attacks, point.right) for point in curve.points] == [(1, 2, 1.0), (2, 1, 1.0)]
+    assert curve.points[1].bands["psnr"][0] > 80
+    content = {"command": "make curves", "date": "2026-01-02", "curves": [curve.as_json()]}
+    (elsewhere / BATCH_FILE.name).write_text(json.dumps(content))
+    read = read_batches().curves["fcn_small", "untrained"]
+    assert isinstance(read, StoredBatches)
+    assert read.points[1].right_class == 1.0
+
+
+@pytest.mark.parametrize(
+    ("right", "finding"),
+    [
+        ([1.0, 0.0, 0.0], "One more picture in the step hides the labels here"),
+        ([1.0, 1.0, 1.0], "Up to 8 pictures in one step do not protect here: the server reads every label"),
+        (
+            [1.0, 1.0, 0.94],
+            "Up to 8 pictures in one step do not protect here: the server reads at least 94 % of the labels",
+        ),
+        ([1.0, 0.9, 0.3], "Larger steps hide some labels here: of 8 pictures, the server reads 30 %"),
+    ],
+)
+def test_the_title_says_whether_more_pictures_protect(right, finding):
+    figure = batch_size_curves([1, 2, 8], server(right), metric="error", logarithmic=True).checked()
+    assert figure.layout.title.text == finding
+    assert figure.data[0].name == "server that takes the pictures apart"
 
 
 def server(right, **changes):

@@ -27,6 +27,7 @@ def test_its_gradient_is_the_one_that_is_documented():
     total = (WEIGHTS * LABELS[0]).sum()
     expected = 2.5 * (total * torch.softmax(LOGITS[0] / 2.5, 0) - WEIGHTS * LABELS[0])
     assert torch.allclose(gradient[0], expected)
+    assert torch.allclose(torch.from_numpy(loss.residual(LOGITS[0].numpy(), LABELS[0].numpy())), expected)
     assert gradient.sum().abs() < 1e-12
     assert gradient.abs().max() <= loss.unit == 7.5
 

@@ -42,10 +42,19 @@ def show(view: LabView, recovery: ImageRecovery | None, why_none: str) -> None:
     _draw(view, view.truth.image, leaked, f"**{found}. {label}.**")
 
 
-def show_unread(view: ClientView) -> None:
-    """Draw it where the server cannot even read the last layer."""
-    nothing, sentence = Picture("", "The server gets nowhere."), "Neither label nor picture is read off this gradient."
-    _draw(view, view.client.sample.image, nothing, f"**{sentence}**")
+def show_unread(
+    view: ClientView,
+    nothing: str = "The server gets nowhere.",
+    sentence: str = "Neither label nor picture is read off this gradient.",
+) -> None:
+    """Draw it where the server cannot even read the last layer, or has not yet.
+
+    Args:
+        view: the client's side.
+        nothing: what stands in the place of what leaked.
+        sentence: the verdict.
+    """
+    _draw(view, view.client.sample.image, Picture("", nothing), f"**{sentence}**")
 
 
 def show_batch(view: ClientView, attack: BatchAttack) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.claims.plain_words import of_error
-from dashboard.figures import ServerCurve, defence_curves
+from dashboard.figures import defence_curves
 from dashboard.figures.sweep_axis import ticks
 from dashboard.layout.story import chart
+from dashboard.sections.protection import stored_batches
+from dashboard.sections.protection.stored_curve import choose_metric, server_curve
 from gradinv_core.defences import DEFENCES
 from gradinv_core.errors import GradientInversionError
 from gradinv_core.experiments.sweep.stored_study import StoredCurve, read_study
@@ -21,7 +23,7 @@ EXPLANATION = (
     "A defence that only works while nobody knows of it is none: kinds and strengths have to be announced to everybody "
     "who takes part."
 )
-_NAMES = {"label_error": "Label", "feature_cosine": "Feature", "psnr": "Picture"}
+_BATCHES = "batches"
 
 
 def show(*, dark: bool) -> None:
@@ -32,14 +34,19 @@ def show(*, dark: bool) -> None:
         st.warning(of_error(error), icon=":material/block:")
         return
     networks = list(dict.fromkeys(network for network, _, _ in study.curves))
-    with st.container(horizontal=True, gap="medium"):
+    menus = st.container(horizontal=True, gap="medium")
+    with menus:
         defence = st.selectbox(
             "Defence",
-            list(dict.fromkeys(name for _, name, _ in study.curves)),
-            format_func=lambda name: DEFENCES[name].title,
+            [*dict.fromkeys(name for _, name, _ in study.curves), _BATCHES],
+            format_func=lambda name: stored_batches.TITLE if name == _BATCHES else DEFENCES[name].title,
             key="stored defence",
-            help="What the client does to its gradient before it is sent.",
+            help="What the client does to its gradient before it is sent; or on how many pictures it trains at once.",
         )
+    if defence == _BATCHES:
+        stored_batches.show(menus, dark=dark)
+        return
+    with menus:
         network = st.selectbox(
             "Network attacked",
             networks,
@@ -48,16 +55,7 @@ def show(*, dark: bool) -> None:
             help="Both are untrained; every attack has another set of weights.",
         )
         naive, aware = study.curves[network, defence, False], study.curves[network, defence, True]
-        known = [name for name in SWEEP_METRICS if _is_known(naive, name) or _is_known(aware, name)]
-        metric = st.segmented_control(
-            "Look at",
-            known,
-            default=known[0] if known else None,
-            required=True,
-            format_func=_NAMES.__getitem__,
-            key=f"stored metric {network} {defence}",
-            help="What the server wants: the soft label, the last layer's input, or the picture.",
-        )
+        metric = choose_metric([naive.points, aware.points], f"stored metric {network} {defence}")
     st.markdown(DEFENCES[defence].explanation)
     if metric is None:
         st.info("No server recovers anything at any strength.", icon=":material/block:")
@@ -68,8 +66,8 @@ def show(*, dark: bool) -> None:
             f"“{spec.title}”",
             ticks(["" if point.strength is None else point.strength for point in naive.points]),
             spec.parameter or "it has no strength to choose",
-            _server(naive, metric),
-            _server(aware, metric),
+            server_curve(naive.points, metric),
+            server_curve(aware.points, metric),
             metric=chosen.axis,
             logarithmic=chosen.logarithmic,
             dark=dark,
@@ -87,16 +85,3 @@ def weak_to_strong(curve: StoredCurve) -> StoredCurve:
     """The same curve, its points in the order of what they do."""
     falling = DEFENCES[curve.defence].stronger_below
     return replace(curve, points=tuple(sorted(curve.points, key=lambda point: point.strength or 0.0, reverse=falling)))
-
-
-def _is_known(curve: StoredCurve, metric: str) -> bool:
-    return any(point.bands[metric][1] == point.bands[metric][1] for point in curve.points)  # NaN equals nothing
-
-
-def _server(curve: StoredCurve, metric: str) -> ServerCurve:
-    return ServerCurve(
-        bands=[point.bands[metric] for point in curve.points],
-        right=[point.right for point in curve.points],
-        right_class=[point.right_class for point in curve.points],
-        misled=[point.shares["certain, but wrong"] for point in curve.points],
-    )

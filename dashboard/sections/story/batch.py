@@ -15,13 +15,18 @@ from gradinv_core.experiments.server.batch import BatchAttack
 from gradinv_core.label_recovery import Status
 from gradinv_core.likeness import visible
 
-__all__ = ["show"]
+__all__ = ["heading", "show"]
 
 _SENTENCE = "Several pictures were trained on at once. The server takes their gradients apart again, if it can."
 _EXPLANATION = (
     "The last layer's gradient is a sum of outer products. Its rows are mixtures of the pictures' features; where a "
     "ReLU made zeros in each of them, only the features themselves vanish in so many places at once."
 )
+
+
+def heading() -> None:
+    """What the step is about."""
+    step(3, "One by one", _SENTENCE, _EXPLANATION)
 
 
 def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttack:
@@ -38,7 +43,7 @@ def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttac
     if not attack.recovery.unique:  # a step before has said that the attack ends there
         say(batch_claims.outcome(attack.recovery))
         return attack
-    step(3, "One by one", _SENTENCE, _EXPLANATION)
+    heading()
     say(batch_claims.outcome(attack.recovery))
     attack = batch_pictures.rebuild(task, attack)
     pairs = pair_up(view.client, attack.recovery.labels, attack.images)

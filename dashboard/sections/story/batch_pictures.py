@@ -6,7 +6,7 @@ import streamlit as st
 from torch import nn
 
 from dashboard.background.jobs import JobState
-from dashboard.background.work import batch_work
+from dashboard.background.work import batch_work, patience
 from dashboard.cache import PictureTask
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.pictures import picture_source
@@ -35,11 +35,12 @@ def rebuild(task: PictureTask, attack: BatchAttack) -> BatchAttack:
     watched = WatchedJob[BatchStep, BatchAttack](
         slot="batch",
         what="the pictures",
+        begin="Rebuild the pictures",
         at_work="The server is at work on all pictures at once",
         so_far=lambda reports, _seconds: (_share(reports, task), _so_far(reports)),
         draw=_draw_newest,
     )
-    job = watched.job(task, lambda: batch_work(task, attack))
+    job = watched.job(task, lambda: batch_work(task, attack), patience(task.network))
     if job.state is JobState.RUNNING:
         watched.show_running(job)
     elif job.state is JobState.STOPPED:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import streamlit as st
 
 from dashboard.background.jobs import Job, JobState
-from dashboard.background.work import exact_work
+from dashboard.background.work import exact_work, patience
 from dashboard.cache import PictureTask
 from dashboard.claims.picture import barred
 from dashboard.components import frame_player
@@ -31,11 +31,12 @@ def body(view: LabView, task: PictureTask) -> _Job:
     watched = WatchedJob[Step, ImageRecovery](
         slot="exact",
         what="the picture",
+        begin="Rebuild the picture",
         at_work="The server is at work",
         so_far=lambda reports, seconds: (progress(reports, task.network, seconds), _so_far(reports, task)),
         draw=lambda reports: _draw_newest(reports, task, view.dark),
     )
-    job = watched.job(task, lambda: exact_work(task, view.attack))
+    job = watched.job(task, lambda: exact_work(task, view.attack), patience(task.network))
     if job.state is JobState.RUNNING:
         watched.show_running(job)
     elif job.state is JobState.STOPPED:

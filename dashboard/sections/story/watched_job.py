@@ -1,4 +1,4 @@
-"""A job that rebuilds pictures while the class watches: begun, shown at work, stopped, begun again."""
+"""A job at work while the class watches: begun, shown as far as it is, stopped, begun again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import streamlit as st
 
 from dashboard.background.jobs import Job, JobState
 from dashboard.background.tab import session_jobs
-from dashboard.background.work import patience
 from dashboard.cache import PictureTask
 from dashboard.layout.story import finding
 from dashboard.layout.waiting import in_line, pace
@@ -28,7 +27,8 @@ class WatchedJob(Generic[Report, Result]):
 
     Attributes:
         slot: of the tab's jobs; the buttons' keys begin with it.
-        what: is rebuilt, such as "the picture".
+        what: is looked for, such as "the picture".
+        begin: what begins it again, such as "Rebuild the picture".
         at_work: said while it runs.
         so_far: the share of the work that is done, 0 to 1, and a word on it, from reports and seconds.
         draw: draws what the reports tell.
@@ -36,11 +36,14 @@ class WatchedJob(Generic[Report, Result]):
 
     slot: str
     what: str
+    begin: str
     at_work: str
     so_far: Callable[[Sequence[Report], float], tuple[float, str]]
     draw: Callable[[Sequence[Report]], None]
 
-    def job(self, task: PictureTask, work: Callable[[], Callable[[Job[Report, Result]], Any]]) -> Job[Report, Result]:
+    def job(
+        self, task: PictureTask, work: Callable[[], Callable[[Job[Report, Result]], Any]], patience: float
+    ) -> Job[Report, Result]:
         """The job of a scenario, started if need be, and given a moment to finish.
 
         One that was stopped because its scenario was left begins anew; one that the visitor stopped stays as it is.
@@ -48,6 +51,7 @@ class WatchedJob(Generic[Report, Result]):
         Args:
             task: the scenario.
             work: makes what a job does; asked only if one starts.
+            patience: seconds of that moment: what is there by then was never shown at work.
         """
         jobs = session_jobs()
         jobs.turn_to(task.key)
@@ -57,7 +61,7 @@ class WatchedJob(Generic[Report, Result]):
         if job is None or job.state is JobState.STOPPED:
             job = jobs.start(self.slot, task.key, work())
         if job.state is JobState.RUNNING:
-            job.wait(patience(task.network))
+            job.wait(patience)
         return job
 
     def show_running(self, job: Job[Report, Result]) -> None:
@@ -79,7 +83,7 @@ class WatchedJob(Generic[Report, Result]):
         """What was found when the visitor stopped it."""
         finding(f"Stopped on the way to {self.what}")
         st.button(
-            f"Rebuild {self.what}",
+            self.begin,
             key=f"{self.slot} again",
             icon=":material/play_arrow:",
             on_click=self._forget_the_stop,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from gradinv_core.arrays import unit_roundoff
+from gradinv_core.arrays import ArrayLike, unit_roundoff
 from gradinv_core.batch_recovery import directions
 from gradinv_core.batch_recovery.front_door import recover_batch
 from gradinv_core.batch_recovery.layer_below import view_below
@@ -22,6 +22,7 @@ from gradinv_core.batch_recovery.result import BatchRecovery
 from gradinv_core.errors import MisfitError, NoExactRouteError
 from gradinv_core.gradients import GradientsLike, read_gradients
 from gradinv_core.head import view_head
+from gradinv_core.head.structures import LabelStructure
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.graph.recover import plan_network
 from gradinv_core.image_recovery.graph.structure import Plan
@@ -29,6 +30,7 @@ from gradinv_core.image_recovery.open_scale import doubt_of
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import StoppedError
 from gradinv_core.label_recovery import Status
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss, training_loss
 from gradinv_core.pixels import PerChannel, PixelSpace, pixel_space
 from gradinv_core.wrappers import unwrapped
 
@@ -45,6 +47,9 @@ def reconstruct_batch(
     *,
     samples: int | str = "unknown",
     head: str | None = None,
+    label_format: str | LabelStructure = "unknown",
+    temperature: float = 1.0,
+    class_weights: ArrayLike | None = None,
     seed: int | None = None,
     mean: PerChannel | None = None,
     std: PerChannel | None = None,
@@ -65,6 +70,9 @@ def reconstruct_batch(
         input_shape: (channels, height, width) of the images.
         samples: as in `recover_batch`.
         head: name of the layer the labels belong to; None for the last one.
+        label_format: as in `recover_batch`.
+        temperature: of the loss, as in `recover_batch`.
+        class_weights: (C,) of the loss, likewise.
         seed: of the search for the features.
         mean: as in `reconstruct_image`, like ``std`` and ``pixel_range``.
         std: per channel, above 0.
@@ -80,14 +88,24 @@ def reconstruct_batch(
         OptionError, ShapeError, NonFiniteError, ClassCountError: as `recover_batch` and `reconstruct_image`.
     """
     shape = check_shape(input_shape)
-    space = pixel_space(mean, std, pixel_range, shape[0])
+    space, loss = pixel_space(mean, std, pixel_range, shape[0]), training_loss(temperature, class_weights)
     model = unwrapped(model)
     plan = plan_network(model, shape, head)
     sent = read_gradients(model, gradients)
     name = plan.nodes[plan.head].name
     view, below = view_head(model, sent, name), view_below(model, sent, name)
-    labels = recover_batch(*view, below=below, samples=samples, seed=seed, on_progress=on_progress, stop=stop)
-    return pictures_of_batch(model, sent, shape, labels, head=head, space=space, on_step=on_step, stop=stop)
+    labels = recover_batch(
+        *view,
+        below=below,
+        samples=samples,
+        label_format=label_format,
+        temperature=temperature,
+        class_weights=class_weights,
+        seed=seed,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    return pictures_of_batch(model, sent, shape, labels, head=head, space=space, loss=loss, on_step=on_step, stop=stop)
 
 
 def pictures_of_batch(
@@ -98,6 +116,7 @@ def pictures_of_batch(
     *,
     head: str | None = None,
     space: PixelSpace | None = None,
+    loss: TrainingLoss = CROSS_ENTROPY,
     on_step: OnStep | None = None,
     stop: Stop | None = None,
 ) -> BatchPictures:
@@ -110,6 +129,7 @@ def pictures_of_batch(
         labels: what `recover_batch` said.
         head: name of the last layer; None looks for it.
         space: which values pixels may have, and how the network sees them; None for [0, 1].
+        loss: what the client minimised.
         on_step: told of every layer, and of pictures on the way.
         stop: asked often.
 
@@ -140,7 +160,7 @@ def pictures_of_batch(
     agreement: tuple[float, ...] = ()
     replayed = torch.nan
     if found.images is not None and not found.stopped:
-        agreement, replayed = replay(model, plan.nodes[plan.head].name, found.images, labels, sent, space)
+        agreement, replayed = replay(model, plan.nodes[plan.head].name, found.images, labels, sent, space, loss)
     rounding = max(unit_roundoff(gradient) for gradient in sent.values())
     return BatchPictures(
         images=found.images,

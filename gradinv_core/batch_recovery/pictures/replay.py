@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import nn
 
 from gradinv_core.batch_recovery.result import BatchRecovery
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import ask
+from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 from gradinv_core.pixels import PixelSpace
 from gradinv_core.twin import private_twin
 
@@ -27,6 +29,7 @@ def replay(
     labels: BatchRecovery,
     gradients: Mapping[str, torch.Tensor],
     space: PixelSpace,
+    loss: TrainingLoss = CROSS_ENTROPY,
     stop: Stop | None = None,
 ) -> tuple[tuple[float, ...], float]:
     """Play the client's step again, with what was recovered.
@@ -38,6 +41,7 @@ def replay(
         labels: in the same order.
         gradients: ``{parameter name: gradient}`` as they came.
         space: how the network sees a picture.
+        loss: what the client minimised.
         stop: asked once.
 
     Returns:
@@ -54,7 +58,9 @@ def replay(
     with torch.inference_mode(False), torch.enable_grad():
         logits = twin(space.to_network(images).clone())
         counts = torch.tensor([float(each.samples) for each in labels.evidence], dtype=torch.float64)
-        residuals = (logits.detach().softmax(1) - labels.labels.double()) * (counts / counts.sum())[:, None]
+        pairs = zip(logits.detach().numpy(), labels.labels.double().numpy(), strict=True)
+        residuals = torch.from_numpy(np.stack([loss.residual(*pair) for pair in pairs]))
+        residuals *= (counts / counts.sum())[:, None]
         named = {name: parameter for name, parameter in twin.named_parameters() if name in gradients}
         again = torch.autograd.grad(logits, list(named.values()), residuals, allow_unused=True)
     features = labels.features.double()

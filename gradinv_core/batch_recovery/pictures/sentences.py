@@ -1,4 +1,4 @@
-"""What may be said of the pictures of a batch."""
+"""What may be said of the pictures of a batch, and of where the way down to them ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradinv_core.batch_recovery.pictures.result import BatchLayer
 
-__all__ = ["reason_for"]
+__all__ = ["contradicts", "reason_for", "signs_stay_open", "some_stay_open", "too_few"]
 
 _TIMES_APART = 100.0  # rounding, or the head's noise, times this: no batch misses its own product by as much
 _TO_SPARE = 1.5  # equations for each unknown, from which a fit to rounding could not be by choice
@@ -49,3 +49,33 @@ def reason_for(
         if off:
             parts.append(f"{off} of {len(agreement)} pictures are not borne out by their feature.")
     return " ".join(parts)
+
+
+def too_few(names: str, equations: int, samples: int, unknowns: int) -> str:
+    """A layer's gradient has not as many equations as its input's channel has unknowns in all samples."""
+    return (
+        f"the gradient of layer {names} has {equations:,} equations for the {samples} x {unknowns:,} unknowns of each "
+        f"of its input's channels, too few for {samples} samples."
+    )
+
+
+def some_stay_open(names: str, rank: int, samples: int, unknowns: int) -> str:
+    """It has as many, and they are not independent."""
+    return (
+        f"the gradient of layer {names} determines {rank:,} of the {samples} x {unknowns:,} unknowns of each of its "
+        f"input's channels; where too few units are active, some stay open."
+    )
+
+
+def signs_stay_open(names: str) -> str:
+    """It has hardly more, and units above it could have been active or not."""
+    return f"which units above layer {names} were active in which sample, its few equations do not settle."
+
+
+def contradicts(names: str, samples: int, misfit: float, channels: int) -> str:
+    """It is not that of such a batch at all."""
+    besides = f", besides {channels:,} output channels that do not fit at all" if channels else ""
+    return (
+        f"{names}: expected a weight gradient of {samples} samples as the layers above tell it, got one that differs "
+        f"by {misfit:.1%}{besides}; the pictures end here."
+    )

@@ -8,13 +8,14 @@ input channel; where there are more of them, what all samples' inputs were follo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import prod
 
 import torch
 from torch import nn
 
 from gradinv_core.arrays import unit_roundoff
+from gradinv_core.batch_recovery.pictures import sentences
+from gradinv_core.batch_recovery.pictures.few_channels import settle_channels
 from gradinv_core.batch_recovery.pictures.result import BatchLayer, BatchStep, OnStep
 from gradinv_core.batch_recovery.pictures.side_by_side import apart, side_by_side, wide_reader
 from gradinv_core.errors import MisfitError, NoExactRouteError
@@ -28,9 +29,9 @@ from gradinv_core.image_recovery.graph.backwards import (
     reads_input,
 )
 from gradinv_core.image_recovery.graph.checks import TO_SPARE, kind_of
+from gradinv_core.image_recovery.graph.client_rounding import client_rounding
 from gradinv_core.image_recovery.graph.reader import Reader, read_gradient, reader_of_node
-from gradinv_core.image_recovery.graph.row_solver import MISFIT
-from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
+from gradinv_core.image_recovery.graph.signs import Gate, Reading
 from gradinv_core.image_recovery.graph.structure import Plan, equations_of, gated_layers
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import ask
@@ -39,9 +40,6 @@ __all__ = ["BatchWalk"]
 
 _CONTRADICTS = 1e-2  # of a gradient: what no rounding leaves over
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
-_FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
-_FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
-_COLUMNS = 512  # input channels that settle a layer's signs: they tell them as well as all
 _CLOSE_CALL = 1.5  # equations for each unknown below which signs that do not settle are no contradiction
 
 
@@ -125,11 +123,8 @@ class BatchWalk:
             index: of a node whose output is known.
         """
         value, std = self.values[index]
-        each = tuple(range(1, value.ndim))
-        typical = value.square().mean(each, keepdim=True)
-        forward = (_FORWARD_ROUNDINGS * self._rounding) ** 2 * (value.square() + _FORWARD_FLOOR * typical)
-        grown = self.factor_std.reshape(-1, *(1 for _ in each)) * value
-        return value, (std.square() + forward + grown.square()).sqrt()
+        grown = self.factor_std.reshape(-1, *[1] * (value.ndim - 1)) * value
+        return value, (std.square() + client_rounding(value, self._rounding) + grown.square()).sqrt()
 
     def _visit(self, index: int) -> bool:
         plan = self._plan
@@ -220,10 +215,7 @@ class BatchWalk:
         names = ", ".join(nodes[layer].name for layer in layers)
         equations, unknowns = equations_of(self._plan, index, layers), self._samples * prod(shape[1:])
         if not self.has_equations(index, layers):
-            self.why = (
-                f"the gradient of layer {names} has {equations:,} equations for the {self._samples} x "
-                f"{prod(shape[1:]):,} unknowns of each of its input's channels, too few for {self._samples} samples."
-            )
+            self.why = sentences.too_few(names, equations, self._samples, prod(shape[1:]))
             return False
         readings = [self._reading(layer) for layer in layers]
         for layer, reading in zip(layers, readings, strict=True):
@@ -231,27 +223,20 @@ class BatchWalk:
                 raise NoExactRouteError(
                     f"layer {nodes[layer].name}: expected an active unit in any sample, found none."
                 )
-        settled, value, std = _settled(readings, self._rounding, self._stop)
+        settled, value, std = settle_channels(readings, self._rounding, self._stop)
         if settled.solution.rank < unknowns:
-            self.why = (
-                f"the gradient of layer {names} determines {settled.solution.rank:,} of the {self._samples} x "
-                f"{prod(shape[1:]):,} unknowns of each of its input's channels; where too few units are active, some "
-                f"stay open."
-            )
+            self.why = sentences.some_stay_open(names, settled.solution.rank, self._samples, prod(shape[1:]))
             return False
         torn = any(
             open_ > _TORN * reading.reader.outputs for open_, reading in zip(settled.unsettled, readings, strict=True)
         )
         misfit = max(settled.solution.relative)
         if torn and misfit <= _CONTRADICTS and equations < _CLOSE_CALL * unknowns:
-            self.why = f"which units above layer {names} were active in which sample, its few equations do not settle."
+            self.why = sentences.signs_stay_open(names)
             return False
         if torn or misfit > _CONTRADICTS:
             raise MisfitError(
-                f"{names}: expected a weight gradient of {self._samples} samples as the layers above tell it, got one "
-                f"that differs by {misfit:.1%}"
-                + (f", besides {sum(settled.unsettled):,} output channels that do not fit at all" if torn else "")
-                + "; the pictures end here."
+                sentences.contradicts(names, self._samples, misfit, sum(settled.unsettled) if torn else 0)
             )
         self.values[index] = apart(value, self._samples, shape), apart(std, self._samples, shape)
         self._close_gates(index, layers, settled.flipped > 0)
@@ -272,33 +257,3 @@ class BatchWalk:
         if flipped:
             for place in range(max(gates) - 1, index, -1):
                 self.delta[place] = self._gather(place)
-
-
-def _settled(readings: list[Reading], rounding: float, stop: Stop | None) -> tuple[Settled, torch.Tensor, torch.Tensor]:
-    """Signs, and the input (channels, pixels) with its standard deviations.
-
-    All channels of an input meet the same equations, so that some of many are enough to settle the signs.
-    """
-    channels = readings[0].reader.channels
-    step = -(-channels // _COLUMNS)
-    if step == 1 or readings[0].reader.groups > 1:
-        settled = settle(readings, rounding, stop)
-        return settled, settled.solution.value, settled.solution.std
-    few = [_with_channels(reading, slice(None, None, step)) for reading in readings]
-    settled = settle(few, rounding, stop)
-    ask(stop)
-    rows, right = [], []
-    for reading, sigmas in zip(readings, settled.solution.misfits, strict=True):
-        fits, seen = sigmas < MISFIT, reading.reader.seen
-        rows.append(reading.reader.rows(reading.delta_now())[fits][:, seen].flatten(0, 1))
-        right.append(reading.gradient[fits].transpose(1, 2)[:, seen].flatten(0, 1))
-    value = (torch.linalg.pinv(torch.cat(rows)) @ torch.cat(right)).T
-    std = settled.solution.std.square().mean(0).sqrt().expand(channels, -1)
-    return settled, value, std
-
-
-def _with_channels(reading: Reading, chosen: slice) -> Reading:
-    """The same of some of the input's channels."""
-    weight = reading.reader.weight[:, chosen]
-    reader = replace(reading.reader, weight=weight, channels=weight.shape[1])
-    return replace(reading, reader=reader, gradient=reading.gradient[:, chosen])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from gradinv_core.batch_recovery import BatchRecovery, recover_batch, view_below
+from gradinv_core.batch_recovery.directions import OnProgress
 from gradinv_core.batch_recovery.pictures import BatchPictures, pictures_of_batch
 from gradinv_core.batch_recovery.pictures.result import OnStep
 from gradinv_core.errors import GradientInversionError
@@ -39,22 +40,37 @@ class BatchAttack:
         return None if self.pictures is None else self.pictures.images
 
 
-def attack_batch(network: PublicNetwork, gradients: Gradients, pictures: bool = True) -> BatchAttack:
+def attack_batch(
+    network: PublicNetwork,
+    gradients: Gradients,
+    pictures: bool = True,
+    on_progress: OnProgress | None = None,
+    stop: Stop | None = None,
+) -> BatchAttack:
     """Labels, features and pictures of all samples of a step.
 
     Args:
         network: the public network.
         gradients: what left the device.
         pictures: whether to go on to the pictures, which takes minutes through convolutions.
+        on_progress: called with the number of features found and the number looked for.
+        stop: asked often; True ends the work with what is known by then.
 
     Raises:
         GradientInversionError: the last layer was not sent, or has too few classes.
     """
     head = find_head(network.model)
     below = view_below(network.model, gradients, head)
-    recovery = recover_batch(*view_head(network.model, gradients, head), below=below, programs=_PROGRAMS, seed=0)
+    recovery = recover_batch(
+        *view_head(network.model, gradients, head),
+        below=below,
+        programs=_PROGRAMS,
+        seed=0,
+        on_progress=on_progress,
+        stop=stop,
+    )
     attack = BatchAttack(recovery)
-    return attack_batch_pictures(network, gradients, attack) if pictures else attack
+    return attack_batch_pictures(network, gradients, attack, stop=stop) if pictures else attack
 
 
 def attack_batch_pictures(

@@ -109,7 +109,7 @@ def run_sweep(sweep: Sweep, on_point: Callable[[SweepPoint], None], stop: Callab
     Args:
         sweep: what to play.
         on_point: called with every point as soon as it is judged.
-        stop: asked between the points, and while a picture is rebuilt.
+        stop: asked between the points, and while a batch is taken apart or a picture rebuilt.
 
     Returns:
         How many points were played.
@@ -149,11 +149,11 @@ def play_point(
         scenario: of this point.
         position: index of its place.
         repeat: number of its repeat.
-        stop: asked while a picture is rebuilt.
+        stop: asked while a batch is taken apart or a picture rebuilt.
         build: makes networks, or remembers them.
 
     Returns:
-        The point; None where it was stopped before the picture was there.
+        The point; None where it was stopped before it was complete.
     """
     empty = SweepPoint(position, repeat, scenario)
     try:
@@ -165,7 +165,7 @@ def play_point(
         answer = attack_defended(scene.network.model, scene.gradients, scene.announced)
     except GradientInversionError as error:
         if scenario.samples > 1:
-            return play_batch(empty, scene, sweep.picture)
+            return play_batch(empty, scene, sweep.picture, stop)
         return replace(empty, message=error.sentence)
     point = _judge(empty, answer.recovery, scene.client)
     if not sweep.picture or answer.recovery.status is Status.VANISHED:

@@ -11,7 +11,8 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from gradinv_core.experiments.sweep.run import Sweep, SweepPoint, run_sweep
 from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredCurve, StoredPoint
 from gradinv_core.experiments.sweep.summary import RIGHT, SWEEP_METRICS, band, summarise, value_of
 
-__all__ = ["main", "measure_curve"]
+__all__ = ["main", "measure_curve", "stored_point"]
 
 _SAMPLES = 50
 _COMMAND = "make curves"
@@ -58,19 +59,26 @@ def measure_curve(network: str, defence: str, *, aware: bool, picture: bool, sam
         scenario = Scenario(network=network, augmentation="mixup+smoothing", defences=text, aware=aware)
         attacks: list[SweepPoint] = []
         run_sweep(Sweep((scenario,), samples, picture), attacks.append, lambda: False)
-        points.append(_stored(strength, attacks))
+        points.append(stored_point(strength, attacks, samples))
     return StoredCurve(network=network, defence=defence, aware=aware, points=tuple(points))
 
 
-def _stored(strength: float | None, attacks: list[SweepPoint]) -> StoredPoint:
-    (row,) = summarise(attacks, 1)
+def stored_point(strength: float | None, points: Sequence[SweepPoint], attacks: int) -> StoredPoint:
+    """Judged points at one strength in one line.
+
+    Args:
+        strength: of the defence, or the size of the batch.
+        points: one for each attack, or for each sample of a batch.
+        attacks: how many there were.
+    """
+    (row,) = summarise([replace(point, position=0) for point in points], 1)
     return StoredPoint(
         strength=strength,
-        attacks=row.tried,
-        right=sum(value_of(attack, "label_error") <= RIGHT for attack in attacks) / len(attacks),
+        attacks=attacks,
+        right=sum(value_of(point, "label_error") <= RIGHT for point in points) / len(points),
         right_class=row.right_class,
         shares={str(kind): share for kind, share in row.shares.items()},
-        bands={name: band([value_of(attack, name) for attack in attacks]) for name in SWEEP_METRICS},
+        bands={name: band([value_of(point, name) for point in points]) for name in SWEEP_METRICS},
     )
 
 

@@ -24,6 +24,7 @@ from gradinv_core.image_recovery.graph.backwards import (
     reads_input,
 )
 from gradinv_core.image_recovery.graph.checks import TO_SPARE
+from gradinv_core.image_recovery.graph.client_rounding import client_rounding
 from gradinv_core.image_recovery.graph.forward_equations import ForwardEquations
 from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
@@ -47,8 +48,6 @@ from gradinv_core.pixels import PixelSpace
 __all__ = ["Misfit", "Walker"]
 
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
-_FORWARD_ROUNDINGS = 4.0  # units by which a client's activations err, from layer to layer
-_FORWARD_FLOOR = 0.1  # ... of each entry's square and so much of the mean square
 _UNDETERMINED = 1e-2  # relative error from which a value that few equations speak of is none to go on with
 
 
@@ -316,6 +315,4 @@ class Walker:
         The walk itself goes without, for where a unit was silent the client's nought is a nought.
         """
         value, std = self.values[index]
-        typical = value.square().mean()
-        forward = (_FORWARD_ROUNDINGS * self._rounding) ** 2 * (value.square() + _FORWARD_FLOOR * typical)
-        return value, (std.square() + forward).sqrt()
+        return value, (std.square() + client_rounding(value[None], self._rounding)[0]).sqrt()

@@ -73,6 +73,16 @@ def rebuilt(model, batch, **options):
     return reconstruct_batch(model, capture_batch_gradients(model, *batch), (3, 8, 8), seed=0, **options)
 
 
+@pytest.mark.parametrize("told", [{"temperature": 3.0}, {"class_weights": np.linspace(0.5, 2.0, 10)}])
+def test_pictures_under_an_announced_loss_lead_back_to_the_gradient(told):
+    model, batch = fully_connected(), drawn(3)
+    sent = capture_batch_gradients(model, *batch, **told)
+    found = reconstruct_batch(model, sent, (3, 8, 8), seed=0, label_format="mixup+smoothing", **told)
+    assert decibels(found, batch).min() > 80
+    assert found.replayed < 1e-5
+    assert max(found.agreement) < 1e-5
+
+
 def test_every_picture_comes_back_through_fully_connected_layers():
     model, batch = fully_connected(), drawn(4)
     found = rebuilt(model, batch)

@@ -1,5 +1,7 @@
 """Several pictures in one step, from the client to a judged point of a sweep."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -8,7 +10,8 @@ from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.scene import play
 from gradinv_core.experiments.server.batch import attack_batch
 from gradinv_core.experiments.server.batch_curves import batch_curves
-from gradinv_core.experiments.sweep.run import FAILED, Sweep, play_point
+from gradinv_core.experiments.sweep.batch import judge_samples
+from gradinv_core.experiments.sweep.run import FAILED, Sweep, SweepPoint, play_point, run_sweep
 
 
 def point(scenario, picture=False):
@@ -20,6 +23,27 @@ def test_a_sweep_counts_a_batch_as_right_where_every_sample_is():
     assert (found.status, found.top_1, found.recognised) == ("unique", True, True)
     assert found.label_error < 1e-4
     assert found.psnr > 80
+
+
+def test_a_sweep_that_is_stopped_inside_a_batch_leaves_the_point_out():
+    scenario, asked = Scenario(network="fcn_small", samples=3), []
+    stop = lambda: asked.append(None) is None and len(asked) > 1  # noqa: E731 - once before, then in the middle
+    seen = []
+    assert run_sweep(Sweep((scenario,), 1, True), seen.append, stop) == 0
+    assert not seen
+    assert len(asked) > 1
+
+
+def test_each_sample_of_a_batch_is_judged_by_itself():
+    scenario = Scenario(network="fcn_small", samples=3)
+    scene = play(scenario)
+    attack = attack_batch(scene.network, scene.gradients)
+    judged = judge_samples(SweepPoint(0, 0, scenario), scene, attack)
+    assert [one.status for one in judged] == ["unique"] * 3
+    assert all(one.label_error < 1e-4 and one.psnr > 80 for one in judged)
+    fewer = replace(attack.recovery, answers=attack.recovery.answers[:2])
+    judged = judge_samples(SweepPoint(0, 0, scenario), scene, replace(attack, recovery=fewer, pictures=None))
+    assert sorted(one.status for one in judged) == [FAILED, "unique", "unique"]
 
 
 def test_a_batch_that_stays_together_says_why():
