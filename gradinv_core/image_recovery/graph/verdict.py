@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +58,7 @@ def give_verdict(
     known: Known,
     space: PixelSpace,
     hinged: bool = False,
+    deepest: Collection[str] = (),
 ) -> Verdict:
     """Say how the picture came about, and judge its error bars.
 
@@ -72,6 +73,7 @@ def give_verdict(
         known: what the walk started from.
         space: which values pixels may have.
         hinged: whether a layer with hardly an equation to spare was passed, so that nothing is called exact.
+        deepest: names of layers below which a search took over, so that no gradient had to pass the units above them.
     """
     doubt = known.doubt
     parts = [_walked(misfits, not odd and known.noise_std == 0 and not hinged), stem]
@@ -79,11 +81,16 @@ def give_verdict(
     if why_none:
         parts.append(why_none)
     open_ = [misfit for misfit in misfits if misfit.unsettled]
-    if open_:
-        named = ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in open_)
+    needed = [misfit for misfit in open_ if misfit.name not in deepest]
+    if needed:
         parts.append(
-            f"Which units were active could not be settled everywhere: above layer {named}. What lies below rests on "
-            f"the channels that fit."
+            f"Which units were active could not be settled everywhere: above layer {_channels(needed)}. What lies "
+            f"below rests on the channels that fit."
+        )
+    elif open_:
+        parts.append(
+            f"Which units were active stays open above layer {_channels(open_)}; what it reads follows from the other "
+            f"channels, and nothing else depends on it."
         )
     if odd:
         parts.append(several_sentence(list(odd), model))
@@ -114,6 +121,10 @@ def give_verdict(
     if std is not None and not known.recovered:
         parts.append("The error bars take the label and the feature that were handed in for exact.")
     return Verdict(std, " ".join(part for part in parts if part), why)
+
+
+def _channels(misfits: Sequence[Misfit]) -> str:
+    return ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in misfits)
 
 
 def _walked(misfits: Sequence[Misfit], exact: bool) -> str:
