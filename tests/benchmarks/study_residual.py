@@ -157,7 +157,7 @@ def judged(model: nn.Module, recovery: ImageRecovery, picture: torch.Tensor, sec
     within = math.nan
     if recovery.std is not None:
         within = float(((recovery.image - picture).abs() <= 2 * recovery.std).double().mean())
-    complaint = "" if recovery.std is not None and "could not be settled" not in recovery.reason else recovery.reason
+    complaint = "" if recovery.std is not None and "taken wrongly" not in recovery.reason else recovery.reason
     return Outcome(
         psnr(recovery.image, picture),
         seconds,

@@ -81,17 +81,8 @@ def give_verdict(
     if why_none:
         parts.append(why_none)
     open_ = [misfit for misfit in misfits if misfit.unsettled]
-    needed = [misfit for misfit in open_ if misfit.name not in deepest]
-    if needed:
-        parts.append(
-            f"Which units were active could not be settled everywhere: above layer {_channels(needed)}. What lies "
-            f"below rests on the channels that fit."
-        )
-    elif open_:
-        parts.append(
-            f"Which units were active stays open above layer {_channels(open_)}; what it reads follows from the other "
-            f"channels, and nothing else depends on it."
-        )
+    if open_:
+        parts.append(_of_open_units(misfits, deepest))
     if odd:
         parts.append(several_sentence(list(odd), model))
         std = None
@@ -123,8 +114,25 @@ def give_verdict(
     return Verdict(std, " ".join(part for part in parts if part), why)
 
 
-def _channels(misfits: Sequence[Misfit]) -> str:
-    return ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in misfits)
+def _of_open_units(misfits: Sequence[Misfit], deepest: Collection[str]) -> str:
+    """Which layers have channels that misfit, and what hangs on the units above them.
+
+    Args:
+        misfits: of the walk's layers, from the head down.
+        deepest: as in `give_verdict`.
+    """
+    open_ = [misfit for misfit in misfits if misfit.unsettled]
+    named = ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in open_)
+    sentence = (
+        f"Some channels fit worse than rounding allows, so that units above them, or winners of a max pool, may have "
+        f"been taken wrongly: in layer {named}."
+    )
+    if all(each.name in deepest for each in open_):
+        return f"{sentence} What it reads follows from the others, and nothing else depends on these units."
+    below = misfits[misfits.index(open_[-1]) + 1 :]
+    if below:
+        return f"{sentence} The layers below fit all the same, to {max(each.relative for each in below):.0e}."
+    return f"{sentence} What lies below rests on the channels that fit."
 
 
 def _walked(misfits: Sequence[Misfit], exact: bool) -> str:
