@@ -10,10 +10,15 @@ must agree with it:
 These are many equations in the one unknown lambda. For a sigmoid ``dL/db = sum g q - lambda sum g^2 q`` is a straight
 line; for a ReLU it is one in 1 / lambda. Only where the layer is positively homogeneous and has no bias do lambda and
 1 / lambda cancel, and nothing is learned.
+
+At the end of a residual network stands a sum, which hands its batch norm the same gradient, and an average over P
+positions. Of a channel's P units some whole number n was active, 1 to P where the average is not nought, and dL/db is
+n / P of what arrives: lambda makes all of these numbers whole at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,6 +100,7 @@ def recover_from_gradients(
     gradient_scale: str = "known",
     temperature: float = 1.0,
     class_weights: ArrayLike | None = None,
+    input_shape: Sequence[int] | None = None,
 ) -> LabelRecovery:
     """Recover label and feature from the gradients of the whole network.
 
@@ -104,13 +110,14 @@ def recover_from_gradients(
 
     Args:
         model: the network, with the weights the client used. The layer below the head is found where it stands in the
-            same ``nn.Sequential``.
+            same ``nn.Sequential``, and with ``input_shape`` in any network whose ``forward`` can be followed.
         gradients: of one sample, anything that `read_gradients` takes.
         head: name of the last layer, which the labels belong to; None looks for it, see `find_head`.
         label_format: as in `recover_label`, like every option that follows.
         gradient_scale: see `recover_label`.
         temperature: see `recover_label`.
         class_weights: see `recover_label`.
+        input_shape: (channels, height, width) of the picture.
 
     Returns:
         As `recover_label`; with ``window`` "layer below" where that layer decided.
@@ -135,7 +142,7 @@ def recover_from_gradients(
     if answer.status is Status.VANISHED or (answer.feature_known and _width(answer) < _SHARP) or len(view.weight) == 1:
         return answer
     observed = factor_heads(view.weight, view.weight_grad[None], view.bias)
-    evidence = layer_evidence(model, sent, observed, view.weight_grad, last_layer=name)
+    evidence = layer_evidence(model, sent, observed, view.weight_grad, last_layer=name, input_shape=input_shape)
     if evidence is None:
         return answer
     if not loss.is_plain:
@@ -178,9 +185,8 @@ class _Roots(NamedTuple):
 
 def _roots(evidence: LayerEvidence, sigmas: float) -> _Roots:
     """Every lambda that explains the layer below, by Gauss and Newton from many starts at once."""
-    largest = {sign: evidence.largest(sign) for sign in (1, -1)}
-    scales = torch.cat([sign * torch.from_numpy(_STARTS[limit > _STARTS]) for sign, limit in largest.items()])
-    limits = torch.where(scales > 0, largest[1], largest[-1])
+    scales = evidence.starts(_STARTS)
+    limits = torch.where(scales > 0, evidence.largest(1), evidence.largest(-1))
     evaluations = 0
     for _ in range(_ROUNDS):
         if not len(scales):

@@ -158,7 +158,12 @@ def _layer_by_layer(
         head = find_head(model, head)
         check_sent(head, gradients)
         answer = recover_from_gradients(
-            model, gradients, head=head, temperature=training.temperature, class_weights=training.class_weights
+            model,
+            gradients,
+            head=head,
+            temperature=training.temperature,
+            class_weights=training.class_weights,
+            input_shape=input_shape,
         )
     if answer is not None:
         if answer.status is Status.VANISHED:

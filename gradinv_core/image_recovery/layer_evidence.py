@@ -5,18 +5,19 @@ The derivation stands in `deep_evidence`, which looks for the lambdas; here the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from gradinv_core.arrays import unit_roundoff
+from gradinv_core.arrays import Array, unit_roundoff
 from gradinv_core.gradients import gradient_entry
 from gradinv_core.head import ObservedHead, factor_heads, find_head
 from gradinv_core.image_recovery.activations import ACTIVATIONS, invert, output_range
 from gradinv_core.image_recovery.chain import leaves_before_head
+from gradinv_core.image_recovery.graph.before_head import leaves_before_head_in_graph
 
 __all__ = ["LayerEvidence", "is_clean", "layer_evidence"]
 
@@ -41,6 +42,7 @@ class LayerEvidence:
         sums: whether ``observed`` is a sum over positions (a bias gradient) rather than a direction.
         noise_std: of each entry of ``observed``.
         rounding: relative precision of the client's arithmetic.
+        positions: over how many of them the head's input is an average; the activation is a ReLU then.
     """
 
     activation: nn.Module | None
@@ -50,6 +52,22 @@ class LayerEvidence:
     sums: bool
     noise_std: float
     rounding: float
+    positions: int = 1
+
+    def starts(self, usual: Array) -> torch.Tensor:
+        """(K,) lambdas to look from, of either sign, none outside the activation's range.
+
+        Args:
+            usual: (N,) |lambda| for both signs. Under an average it takes no more than one channel: of ``positions``
+                units at least one was active, and for each number of them there is one lambda.
+        """
+        if self.positions == 1:
+            scales = torch.from_numpy(np.concatenate([usual, -usual]))
+        else:
+            strongest = int(self.observed.abs().argmax())
+            counts = torch.arange(1, self.positions + 1, dtype=torch.float64)
+            scales = counts / self.positions * self.pull[strongest] / self.observed[strongest]
+        return scales[scales.abs() < torch.where(scales > 0, self.largest(1), self.largest(-1))]
 
     def largest(self, sign: int) -> float:
         """The largest |lambda| of this sign that keeps the feature in the activation's range; 0 if none does."""
@@ -74,7 +92,10 @@ class LayerEvidence:
         """Residual, its derivative in log lambda, and its standard deviation, (K, m) each."""
         feature = scales[:, None] * self.row_gradient
         incoming = self.pull / scales[:, None]
-        if self.activation is None:
+        if self.positions > 1:
+            delta = incoming * self._active_share(feature, incoming)
+            change, unsure = -delta, delta
+        elif self.activation is None:
             delta, change, unsure = incoming, -incoming, incoming
         else:
             read = invert(self.activation, feature, torch.zeros_like(feature))
@@ -98,6 +119,12 @@ class LayerEvidence:
         typical = unsure.square().mean(-1, keepdim=True).sqrt()
         return residual, derivative, self.noise_std + self.rounding * _ROUNDINGS * (size + typical) + _TINY
 
+    def _active_share(self, feature: torch.Tensor, incoming: torch.Tensor) -> torch.Tensor:
+        """(K, m) of an averaged channel's units, which share was active: a whole number of them, as dL/db tells it."""
+        told = torch.where(incoming == 0, 0.0, self.observed / torch.where(incoming == 0, 1.0, incoming))
+        counts = (told * self.positions).round().clamp(1, self.positions)
+        return torch.where(feature > 0, counts / self.positions, 0.0)
+
 
 def is_clean(head: ObservedHead, weight_grad: torch.Tensor, noise_std: float | None = None) -> bool:
     """Whether the head's gradient has no more noise than its number type's rounding.
@@ -120,6 +147,7 @@ def layer_evidence(
     weight_grad: torch.Tensor,
     noise_std: float | None = None,
     last_layer: str | None = None,
+    input_shape: Sequence[int] | None = None,
 ) -> LayerEvidence | None:
     """Find the layer below the head, and make its equations.
 
@@ -130,6 +158,8 @@ def layer_evidence(
         weight_grad: (C, d) the gradient it was read off.
         noise_std: of the noise added to each gradient entry, where the server knows it; it is measured too.
         last_layer: the head's name; None looks for it.
+        input_shape: (channels, height, width) of the picture; with it, a network that is no ``nn.Sequential`` is
+            followed as it runs.
 
     Returns:
         The equations; None where there is no such layer, it cannot be read backwards, or its gradient is missing or
@@ -143,10 +173,17 @@ def layer_evidence(
     if measured > _ADDED_NOISE:
         noise = max(noise, measured * float(weight_grad.double().norm()) / weight_grad.numel() ** 0.5)
     rounding = unit_roundoff(weight_grad)
+    last_layer = find_head(model, last_layer)
+    leaves, positions = leaves_before_head(model, last_layer), 1
+    if not leaves and input_shape is not None:
+        leaves, positions = leaves_before_head_in_graph(model, last_layer, input_shape)
     activation: nn.Module | None = None
-    for name, module in reversed(leaves_before_head(model, find_head(model, last_layer))):
+    for name, module in reversed(leaves):
         if isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm1d | nn.BatchNorm2d):
-            return _of_layer(name, module, activation, gradients, head, noise, rounding)
+            found = _of_layer(name, module, activation, gradients, head, noise, rounding)
+            if positions == 1 or found is None:
+                return found
+            return replace(found, positions=positions) if type(activation) is nn.ReLU and found.sums else None
         if type(module) in ACTIVATIONS and activation is None:  # a subclass may compute something else
             activation = module
         elif not isinstance(module, nn.Flatten | nn.Dropout | nn.Identity):

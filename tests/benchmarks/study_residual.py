@@ -3,31 +3,33 @@
 Every sample is what a client really trains on: mixup with smoothing, the label's format not told. The attack gets the
 gradient and the network. Afterwards the truth judges: what every layer read, which units were active, the picture.
 
-Name parts to run only those, and ``count=N`` for another number of pictures.
+Name parts to run only those, ``count=N`` for another number of pictures, ``first=N`` for the first one's number, and
+``matching=N`` for gradient matching beside the first N pictures of every row.
 """
 
 from __future__ import annotations
 
 import math
-import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from gradinv_core import ImageRecovery, capture_gradients, reconstruct_image
 from gradinv_core.image_recovery.graph import Node, trace_network
 from gradinv_core.metrics import psnr
 from gradinv_core.networks import NETWORKS, build_network
+from gradinv_core.pooled_networks import MnistExample
 
 sys.path.insert(0, str(Path(__file__).parent))
 import study_image_recovery
+from matching_beside import described, match
+from peak_memory import forget_peak, peak_gigabytes
 from study_image_recovery import CLASSES, noisy, sample
 
 IMAGES = 10  # half photographs, half digits
@@ -37,20 +39,12 @@ NOISE_LEVELS = (1e-6, 1e-5, 1e-4, 1e-3)
 HEADINGS = ("dB", "least", "most", "seconds", "worst block", "wrong units", "within 2 std", "blocks within", "settled")
 
 
-class MnistExample(nn.Module):
-    """The network of PyTorch's first example, for pictures of three channels."""
+class GreyMnistExample(MnistExample):
+    """The network of PyTorch's first example as it stands there: one channel, 28 x 28."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 64, 3)
-        self.dropout1, self.dropout2 = nn.Dropout(0.25), nn.Dropout(0.5)
-        self.fc1, self.fc2 = nn.Linear(64 * ((size - 4) // 2) ** 2, 128), nn.Linear(128, CLASSES)
-
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        value = functional.relu(self.conv2(functional.relu(self.conv1(picture))))
-        value = torch.flatten(self.dropout1(functional.max_pool2d(value, 2)), 1)
-        value = self.fc2(self.dropout2(functional.relu(self.fc1(value))))
-        return functional.log_softmax(value, dim=1)
+    def __init__(self) -> None:
+        super().__init__(CLASSES, head_bias=True)
+        self.conv1, self.fc1 = nn.Conv2d(1, 32, 3, 1), nn.Linear(64 * 12 * 12, 128)
 
 
 def vgg(size: int, batch_norm: bool) -> nn.Module:
@@ -67,11 +61,23 @@ def vgg(size: int, batch_norm: bool) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128), nn.ReLU(), nn.Linear(128, CLASSES))
 
 
-POOLED = {
-    "MNIST example": MnistExample,
-    "VGG-like": lambda size: vgg(size, batch_norm=False),
-    "VGG-like, batch norm": lambda size: vgg(size, batch_norm=True),
+POOLED: dict[str, Callable[[], nn.Module]] = {
+    "MNIST example, one channel, 28 x 28": GreyMnistExample,
+    "MNIST example": lambda: MnistExample(CLASSES, head_bias=True),
+    "VGG-like": lambda: vgg(32, batch_norm=False),
+    "VGG-like, batch norm": lambda: vgg(32, batch_norm=True),
 }
+
+
+GREY = ("MNIST example, one channel, 28 x 28",)
+
+
+class Asked(NamedTuple):
+    """How many pictures, from which on, and beside how many of them gradient matching runs."""
+
+    count: int
+    first: int = 0
+    matching: int = 0
 
 
 class Outcome(NamedTuple):
@@ -85,6 +91,7 @@ class Outcome(NamedTuple):
     blocks_within: float  # likewise of what layers read, all together
     settled: bool
     complaint: str = ""
+    gigabytes: float = math.nan  # the most memory held
 
 
 def build(name: str, seed: int) -> nn.Module:
@@ -94,7 +101,7 @@ def build(name: str, seed: int) -> nn.Module:
     if name in POOLED:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return POOLED[name](32).eval()
+            return POOLED[name]().eval()
     from torchvision import models
 
     model = getattr(models, name)(weights=None)
@@ -121,13 +128,15 @@ def truth(nodes: tuple[Node, ...], picture: torch.Tensor) -> list[torch.Tensor]:
 
 
 def attempt(model: nn.Module, gradients: dict[str, torch.Tensor], picture: torch.Tensor) -> Outcome:
+    forget_peak()
     started = time.process_time()  # of one thread: what the machine does besides does not count
     try:
         recovery = reconstruct_image(model, gradients, picture.shape, method="analytic")
     except ValueError as error:
         complaint = f"{type(error).__name__}: {error}"
         return Outcome(-math.inf, time.process_time() - started, math.nan, 0, math.nan, math.nan, False, complaint)
-    return judged(model, recovery, picture, time.process_time() - started)
+    seconds, gigabytes = time.process_time() - started, peak_gigabytes()
+    return judged(model, recovery, picture, seconds)._replace(gigabytes=gigabytes)
 
 
 def judged(model: nn.Module, recovery: ImageRecovery, picture: torch.Tensor, seconds: float) -> Outcome:
@@ -148,7 +157,7 @@ def judged(model: nn.Module, recovery: ImageRecovery, picture: torch.Tensor, sec
     within = math.nan
     if recovery.std is not None:
         within = float(((recovery.image - picture).abs() <= 2 * recovery.std).double().mean())
-    complaint = "" if recovery.std is not None and "could not be settled" not in recovery.reason else recovery.reason
+    complaint = "" if recovery.std is not None and "taken wrongly" not in recovery.reason else recovery.reason
     return Outcome(
         psnr(recovery.image, picture),
         seconds,
@@ -183,72 +192,75 @@ def print_row(name: str, outcomes: list[Outcome]) -> None:
     print(f"{name:36}" + "".join(f"{cell!s:>{width}}" for cell, width in zip(cells, widths, strict=True)), flush=True)
     for complaint in sorted({o.complaint for o in outcomes if o.complaint}):
         print(f"    {complaint}")
-    print(f"    peak memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB", flush=True)
+    print(f"    peak memory {max(o.gigabytes for o in outcomes):.2f} GB", flush=True)
 
 
-def outcomes_of(network: str, size: int, count: int) -> Iterator[Outcome]:
-    for index in range(count):
+def study_network(network: str, size: int, asked: Asked) -> None:
+    """A row: ten pictures walked back to, and gradient matching on the first of the same gradients."""
+    outcomes, matched = [], []
+    for index in range(asked.first, asked.first + asked.count):
         model, client = build(network, index), sample(index, size=size)
-        gradients = capture_gradients(model, client.image, client.label)
-        outcome = attempt(model, gradients, client.image)
-        print(f"    {index}: {outcome[:7]}", file=sys.stderr, flush=True)
-        yield outcome
+        picture = client.image.mean(0, keepdim=True) if network in GREY else client.image
+        gradients = capture_gradients(model, picture, client.label)
+        outcomes.append(attempt(model, gradients, picture))
+        print(f"    {index}: {outcomes[-1][:7]}", file=sys.stderr, flush=True)
+        if len(matched) < asked.matching:
+            matched.append(match(model, gradients, picture, seed=index))
+            print(f"    {index}: {matched[-1]}", file=sys.stderr, flush=True)
+    print_row(f"{network}, {asked.count} pictures", outcomes)
+    if matched:
+        print(f"    {described(matched)}", flush=True)
 
 
-def study_small(count: int) -> None:
-    headings("ResNet-18, 32 x 32, untrained")
-    print_row(f"{count} pictures", list(outcomes_of("resnet18", 32, count)))
-
-
-def study_large(count: int) -> None:
-    headings("ResNet-18, 64 x 64, untrained")
-    print_row(f"{count} pictures", list(outcomes_of("resnet18", 64, count)))
-
-
-def study_deep(count: int) -> None:
-    headings("ResNet-34, 32 x 32, untrained")
-    print_row(f"{count} pictures", list(outcomes_of("resnet34", 32, count)))
-
-
-def study_bottlenecks(count: int) -> None:
-    headings("ResNet-50, 32 x 32, untrained")
-    print_row(f"{count} pictures", list(outcomes_of("resnet50", 32, count)))
-
-
-def study_pooled(count: int) -> None:
-    headings("max pools inside, 32 x 32, untrained")
-    for name in POOLED:
-        print_row(f"{name}, {count} pictures", list(outcomes_of(name, 32, count)))
-
-
-def study_noise(count: int) -> None:
+def study_noise(asked: Asked) -> None:
     """Gaussian noise on every gradient tensor, in proportion to its root mean square; the attack is not told."""
     headings("ResNet-18, 32 x 32, noise")
     for level in NOISE_LEVELS:
         outcomes = []
-        for index in range(count):
+        for index in range(asked.first, asked.first + asked.count):
             model, client = build("resnet18", index), sample(index)
             gradients = dict(noisy(capture_gradients(model, client.image, client.label), level, seed=index))
             outcomes.append(attempt(model, gradients, client.image))
-        print_row(f"{level:g}, {count} pictures", outcomes)
+        print_row(f"{level:g}, {asked.count} pictures", outcomes)
+
+
+class Part(NamedTuple):
+    """Networks that one word runs."""
+
+    title: str
+    networks: tuple[str, ...]
+    size: int = 32
+    count: int = IMAGES
+
+    def run(self, asked: Asked) -> None:
+        headings(self.title)
+        for network in self.networks:
+            study_network(network, self.size, asked)
 
 
 PARTS = {
-    "small": (study_small, IMAGES),
-    "large": (study_large, LARGE_IMAGES),
-    "deep": (study_deep, LARGE_IMAGES),
-    "bottlenecks": (study_bottlenecks, LARGE_IMAGES),
-    "pooled": (study_pooled, IMAGES),
-    "noise": (study_noise, NOISE_IMAGES),
+    "small": Part("ResNet-18, 32 x 32, untrained", ("resnet18",)),
+    "deep": Part("ResNet-34, 32 x 32, untrained", ("resnet34",)),
+    "large": Part("ResNet-18, 64 x 64, untrained", ("resnet18",), 64, LARGE_IMAGES),
+    "deep-large": Part("ResNet-34, 64 x 64, untrained", ("resnet34",), 64, LARGE_IMAGES),
+    "bottlenecks": Part("ResNet-50, 32 x 32, untrained", ("resnet50",), count=LARGE_IMAGES),
+    "pooled": Part("max pools inside, untrained", tuple(POOLED)),
 }
 
 if __name__ == "__main__":
-    counts = [int(word.removeprefix("count=")) for word in sys.argv[1:] if word.startswith("count=")]
-    asked = [word for word in sys.argv[1:] if not word.startswith("count=")] or list(PARTS)
-    if not set(asked) <= set(PARTS):
-        sys.exit(f"parts: expected some of {', '.join(PARTS)}, got {' '.join(asked)}.")
+    numbers = {"count": 0, "first": 0, "matching": 0}
+    words = []
+    for word in sys.argv[1:]:
+        name, is_number, value = word.partition("=")
+        if is_number and name in numbers:
+            numbers[name] = int(value)
+        else:
+            words.append(word)
+    if not set(words) <= {*PARTS, "noise"}:
+        sys.exit(f"parts: expected some of {', '.join(PARTS)}, noise, got {' '.join(words)}.")
     torch.set_num_threads(1)
     study_image_recovery.warm_up()
-    for part in dict.fromkeys(asked):
-        run, usual = PARTS[part]
-        run(counts[0] if counts else usual)
+    for word in dict.fromkeys(words or [*PARTS, "noise"]):
+        usual = PARTS[word].count if word in PARTS else NOISE_IMAGES
+        asked = Asked(numbers["count"] or usual, numbers["first"], numbers["matching"])
+        (PARTS[word].run if word in PARTS else study_noise)(asked)

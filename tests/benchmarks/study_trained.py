@@ -3,12 +3,12 @@
 Every sample is what a client really trains on, mixup with smoothing, the format not told; half of the pictures are
 photographs, which these networks never saw in training. Weights are exactly those stored, in half precision.
 
-Name networks to run only those, and ``count=N`` for another number of pictures.
+Name networks to run only those, and ``count=N`` for another number of pictures. A network of your own training is found
+where GRADINV_CHECKPOINTS says, as everywhere.
 """
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from pathlib import Path
@@ -18,11 +18,13 @@ from typing import NamedTuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from peak_memory import forget_peak, peak_gigabytes
 from study_image_recovery import sample
 
 from gradinv_core import capture_gradients, reconstruct_image
 from gradinv_core.checkpoints import available_stages, load_checkpoint
 from gradinv_core.metrics import psnr
+from gradinv_core.networks import NETWORKS as CATALOGUE
 
 NETWORKS = ("vit_small", "resnet18_half")
 IMAGES = 10
@@ -35,19 +37,24 @@ class Outcome(NamedTuple):
     within: float | None  # share of pixels within two error bars; None without bars
     status: str
     label_off: float  # largest error of a share
+    worst_layer: float  # relative standard deviation of what a layer read, largest of all, as the walk gives it
+    gigabytes: float  # the most memory held
 
 
 def attack(network: str, stage: str, index: int) -> Outcome:
-    model, client = load_checkpoint(network, stage), sample(index)
+    model, client = load_checkpoint(network, stage), sample(index, size=CATALOGUE[network].image_size)
     gradients = capture_gradients(model, client.image, client.label)
+    forget_peak()
     started = time.process_time()
     recovery = reconstruct_image(model, gradients, client.image.shape, method="analytic")
-    seconds = time.process_time() - started
+    seconds, gigabytes = time.process_time() - started, peak_gigabytes()
     label, within = recovery.label, None
     if recovery.std is not None:
         within = float(((recovery.image - client.image).abs() <= 2 * recovery.std).double().mean())
     off = float("inf") if label is None else float((label.label - client.label).abs().max())
-    return Outcome(psnr(recovery.image, client.image), seconds, within, str(label and label.status), off)
+    worst = max((layer.error for layer in recovery.layers[:-1]), default=0.0)
+    decibels = psnr(recovery.image, client.image)
+    return Outcome(decibels, seconds, within, str(label and label.status), off, worst, gigabytes)
 
 
 def study(network: str, count: int) -> None:
@@ -60,7 +67,8 @@ def study(network: str, count: int) -> None:
         print(
             f"{network:14} {stage:16} {median(decibels):6.1f} dB ({min(decibels):.0f} to {max(decibels):.0f})  "
             f"{median(o.seconds for o in outcomes):6.2f} s  labels right {right} of {count}, wrong and sure {wrong}  "
-            f"{within}  peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
+            f"{within}  layers to {max(o.worst_layer for o in outcomes):.0e}  "
+            f"peak {max(o.gigabytes for o in outcomes):.2f} GB",
             flush=True,
         )
 

@@ -29,7 +29,7 @@ from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Stop
 from gradinv_core.image_recovery.stopping import StoppedError
 from gradinv_core.pixels import PixelSpace
 
-__all__ = ["Picture", "picture_of"]
+__all__ = ["Picture", "picture_of", "searches"]
 
 _LEAST_DELTA_ERROR = 1e-7  # relative
 _SHARED_NOISE = 3e-5  # share of the head's gradient; with more, bars behind a max pool were measured to be too narrow
@@ -97,7 +97,7 @@ def picture_of(
     """
     if walked.stopped:
         return Picture(space.from_unit(search.shares), None, _STOPPED, "", None, 0.0, True)
-    if walked.bottom != plan.bottom or plan.goal is not None:
+    if searches(plan, walked):
         return _searched(plan, walked, search, space)
     front = [node for node in plan.nodes[1 : plan.first] if isinstance(node.module, AffineLine)]
     shape = check_shape(plan.nodes[0].shape)
@@ -110,6 +110,11 @@ def picture_of(
     if walked.hinged and picture.std is not None:
         picture = replace(picture, std=None, why_none=_HINGED)
     return picture
+
+
+def searches(plan: Plan, walked: Walked) -> bool:
+    """Whether the walk ends above the first layer's own equations, so that a search takes over."""
+    return walked.bottom != plan.bottom or plan.goal is not None
 
 
 def _plain(

@@ -12,7 +12,7 @@ from gradinv_core.errors import MisfitError, NoExactRouteError
 from gradinv_core.head import view_head
 from gradinv_core.image_recovery.chain import check_shape
 from gradinv_core.image_recovery.graph.backwards import has_weights
-from gradinv_core.image_recovery.graph.picture import picture_of
+from gradinv_core.image_recovery.graph.picture import picture_of, searches
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
 from gradinv_core.image_recovery.graph.plan import plan_walk
 from gradinv_core.image_recovery.graph.structure import Plan
@@ -120,6 +120,7 @@ def walk_back(
             known,
             space,
             walked.hinged,
+            [plan.nodes[user].name for user in plan.users[walked.bottom]] if searches(plan, walked) else (),
         )
         std, reason, why = verdict.std, verdict.reason, verdict.why_no_std
     if picture.layer is not None and not picture.stopped:

@@ -26,8 +26,8 @@ _ACTIVE = 5.0  # standard deviations above zero from which a unit is first taken
 _SURE = 100.0  # ... and from which nothing may change that
 _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 _ROUNDS = 8
-_TO_SPARE = 1.125  # equations for each unit, from which all of a channel are read off at once
-_FLIPS, _WORTH_IT = 8, 0.7  # else at most so many, each to bring the squared misfit below this share
+_TO_SPARE = 1.125  # equations for each unit, from which all of a channel may be read off at once
+_FLIPS, _WORTH_IT = 8, 0.7  # one at a time: at most so many, each to bring the squared misfit below this share
 
 
 @dataclass
@@ -192,9 +192,20 @@ def _units(
         channel: which of its rows.
     """
     open_ = ~gate.sure[channel] & (whole != 0)
-    now = gate.active[channel].clone()
+    before = gate.active[channel]
+    found = _one_by_one(patches, gradient, whole, before, open_)
     if len(patches) < _TO_SPARE * int(open_.sum()):
-        return _one_by_one(patches, gradient, whole, now, open_)
+        return found
+    # Smooth inputs leave differences between neighbouring units hardly determined, and then all at once misses.
+    ways = found, _all_at_once(patches, gradient, whole, before, open_)
+    return min(ways, key=lambda now: float((gradient - patches @ (whole * now)).square().sum()))
+
+
+def _all_at_once(
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, active: torch.Tensor, open_: torch.Tensor
+) -> torch.Tensor:
+    """Every open unit's delta by least squares, and from it the unit."""
+    now = active.clone()
     rest = gradient - patches @ (whole * (now & ~open_))
     delta = torch.linalg.lstsq(patches[:, open_], rest[:, None], driver="gelsy").solution[:, 0]
     now[open_] = delta / whole[open_] > 0.5
@@ -206,13 +217,15 @@ def _one_by_one(
 ) -> torch.Tensor:
     """Units changed one at a time, each the one that brings the misfit down most, as long as that is by much."""
     now = active.clone()
+    lengths = patches.square().sum(0) * whole.square()
     rest = gradient - patches @ (whole * now)
     for _ in range(_FLIPS):
-        step = patches * (whole * torch.where(now, -1.0, 1.0))
-        left = (rest[:, None] - step).square().sum(0).masked_fill(~open_, torch.inf)
+        steps = whole * torch.where(now, -1.0, 1.0)
+        power = rest.square().sum()
+        left = (power - 2 * steps * (patches.T @ rest) + lengths).masked_fill(~open_, torch.inf)
         best = int(left.argmin())
-        if float(left[best]) > _WORTH_IT * float(rest.square().sum()):
+        if float(left[best]) > _WORTH_IT * float(power):
             break
-        rest = rest - step[:, best]
+        rest = rest - patches[:, best] * steps[best]
         now[best] = ~now[best]
     return now

@@ -15,6 +15,7 @@ from gradinv_core.image_recovery.graph.trace import Node
 
 __all__ = [
     "Plan",
+    "covers",
     "equations_of",
     "gated_layers",
     "is_pooled_gate",
@@ -103,11 +104,11 @@ def is_pooled_gate(plan: Plan, index: int) -> bool:
     if not isinstance(node.module, nn.ReLU) or len(users) != 1:
         return False
     above = plan.nodes[users[0]]
-    return isinstance(above.module, nn.AvgPool2d) and prod(above.shape[1:]) == 1 and _covers(above.module, node.shape)
+    return isinstance(above.module, nn.AvgPool2d) and prod(above.shape[1:]) == 1 and covers(above.module, node.shape)
 
 
-def _covers(pool: nn.AvgPool2d, shape: tuple[int, ...]) -> bool:
-    """Whether the one window holds every position alike."""
+def covers(pool: nn.AvgPool2d, shape: tuple[int, ...]) -> bool:
+    """Whether the one window of an average holds every position of its input, of this shape, alike."""
     kernel = pool.kernel_size if isinstance(pool.kernel_size, tuple) else (pool.kernel_size,) * 2
     return tuple(kernel) == tuple(shape[1:])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +58,7 @@ def give_verdict(
     known: Known,
     space: PixelSpace,
     hinged: bool = False,
+    deepest: Collection[str] = (),
 ) -> Verdict:
     """Say how the picture came about, and judge its error bars.
 
@@ -72,6 +73,7 @@ def give_verdict(
         known: what the walk started from.
         space: which values pixels may have.
         hinged: whether a layer with hardly an equation to spare was passed, so that nothing is called exact.
+        deepest: names of layers below which a search took over, so that no gradient had to pass the units above them.
     """
     doubt = known.doubt
     parts = [_walked(misfits, not odd and known.noise_std == 0 and not hinged), stem]
@@ -80,11 +82,7 @@ def give_verdict(
         parts.append(why_none)
     open_ = [misfit for misfit in misfits if misfit.unsettled]
     if open_:
-        named = ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in open_)
-        parts.append(
-            f"Which units were active could not be settled everywhere: above layer {named}. What lies below rests on "
-            f"the channels that fit."
-        )
+        parts.append(_of_open_units(misfits, deepest))
     if odd:
         parts.append(several_sentence(list(odd), model))
         std = None
@@ -114,6 +112,27 @@ def give_verdict(
     if std is not None and not known.recovered:
         parts.append("The error bars take the label and the feature that were handed in for exact.")
     return Verdict(std, " ".join(part for part in parts if part), why)
+
+
+def _of_open_units(misfits: Sequence[Misfit], deepest: Collection[str]) -> str:
+    """Which layers have channels that misfit, and what hangs on the units above them.
+
+    Args:
+        misfits: of the walk's layers, from the head down.
+        deepest: as in `give_verdict`.
+    """
+    open_ = [misfit for misfit in misfits if misfit.unsettled]
+    named = ", ".join(f"{each.name} ({each.unsettled} of {each.channels} channels)" for each in open_)
+    sentence = (
+        f"Some channels fit worse than rounding allows, so that units above them, or winners of a max pool, may have "
+        f"been taken wrongly: in layer {named}."
+    )
+    if all(each.name in deepest for each in open_):
+        return f"{sentence} What it reads follows from the others, and nothing else depends on these units."
+    below = misfits[misfits.index(open_[-1]) + 1 :]
+    if below:
+        return f"{sentence} The layers below fit all the same, to {max(each.relative for each in below):.0e}."
+    return f"{sentence} What lies below rests on the channels that fit."
 
 
 def _walked(misfits: Sequence[Misfit], exact: bool) -> str:

@@ -38,6 +38,25 @@ def test_wrong_units_are_put_right():
         torch.testing.assert_close(found.solution.value, value, rtol=0, atol=1e-8)
 
 
+def test_a_single_wrong_unit_is_found_where_the_input_is_too_smooth_to_read_all_off_at_once():
+    generator = torch.Generator().manual_seed(1)
+    layer = nn.Conv2d(8, 24, 3, padding=1).double()
+    reader = reader_of("layer", layer, (8, 6, 6))
+    waves = torch.cos(torch.linspace(0, 1.5, 36, dtype=torch.float64) * torch.arange(8).double()[:, None])
+    value = waves + 1e-7 * torch.randn(8, 36, dtype=torch.float64, generator=generator)
+    whole = torch.randn(24, 36, dtype=torch.float64, generator=generator)
+    active = torch.rand(24, 36, generator=generator) > 0.5
+    exact = (reader.rows(whole * active) @ value.T).transpose(1, 2)
+    gradient = exact.float().double().contiguous()  # rounded, as a client sends it
+    taken = active.clone()
+    for output, place in [(3, 7), (11, 20), (11, 30)]:
+        taken[output, place] ^= True
+    gate = Gate(taken, torch.zeros_like(taken))
+    found = settle([Reading(reader, gradient, whole * taken, gate, whole)], ROUNDING)
+    assert torch.equal(gate.active, active)
+    assert (found.flipped, found.unsettled) == (3, (0,))
+
+
 def test_a_unit_that_is_sure_keeps_its_side_and_its_channel_is_told():
     reader, value, whole, active, gradient = scene()
     taken, sure = active.clone(), torch.zeros_like(active)
