@@ -180,9 +180,7 @@ def _least_squares(
     return torch.cholesky_solve(right[..., None], factor)[..., 0].T, factor, normal
 
 
-def _to_spare(
-    rows: Sequence[Rows], weights: Sequence[torch.Tensor], factor: torch.Tensor
-) -> list[torch.Tensor]:
+def _to_spare(rows: Sequence[Rows], weights: Sequence[torch.Tensor], factor: torch.Tensor) -> list[torch.Tensor]:
     """For each layer, (outputs,) the share of its rows' noise that shows as misfit: what the solution does not follow.
 
     A row that alone speaks of something is followed to the letter (its leverage is one), however wrong it is.

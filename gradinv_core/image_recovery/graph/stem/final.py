@@ -109,9 +109,9 @@ def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
 def take_at_word(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Winners:
     """Turns in which every equation is taken at its word, whatever it misses by, until no winner changes.
 
-    Turns that weigh equations by what they miss can come to rest where some winners are wrong: the equations that say so
-    weigh nothing. Taken at their word these pull the picture elsewhere, which fits the map worse at first and from
-    where weighing turns have found the rest.
+    Turns that weigh equations by what they miss can come to rest where some winners are wrong: the equations that say
+    so weigh nothing. Taken at their word these pull the picture elsewhere, where it fits the map worse at first, and
+    from where weighing turns come to the end.
 
     Args:
         stem: what is known.
