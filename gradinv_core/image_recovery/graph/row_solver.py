@@ -34,6 +34,7 @@ _NOISE_ROUNDS = 8
 _ROUNDINGS = 3.0  # units of it in every row, at least
 _SHARED_ROUNDINGS = 6.0  # ... and of the typical row's, which delta errs by where a channel's is small
 _SMALLEST_NOISE = 1e-9  # relative: no gradient is better than this, even in float64
+_LEAST_SPARE = 0.02  # share of a row's noise that shows, at least: less tells nothing of it
 _CHUNK = 4_000_000  # entries at a time in the error bars
 
 
@@ -112,14 +113,15 @@ def solve_rows(
     noise = [each.clamp(min=1e-300) for each in noise]
     weights = [1 / each for each in noise]
     count = sum(each.matrix.shape[0] * each.matrix.shape[1] for each in rows)
-    pixels = rows[0].matrix.shape[2]
-    told = 0.0 if entries is None else float(entries.std.isfinite().double().mean()) * pixels
-    surplus = count / max(count - pixels + told, 1)
     for _ in range(_ROUNDS):
         ask(stop)
         solution, factor, normal = _least_squares(rows, weights, entries)
         powers = [(each.matrix.square() @ solution.square()).mean((1, 2)) for each in rows]
-        misfits = [surplus * (each.target - each.matrix @ solution).square().mean((1, 2)) for each in rows]
+        spare = _to_spare(rows, weights, factor)
+        misfits = [
+            (each.target - each.matrix @ solution).square().mean((1, 2)) / left
+            for each, left in zip(rows, spare, strict=True)
+        ]
         noise = [_noise(misfit, power, rounding) for misfit, power in zip(misfits, powers, strict=True)]
         before, weights = (
             weights,
@@ -129,7 +131,8 @@ def solve_rows(
             break
     solution, factor, normal = _least_squares(rows, weights, entries)
     rest = [each.target - each.matrix @ solution for each in rows]
-    misfits = [surplus * each.square().mean((1, 2)) for each in rest]
+    spare = _to_spare(rows, weights, factor)
+    misfits = [each.square().mean((1, 2)) / left for each, left in zip(rest, spare, strict=True)]
     values = torch.linalg.eigvalsh(normal)
     known = values > _RANK * values[..., -1:]
     sigmas = tuple((misfit / size).sqrt() for misfit, size in zip(misfits, noise, strict=True))
@@ -137,7 +140,7 @@ def solve_rows(
         _relative(each.target[fits], left[fits])
         for each, left, fits in zip(rows, rest, (sigma < MISFIT for sigma in sigmas), strict=True)
     )
-    std = _bars(rows, rest, weights, factor, surplus, stop)
+    std = _bars(rows, rest, weights, factor, spare, stop)
     smallest = float(values[known].min()) if bool(known.any()) else 1.0
     condition = (float(values.max()) / smallest) ** 0.5
     rank = int(known.sum(-1).min())
@@ -175,6 +178,24 @@ def _least_squares(
     factor = torch.linalg.cholesky(normal)
     right = right.T + entries.precision * entries.value
     return torch.cholesky_solve(right[..., None], factor)[..., 0].T, factor, normal
+
+
+def _to_spare(rows: Sequence[Rows], weights: Sequence[torch.Tensor], factor: torch.Tensor) -> list[torch.Tensor]:
+    """For each layer, (outputs,) the share of its rows' noise that shows as misfit: what the solution does not follow.
+
+    A row that alone speaks of something is followed to the letter (its leverage is one), however wrong it is.
+    """
+    found = []
+    for each, weight in zip(rows, weights, strict=True):
+        outputs, taps, pixels = each.matrix.shape
+        columns = (each.matrix * weight.sqrt()[:, None, None]).reshape(-1, pixels).T
+        followed = torch.zeros(outputs * taps, dtype=torch.float64)
+        factors = factor if factor.ndim == 3 else factor[None]
+        for one in factors:
+            followed += torch.linalg.solve_triangular(one, columns, upper=False).square().sum(0)
+        spare = 1 - followed.reshape(outputs, taps).mean(1) / len(factors)
+        found.append(spare.clamp(min=_LEAST_SPARE))
+    return found
 
 
 def _noise(misfit: torch.Tensor, power: torch.Tensor, rounding: float) -> torch.Tensor:
@@ -219,7 +240,7 @@ def _bars(
     rest: Sequence[torch.Tensor],
     weights: Sequence[torch.Tensor],
     factor: torch.Tensor,
-    surplus: float,
+    spare: Sequence[torch.Tensor],
     stop: Stop | None,
 ) -> torch.Tensor:
     """(pixels, channels) standard deviations.
@@ -230,11 +251,12 @@ def _bars(
     """
     inverse = torch.cholesky_inverse(factor)
     pixels = factor.shape[-1]
-    total, power = 0, torch.zeros(rest[0].shape[2], dtype=torch.float64)
+    total, power = 0.0, torch.zeros(rest[0].shape[2], dtype=torch.float64)
     pulls = torch.zeros(pixels, rest[0].shape[2], dtype=torch.float64)
-    for each, left, weight in zip(rows, rest, weights, strict=True):
+    for each, left, weight, share in zip(rows, rest, weights, spare, strict=True):
         power = power + (weight[:, None, None] * left.square()).sum((0, 1))
-        total += left.shape[0] * left.shape[1]
+        total += float(share.sum()) * left.shape[1]
+        left = left / share.sqrt()[:, None, None]
         step = max(1, _CHUNK // (pixels * left.shape[2]))
         for part in torch.arange(len(left)).split(step):
             ask(stop)
@@ -243,9 +265,9 @@ def _bars(
                 pulls += (inverse @ pull).square().sum(0)
             else:
                 pulls += torch.einsum("cpq,oqc->opc", inverse, pull).square().sum(0)
-    of_channel = surplus * power / total
+    of_channel = power / max(total, 1.0)
     of_channel = of_channel.clamp(min=1e-4 * float(of_channel.mean()) + 1e-300)
     own = inverse.diagonal(dim1=-2, dim2=-1)
     if inverse.ndim == 2:
-        return torch.maximum(own[:, None] * of_channel, surplus * pulls).sqrt()
-    return torch.maximum(own.T * of_channel.clamp(min=1.0), surplus * pulls).sqrt()
+        return torch.maximum(own[:, None] * of_channel, pulls).sqrt()
+    return torch.maximum(own.T * of_channel.clamp(min=1.0), pulls).sqrt()

@@ -28,6 +28,7 @@ _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their er
 _ROUNDS = 8
 _TO_SPARE = 1.125  # equations for each unit, from which all of a channel may be read off at once
 _FLIPS, _WORTH_IT = 8, 0.7  # one at a time: at most so many, each to bring the squared misfit below this share
+_TOLERANCE = 1e-12  # of the bounded least squares, in which every column and the right side have length one
 
 
 @dataclass
@@ -193,11 +194,10 @@ def _units(
     """
     open_ = ~gate.sure[channel] & (whole != 0)
     before = gate.active[channel]
-    found = _one_by_one(patches, gradient, whole, before, open_)
-    if len(patches) < _TO_SPARE * int(open_.sum()):
-        return found
-    # Smooth inputs leave differences between neighbouring units hardly determined, and then all at once misses.
-    ways = found, _all_at_once(patches, gradient, whole, before, open_)
+    fewer = len(patches) < _TO_SPARE * int(open_.sum())
+    together = _between_bounds if fewer else _all_at_once
+    # Smooth inputs leave differences between neighbouring units hardly determined, and then all together miss.
+    ways = [way(patches, gradient, whole, before, open_) for way in (_one_by_one, together)]
     return min(ways, key=lambda now: float((gradient - patches @ (whole * now)).square().sum()))
 
 
@@ -229,3 +229,24 @@ def _one_by_one(
         rest = rest - patches[:, best] * steps[best]
         now[best] = ~now[best]
     return now
+
+
+def _between_bounds(
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, active: torch.Tensor, open_: torch.Tensor
+) -> torch.Tensor:
+    """Units by least squares with every share between nought and one.
+
+    A corner of the box is the only solution from about half as many equations as units on (Donoho and Tanner 2010).
+    What is found stays if it brings the misfit down by much.
+    """
+    from scipy.optimize import lsq_linear
+
+    columns = patches[:, open_] * whole[open_]
+    rest = gradient - patches @ (whole * (active & ~open_))
+    sizes, size = columns.norm(dim=0).clamp(min=1e-300), rest.norm().clamp(min=1e-300)
+    most = (sizes / size).numpy()
+    found = lsq_linear((columns / sizes).numpy(), (rest / size).numpy(), (0.0, most), "bvls", tol=_TOLERANCE)
+    now = active.clone()
+    now[open_] = torch.from_numpy(found.x / most > 0.5)
+    left, before = ((gradient - patches @ (whole * each)).square().sum() for each in (now, active))
+    return now if float(left) < _WORTH_IT * float(before) else active

@@ -33,6 +33,7 @@ from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.pooled_gate import active_units
 from gradinv_core.image_recovery.graph.reader import read_gradient, reader_of_node
 from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
+from gradinv_core.image_recovery.graph.silent import with_silent_channels
 from gradinv_core.image_recovery.graph.structure import (
     Plan,
     equations_of,
@@ -239,6 +240,8 @@ class Walker:
         entries, close = None, None
         if equations_of(self._plan, index, layers) < TO_SPARE * prod(shape[1:]):
             entries, close = self._forwards.past_the_branch(index), partial(self._forwards.closed, layers)
+            if entries is not None and isinstance(nodes[index].module, nn.ReLU):
+                entries = with_silent_channels(entries, readings, rounding)
             self.hinged = True
         settled = settle(readings, rounding, self._stop, entries, close)
         solution = settled.solution

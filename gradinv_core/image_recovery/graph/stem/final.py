@@ -13,12 +13,13 @@ from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.winners import Winners
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Final", "largest_entries", "solve_finally"]
+__all__ = ["Final", "largest_entries", "solve_finally", "take_at_word"]
 
 _DRAWS = 16
 _CHECKS = 6  # times the picture's own winners are compared with those it was solved for
 _ROUNDS = 1000
 _TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
+_WORDS = 10  # turns in which they are all taken at their word
 _OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from which its winners are doubted
 _SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
 _DRAWN_ROUNDS, _DRAWN_TOLERANCE = 200, 1e-3
@@ -98,13 +99,41 @@ def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
     comes of it stays as long as it misses less by much.
     """
     for _ in range(_TRUSTS):
-        equations = Equations.of(stem, winners, trusting=True)
-        picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
-        again = largest_entries(stem, picture)
+        again = _trusting_turn(stem, winners, stop)
         if again.total > _WORTH_TRUSTING * winners.total:
             break
         winners = again
     return winners
+
+
+def take_at_word(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Winners:
+    """Turns in which every equation is taken at its word, whatever it misses by, until no winner changes.
+
+    Turns that weigh equations by what they miss can come to rest where some winners are wrong: the equations that say
+    so weigh nothing. Taken at their word these pull the picture elsewhere, where it fits the map worse at first, and
+    from where weighing turns come to the end.
+
+    Args:
+        stem: what is known.
+        winners: where turns came to rest.
+        stop: asked now and then.
+
+    Raises:
+        StoppedError: the work was stopped.
+    """
+    for _ in range(_WORDS):
+        again = _trusting_turn(stem, winners, stop)
+        same = torch.equal(again.dz, winners.dz)
+        winners = again
+        if same:
+            break
+    return winners
+
+
+def _trusting_turn(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
+    equations = Equations.of(stem, winners, trusting=True)
+    picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
+    return largest_entries(stem, picture)
 
 
 def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:

@@ -8,7 +8,7 @@ from math import prod
 
 import torch
 
-from gradinv_core.image_recovery.graph.stem.final import solve_finally
+from gradinv_core.image_recovery.graph.stem.final import solve_finally, take_at_word
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.search import OnRound, search
 from gradinv_core.image_recovery.graph.stem.winners import settle_winners
@@ -23,6 +23,7 @@ _LARGE_ROUNDS, _LARGE = 400, 4096  # ... and for those with more entries than th
 _TURNS, _LARGE_TURNS = 40, 25
 _SETTLED = 3e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
 _WORTH_IT = 0.02  # sum of both misfits above which the last solve is not tried
+_ATTEMPTS, _MORE_TURNS = 3, 15  # at it: turns can come to rest where a few winners are wrong
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,21 @@ def recover_picture(
     if not stopped:
         try:
             turns = turns or (_LARGE_TURNS if large else _TURNS)
-            winners = settle_winners(stem, picture, turns, told("Which entries the max pool took"), stop)
-            if winners.misfit < misfit:  # the search's picture stays where no turn fits better
-                picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
-            if winners.total < _WORTH_IT:
+            tell = told("Which entries the max pool took")
+            winners = settle_winners(stem, picture, turns, tell, stop)
+            for attempt in range(_ATTEMPTS):
+                if attempt > 0:
+                    elsewhere = take_at_word(stem, winners, stop)
+                    winners = settle_winners(stem, elsewhere.picture, min(turns, _MORE_TURNS), tell, stop)
+                if winners.misfit < misfit:  # the search's picture stays where no turn fits better
+                    picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
+                if winners.total > _WORTH_IT:
+                    break
                 final = solve_finally(stem, winners, _SETTLED + 10 * noise, factor_std, stop)
                 if final is not None:
                     settled, picture, std = True, final.picture, space.spread * final.std
                     misfit, of_gradient, equations = final.misfit, final.of_gradient, final.equations
+                    break
         except StoppedError:
             stopped = True
     if not settled:

@@ -60,6 +60,18 @@ def test_error_bars_hold_added_noise_and_noise_in_proportion():
         assert 0.9 <= float(torch.stack(shares).mean()) <= 1.0, kind
 
 
+def test_error_bars_hold_where_few_strong_rows_say_almost_everything():
+    shares = []
+    for seed in range(4):
+        matrix, value, generator = system(outputs=80, taps=1, pixels=30, channels=20, seed=seed)
+        matrix[40:] *= 1e-3
+        target = matrix @ value.T
+        target = target + 1e-4 * target * torch.randn(target.shape, dtype=torch.float64, generator=generator)
+        found = solve_rows([Rows(matrix, target)], ROUNDING)
+        shares.append(((found.value - value).abs() <= 2 * found.std).double().mean())
+    assert 0.9 <= float(torch.stack(shares).mean()) <= 1.0, shares
+
+
 def test_what_no_row_speaks_of_has_wide_bars():
     matrix, value, _ = system()
     matrix[:, :, 7] = 0

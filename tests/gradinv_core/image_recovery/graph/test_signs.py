@@ -74,3 +74,21 @@ def test_without_a_gate_nothing_is_flipped():
     found = settle([Reading(reader, gradient, whole * active)], ROUNDING)
     assert (found.flipped, found.unsettled) == (0, (0,))
     torch.testing.assert_close(found.solution.value, value, rtol=0, atol=1e-8)
+
+
+def test_units_are_told_by_fewer_equations_than_there_are():
+    """A 1x1 layer: 24 equations for the 36 units of an output channel, nine of them taken for the wrong kind."""
+    generator = torch.Generator().manual_seed(0)
+    reader = reader_of("layer", nn.Conv2d(24, 60, 1), (24, 6, 6))
+    value = torch.rand(24, 36, dtype=torch.float64, generator=generator) + 1
+    whole = torch.randn(60, 36, dtype=torch.float64, generator=generator) * torch.logspace(-3, 0, 36).double()
+    active = torch.rand(60, 36, generator=generator) > 0.5
+    taken = active.clone()
+    for place in range(0, 36, 4):
+        taken[5, place] ^= True
+    gate = Gate(taken, torch.zeros_like(taken))
+    reading = Reading(reader, ((whole * active) @ value.T)[..., None], whole * taken, gate, whole)
+    found = settle([reading], ROUNDING)
+    assert torch.equal(gate.active, active)
+    assert (found.flipped, found.unsettled) == (9, (0,))
+    torch.testing.assert_close(found.solution.value, value, rtol=0, atol=1e-5)

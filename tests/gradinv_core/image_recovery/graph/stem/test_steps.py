@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradinv_core.image_recovery.graph.stem import front_door, recover_picture
-from gradinv_core.image_recovery.graph.stem.final import solve_finally
+from gradinv_core.image_recovery.graph.stem.final import largest_entries, solve_finally, take_at_word
 from gradinv_core.image_recovery.graph.stem.search import search
 from gradinv_core.image_recovery.graph.stem.winners import settle_winners
 from gradinv_core.image_recovery.stopping import StoppedError
@@ -38,6 +38,38 @@ def test_winners_settle_from_a_picture_that_is_nearly_right(scene):
     assert decibels(final.picture, shares) > 80
     assert final.std.shape == shares.shape
     assert float(((final.picture - shares).abs() <= 2 * final.std).double().mean()) > 0.9
+
+
+def test_a_wrong_pixel_that_only_its_own_equations_see_is_not_believed(scene):
+    stem, shares, _, dz = scene(size=9, channels=24)
+    start = shares.clone()
+    start[1, 4, 4] += 0.3
+    wrong = largest_entries(stem, start)
+    assert wrong.total > 0.1
+    final = solve_finally(stem, wrong, 1e-4)  # weighing alone stays at 34 dB, and misfits
+    assert final is not None
+    assert decibels(final.picture, shares) > 150
+    words = take_at_word(stem, wrong)
+    torch.testing.assert_close(words.dz, dz, rtol=0, atol=1e-9)
+    with pytest.raises(StoppedError):
+        take_at_word(stem, wrong, stop=lambda: True)
+
+
+def test_winners_that_do_not_stand_are_looked_for_again(scene, monkeypatch):
+    stem, shares, _, _ = scene(size=9, channels=24)
+    answers = []
+
+    def late(*arguments):
+        answers.append(solve_finally(*arguments) if len(answers) == 1 else None)
+        return answers[-1]
+
+    monkeypatch.setattr(front_door, "solve_finally", late)
+    found = recover_picture(stem, PixelSpace(), start=shares, turns=2)
+    assert found.settled
+    assert decibels(found.picture, shares) > 100
+    answers[:] = [None, None]
+    assert not recover_picture(stem, PixelSpace(), start=shares, turns=2).settled
+    assert len(answers) == 2 + 3
 
 
 def test_lambda_moves_the_picture_along_with_the_map(scene):
