@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,15 @@ from gradinv_core.label_recovery.result import (
     Window,
 )
 
-__all__ = ["infer_format", "report", "report_known_lambda", "report_rescaled", "report_row_sums", "vanished_report"]
+__all__ = [
+    "candidates_at",
+    "infer_format",
+    "report",
+    "report_known_lambda",
+    "report_rescaled",
+    "report_row_sums",
+    "vanished_report",
+]
 
 _PRESENT = 1e-5  # a label entry below this is called zero
 _SIGMAS = 3.0  # by which the misfit of a proven answer may exceed what noise is expected to leave
@@ -43,6 +52,7 @@ def report(
     rejected: LabelStructure | None = None,
     fallback_scale: float | None = None,
     known_scale: bool = True,
+    candidates: list[Candidate] | None = None,
 ) -> LabelRecovery:
     """Turn a search over one head into the public answer.
 
@@ -55,9 +65,11 @@ def report(
         rejected: a structure that was tried first and explains the gradient nowhere.
         fallback_scale: the lambda to show when the search found nothing.
         known_scale: whether the gradient is said to have arrived unscaled.
+        candidates: one for each range that was found, if they are there already.
     """
     modes = search.modes or (_nowhere(fallback_scale),)
-    candidates = [_candidate(head, mode, structure) for mode in modes]
+    if candidates is None:
+        candidates = [one for mode in modes for one in candidates_at(head, [mode], structure)]
     best, answer = modes[0], candidates[0]
     tested = structure if window is Window.LABEL_STRUCTURE else None
     fits = _is_single(head.classes, search, answer.loss, tested)
@@ -251,11 +263,23 @@ def _condition(head: ObservedHead, tested: bool, unnoticed: bool, known_scale: b
     return ""
 
 
-def _candidate(head: ObservedHead, mode: Mode, structure: LabelStructure | None) -> Candidate:
-    probabilities, ratios = (part[0, 0] for part in label_parts(head, np.array([[mode.scale]])))
-    residuals = mode.amplitude * ratios
-    loss = 0.0 if structure is None else float(variance_of(probabilities, residuals, structure, scale_free=True))
-    return Candidate(mode.scale, to_tensor(probabilities - residuals), loss)
+def candidates_at(head: ObservedHead, modes: Sequence[Mode], structure: LabelStructure | None) -> list[Candidate]:
+    """The label that one range of lambda means, for each of N heads at once.
+
+    Args:
+        head: N observed heads.
+        modes: one of each.
+        structure: the label structure, None for the simplex alone.
+    """
+    scales, amplitude = (np.array([[getattr(mode, name)] for mode in modes]) for name in ("scale", "amplitude"))
+    probabilities, ratios = (part[:, 0] for part in label_parts(head, scales))
+    residuals = amplitude * ratios
+    losses = np.zeros(len(modes)) if structure is None else variance_of(probabilities, residuals, structure, True)
+    labels = probabilities - residuals
+    return [
+        Candidate(mode.scale, to_tensor(label), float(loss))
+        for mode, label, loss in zip(modes, labels, losses, strict=True)
+    ]
 
 
 def _nowhere(scale: float | None) -> Mode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from gradinv_core.label_recovery.bias import known_lambda, without_feature
 from gradinv_core.label_recovery.known_lambda import judge_label
 from gradinv_core.label_recovery.modes import Mode, Search
 from gradinv_core.label_recovery.report import (
+    candidates_at,
     report,
     report_known_lambda,
     report_rescaled,
@@ -22,7 +24,7 @@ from gradinv_core.label_recovery.report import (
     vanished_report,
 )
 from gradinv_core.label_recovery.request import Request
-from gradinv_core.label_recovery.result import Doubt, LabelRecovery, Window
+from gradinv_core.label_recovery.result import Candidate, Doubt, LabelRecovery, Window
 from gradinv_core.label_recovery.sentences import WITHOUT_FEATURE
 from gradinv_core.label_recovery.what_came import sums_up
 
@@ -57,14 +59,20 @@ def solve_heads(head: ObservedHead, bias_grads: Array | None, request: Request) 
 
     analytic = request.solver in ("auto", "closed_form") and closed_form.applicable(head, structure)
     if pending.size and analytic and structure is not None:
+        together = head.take(pending)
+        searches = closed_form.solve(together, structure, known_scale, sigmas)
+        at_once = _lone_candidates(together, searches, structure)
         rest = []
-        for index, search in zip(
-            pending, closed_form.solve(head.take(pending), structure, known_scale, sigmas), strict=True
-        ):
+        for place, (index, search) in enumerate(zip(pending, searches, strict=True)):
             one = head.take(np.array([index]))
-            search = _of_allowed_sign(one, search, request)
-            if request.solver == "closed_form" or (search.complete and search.modes):
-                answer = report(one, search, structure, "closed_form", Window.LABEL_STRUCTURE, known_scale=known_scale)
+            found = _of_allowed_sign(one, search, request)
+            if request.solver == "closed_form" or (found.complete and found.modes):
+                ready = at_once.get(place) if found is search else None
+                answer = report(
+                    *(one, found, structure, "closed_form", Window.LABEL_STRUCTURE),
+                    known_scale=known_scale,
+                    candidates=ready,
+                )
                 answers[index] = _checked(one, answer, structure)
             else:
                 rest.append(index)
@@ -73,6 +81,17 @@ def solve_heads(head: ObservedHead, bias_grads: Array | None, request: Request) 
     for index in pending:
         answers[index] = _solve_one(head.take(np.array([index])), request)
     return [answer for answer in answers if answer is not None]
+
+
+def _lone_candidates(
+    head: ObservedHead, searches: Sequence[Search], structure: LabelStructure
+) -> dict[int, list[Candidate]]:
+    """The candidate of every head that has exactly one, by the head's place: most have, and together it takes less."""
+    places = [place for place, search in enumerate(searches) if len(search.modes) == 1]
+    if not places:
+        return {}
+    found = candidates_at(head.take(np.array(places)), [searches[place].modes[0] for place in places], structure)
+    return {place: [candidate] for place, candidate in zip(places, found, strict=True)}
 
 
 def _solve_one(head: ObservedHead, request: Request) -> LabelRecovery:
