@@ -28,6 +28,7 @@ _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their er
 _ROUNDS = 8
 _TO_SPARE = 1.125  # equations for each unit, from which all of a channel may be read off at once
 _FLIPS, _WORTH_IT = 8, 0.7  # one at a time: at most so many, each to bring the squared misfit below this share
+_FEW = 0.25  # share of a layer's channels; where more misfit, no single units are to blame
 _TOLERANCE = 1e-12  # of the bounded least squares, in which every column and the right side have length one
 
 
@@ -164,7 +165,7 @@ def _read_off(reading: Reading, gate: Gate, whole: torch.Tensor, bad: torch.Tens
     """Settle the units of output channels that misfit; whether any changed sides."""
     reader = reading.reader
     size = reader.outputs // reader.groups
-    changed = False
+    changed, single = False, len(bad) <= _FEW * reader.outputs
     for group in range(reader.groups):
         chosen = bad[(bad >= group * size) & (bad < (group + 1) * size)]
         if not len(chosen):
@@ -172,14 +173,14 @@ def _read_off(reading: Reading, gate: Gate, whole: torch.Tensor, bad: torch.Tens
         each = reader.channels // reader.groups
         patches = reader.patches(solution.value[group * each : (group + 1) * each]).flatten(0, 1)
         for channel in chosen.tolist():
-            now = _units(patches, reading.gradient[channel].flatten(), whole[channel], gate, channel)
+            now = _units(patches, reading.gradient[channel].flatten(), whole[channel], gate, channel, single)
             changed |= bool((now != gate.active[channel]).any())
             gate.active[channel] = now
     return changed
 
 
 def _units(
-    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, gate: Gate, channel: int
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, gate: Gate, channel: int, single: bool
 ) -> torch.Tensor:
     """(positions,) which units of an output channel were active.
 
@@ -191,14 +192,17 @@ def _units(
         whole: (positions,) delta if all units were active.
         gate: the units.
         channel: which of its rows.
+        single: whether single units may be to blame: changed one by one, they would bend to the gradient of something
+            else, too.
     """
     open_ = ~gate.sure[channel] & (whole != 0)
     before = gate.active[channel]
     fewer = len(patches) < _TO_SPARE * int(open_.sum())
-    together = _between_bounds if fewer else _all_at_once
-    # Smooth inputs leave differences between neighbouring units hardly determined, and then all together miss.
-    ways = [way(patches, gradient, whole, before, open_) for way in (_one_by_one, together)]
-    return min(ways, key=lambda now: float((gradient - patches @ (whole * now)).square().sum()))
+    ways = [_between_bounds if fewer else _all_at_once]
+    if single:  # smooth inputs leave differences between neighbouring units hardly determined: all together miss there
+        ways.append(_one_by_one)
+    found = [way(patches, gradient, whole, before, open_) for way in ways]
+    return min(found, key=lambda now: float((gradient - patches @ (whole * now)).square().sum()))
 
 
 def _all_at_once(
