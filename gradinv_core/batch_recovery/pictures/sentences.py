@@ -33,10 +33,12 @@ def reason_for(
             and layer.equations >= _TO_SPARE * layer.unknowns
             for layer in layers
         )
+        samples = len(layers[0].inputs)
+        whose = {1: "the sample", 2: "both samples"}.get(samples, f"all {samples} samples")
         count = sum(layer.name.count(",") + 1 for layer in layers)
         parts.append(
             f"The weight {'gradients' if count > 1 else 'gradient'} of {count} {'layers' if count > 1 else 'layer'} "
-            f"below the last {'give' if count > 1 else 'gives'} what they read of all {len(layers[0].inputs)} samples"
+            f"below the last {'give' if count > 1 else 'gives'} what they read of {whose}"
             f"{', exactly but for rounding' if exact else ''}."
         )
     parts.append(how)
