@@ -24,6 +24,7 @@ from gradinv_core.image_recovery.graph.structure import (
     short_cut,
 )
 from gradinv_core.image_recovery.graph.trace import Node
+from gradinv_core.image_recovery.graph.unordered_gate import layer_that_orders
 
 __all__ = [
     "TO_SPARE",
@@ -219,10 +220,10 @@ def check_value(plan: Plan, index: int) -> None:
             taps_of(plan.nodes[layer].module, shape) < prod(shape[1:])  # type: ignore[arg-type]
             for (layer, _), shape in zip(below, shapes, strict=True)
         ]
-        if not held or not separable(held):
+        if (not held or not separable(held)) and layer_that_orders(plan, index) is None:
             raise ObstacleError(
                 f"an average over {' x '.join(map(str, node.shape[1:]))} positions stands behind {kind_of(node)}, and "
-                f"the layer below does not tell them apart."
+                f"the layers below do not tell them apart."
             )
 
 
