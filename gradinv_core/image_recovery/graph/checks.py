@@ -204,7 +204,7 @@ def check_value(plan: Plan, index: int) -> None:
             raise ObstacleError(f"layers {names} read the same value in different groups of channels.")
         pixels, count = prod(node.shape[1:]), equations_of(plan, index, layers)
         helped = groups == {1} and short_cut(plan, index) is not None
-        for layer in layers:
+        for layer in layers if len(layers) > 1 else ():
             taps = taps_of(plan.nodes[layer].module, node.shape)  # type: ignore[arg-type]
             missed = pixels - len(taps[taps < pixels].unique())  # strides leave them to the other layers
             if missed and equations_of(plan, index, [each for each in layers if each != layer]) < TO_SPARE * missed:
