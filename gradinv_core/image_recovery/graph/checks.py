@@ -24,6 +24,7 @@ from gradinv_core.image_recovery.graph.structure import (
     short_cut,
 )
 from gradinv_core.image_recovery.graph.trace import Node
+from gradinv_core.image_recovery.graph.unordered_gate import layer_that_orders
 
 __all__ = [
     "TO_SPARE",
@@ -203,6 +204,13 @@ def check_value(plan: Plan, index: int) -> None:
             raise ObstacleError(f"layers {names} read the same value in different groups of channels.")
         pixels, count = prod(node.shape[1:]), equations_of(plan, index, layers)
         helped = groups == {1} and short_cut(plan, index) is not None
+        for layer in layers if len(layers) > 1 else ():
+            taps = taps_of(plan.nodes[layer].module, node.shape)  # type: ignore[arg-type]
+            missed = pixels - len(taps[taps < pixels].unique())  # strides leave them to the other layers
+            if missed and equations_of(plan, index, [each for each in layers if each != layer]) < TO_SPARE * missed:
+                raise ObstacleError(
+                    f"layer {plan.nodes[layer].name} skips pixels that layers {names} do not determine."
+                )
         if count < (_WITH_A_SHORT_CUT if helped else TO_SPARE) * pixels:
             raise ObstacleError(
                 f"the gradient of layer {names} has {count:,} equations for the {pixels:,} unknowns of each of its "
@@ -219,10 +227,10 @@ def check_value(plan: Plan, index: int) -> None:
             taps_of(plan.nodes[layer].module, shape) < prod(shape[1:])  # type: ignore[arg-type]
             for (layer, _), shape in zip(below, shapes, strict=True)
         ]
-        if not held or not separable(held):
+        if (not held or not separable(held)) and layer_that_orders(plan, index) is None:
             raise ObstacleError(
                 f"an average over {' x '.join(map(str, node.shape[1:]))} positions stands behind {kind_of(node)}, and "
-                f"the layer below does not tell them apart."
+                f"the layers below do not tell them apart."
             )
 
 

@@ -20,7 +20,7 @@ import torch
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.graph.signs import Reading
 
-__all__ = ["active_units", "separable"]
+__all__ = ["active_units", "leading_directions", "separable"]
 
 _POWER_ROUNDS = 3  # of the range finder
 _OVERSAMPLED = 6
@@ -61,7 +61,7 @@ def active_units(readings: Sequence[Reading], name: str) -> torch.Tensor:
         for tap in range(len(held)):
             places = held[tap].nonzero()[:, 0]
             if len(places):
-                basis = _span(unify * reading.gradient[:, :, tap], len(places))
+                basis = leading_directions(unify * reading.gradient[:, :, tap], len(places))
                 for place in places.tolist():
                     common[place].append(basis)
     found = []
@@ -79,7 +79,7 @@ def active_units(readings: Sequence[Reading], name: str) -> torch.Tensor:
     return torch.stack(found, 1)
 
 
-def _span(matrix: torch.Tensor, rank: int) -> torch.Tensor:
+def leading_directions(matrix: torch.Tensor, rank: int) -> torch.Tensor:
     """(rows, rank) orthonormal basis of the columns' leading directions."""
     rank = min(rank, *matrix.shape)
     draws = torch.randn(

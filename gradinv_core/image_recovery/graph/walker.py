@@ -30,7 +30,7 @@ from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
 from gradinv_core.image_recovery.graph.picture_turns import explain_gradient
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
-from gradinv_core.image_recovery.graph.pooled_gate import active_units
+from gradinv_core.image_recovery.graph.pooled_gate import active_units, separable
 from gradinv_core.image_recovery.graph.reader import read_gradient, reader_of_node
 from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
 from gradinv_core.image_recovery.graph.silent import with_silent_channels
@@ -41,6 +41,7 @@ from gradinv_core.image_recovery.graph.structure import (
     is_pooled_gate,
     pool_front,
 )
+from gradinv_core.image_recovery.graph.unordered_gate import columns_of_units, in_order, layer_that_orders
 from gradinv_core.image_recovery.peel import REFUSE, ContradictionError
 from gradinv_core.image_recovery.picture_map import PictureMap
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
@@ -49,6 +50,7 @@ from gradinv_core.pixels import PixelSpace
 __all__ = ["Misfit", "Walker"]
 
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
+_ROUNDED = 1e-4  # of the typical input of a layer under an average, below which it is taken for nought
 _UNDETERMINED = 1e-2  # relative error from which a value that few equations speak of is none to go on with
 
 
@@ -197,8 +199,7 @@ class Walker:
             if not is_pooled_gate(self._plan, index):
                 raise NoExactRouteError(f"layer {node.name}: expected a layer that reads its output, found none.")
             self.gates[index] = Gate(torch.ones(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool))
-            active = active_units([self._reading(layer) for layer, _ in below], node.name)
-            self.gates[index] = Gate(active, torch.zeros(shape, dtype=torch.bool))
+            self.gates[index] = Gate(self._under_average(index), torch.zeros(shape, dtype=torch.bool))
             return
         value, std = (part.reshape(shape) for part in known)
         gate = Gate.first(value, std)
@@ -208,6 +209,29 @@ class Walker:
                 f"below it."
             )
         self.gates[index] = gate
+
+    def _under_average(self, index: int) -> torch.Tensor:
+        """(channels, positions) which units of a ReLU under an average were active; its gate is all open yet."""
+        name, below = self._plan.nodes[index].name, gated_layers(self._plan, index)
+        readings = [self._reading(layer) for layer, _ in below]
+        if separable([reading.reader.taps < reading.reader.pixels for reading in readings]):
+            return active_units(readings, name)
+        inner = layer_that_orders(self._plan, index)
+        assert inner is not None  # noqa: S101 - the plan has seen to that
+        (reading,) = readings
+        columns, read = columns_of_units(reading, name)
+        assert reading.whole is not None  # noqa: S101 - it has a gate
+        arriving = reading.reader.pull(reading.whole * columns) * read.T.gt(_ROUNDED * read.abs().mean())
+        # The way from the ReLU that the layer reads down to the next layer: straight lines, alike at every position.
+        (_, lines), *_ = gated_layers(self._plan, self._plan.nodes[below[0][0]].inputs[0])
+        node, following = self._plan.nodes[inner], reader_of_node(self._plan.nodes, inner)
+        assert node.module is not None  # noqa: S101 - it has weights
+        for line in reversed(lines):
+            module = self._plan.nodes[line].module
+            assert module is not None  # noqa: S101 - a straight line is one
+            arriving = arriving * entry_line(module, node.shape)[0].flatten(1)
+        gradient = read_gradient(self._gradients, node.name, node.module)
+        return columns[:, in_order(Reading(following, gradient, arriving), name)]
 
     def _reading(self, layer: int) -> Reading:
         node, reader = self._plan.nodes[layer], reader_of_node(self._plan.nodes, layer)
