@@ -27,6 +27,7 @@ _SURE = 100.0  # ... and from which nothing may change that
 _DEAD = 1e-9  # of the typical value: smaller ones are nought, whatever their error bars say
 _ROUNDS = 8
 _TO_SPARE = 1.125  # equations for each unit, from which all of a channel may be read off at once
+_FEW = 0.25  # share of a layer's output channels
 _FLIPS, _WORTH_IT = 8, 0.7  # one at a time: at most so many, each to bring the squared misfit below this share
 
 
@@ -171,14 +172,15 @@ def _read_off(reading: Reading, gate: Gate, whole: torch.Tensor, bad: torch.Tens
         each = reader.channels // reader.groups
         patches = reader.patches(solution.value[group * each : (group + 1) * each]).flatten(0, 1)
         for channel in chosen.tolist():
-            now = _units(patches, reading.gradient[channel].flatten(), whole[channel], gate, channel)
+            few = len(bad) <= _FEW * reader.outputs
+            now = _units(patches, reading.gradient[channel].flatten(), whole[channel], gate, channel, few)
             changed |= bool((now != gate.active[channel]).any())
             gate.active[channel] = now
     return changed
 
 
 def _units(
-    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, gate: Gate, channel: int
+    patches: torch.Tensor, gradient: torch.Tensor, whole: torch.Tensor, gate: Gate, channel: int, few: bool
 ) -> torch.Tensor:
     """(positions,) which units of an output channel were active.
 
@@ -190,14 +192,18 @@ def _units(
         whole: (positions,) delta if all units were active.
         gate: the units.
         channel: which of its rows.
+        few: whether few channels misfit, so that single units may be to blame; else it may be another sample, whose
+            units must not be pieced together one by one.
     """
     open_ = ~gate.sure[channel] & (whole != 0)
     before = gate.active[channel]
-    found = _one_by_one(patches, gradient, whole, before, open_)
     if len(patches) < _TO_SPARE * int(open_.sum()):
-        return found
+        return _one_by_one(patches, gradient, whole, before, open_)
+    at_once = _all_at_once(patches, gradient, whole, before, open_)
+    if not few:
+        return at_once
     # Smooth inputs leave differences between neighbouring units hardly determined, and then all at once misses.
-    ways = found, _all_at_once(patches, gradient, whole, before, open_)
+    ways = at_once, _one_by_one(patches, gradient, whole, before, open_)
     return min(ways, key=lambda now: float((gradient - patches @ (whole * now)).square().sum()))
 
 
