@@ -69,7 +69,7 @@ POOLED: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-GREY = ("MNIST example, one channel, 28 x 28",)
+GREY = {"MNIST example, one channel, 28 x 28": 28}  # and their pictures' size
 
 
 class Asked(NamedTuple):
@@ -199,7 +199,7 @@ def study_network(network: str, size: int, asked: Asked) -> None:
     """A row: ten pictures walked back to, and gradient matching on the first of the same gradients."""
     outcomes, matched = [], []
     for index in range(asked.first, asked.first + asked.count):
-        model, client = build(network, index), sample(index, size=size)
+        model, client = build(network, index), sample(index, size=GREY.get(network, size))
         picture = client.image.mean(0, keepdim=True) if network in GREY else client.image
         gradients = capture_gradients(model, picture, client.label)
         outcomes.append(attempt(model, gradients, picture))

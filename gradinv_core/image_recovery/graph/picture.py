@@ -39,6 +39,9 @@ _HINGED = (
     "No error bars: on the way stands a layer with hardly an equation to spare, whose errors hang together, which bars "
     "do not hold."
 )
+_NOISY = (
+    "No error bars: noise in the gradient makes all channels of the pooled map err together, which they do not hold."
+)
 _STOPPED = "Walked back through the network's graph; stopped before the image was reached."
 
 
@@ -98,7 +101,7 @@ def picture_of(
     if walked.stopped:
         return Picture(space.from_unit(search.shares), None, _STOPPED, "", None, 0.0, True)
     if searches(plan, walked):
-        return _searched(plan, walked, search, space)
+        return _searched(plan, walked, share, factor, search, space)
     front = [node for node in plan.nodes[1 : plan.first] if isinstance(node.module, AffineLine)]
     shape = check_shape(plan.nodes[0].shape)
     links = [Link(node.name, node.module, shape, shape) for node in front if node.module is not None]
@@ -206,10 +209,7 @@ def _behind_pool(
         )
         why = "No error bars: which entry of every window the max pool took is not settled."
     elif share > _SHARED_NOISE:
-        why = (
-            "No error bars: noise in the gradient makes all channels of the pooled map err together, which they do "
-            "not hold."
-        )
+        why = _NOISY
     rank = int((answer.std < 0.1 * space.spread).sum()) if answer.std is not None else 0
     layer = _report(plan, answer.picture, answer.std, answer.equations, rank, answer.of_gradient, answer.seconds, space)
     layer = replace(layer, completed=not answer.settled, convergence=answer.convergence)
@@ -217,7 +217,9 @@ def _behind_pool(
     return Picture(answer.picture, std, how, why, layer, 0.0, answer.stopped)
 
 
-def _searched(plan: Plan, walked: Walked, search: PictureSearch, space: PixelSpace) -> Picture:
+def _searched(
+    plan: Plan, walked: Walked, share: float, factor: float, search: PictureSearch, space: PixelSpace
+) -> Picture:
     """Where the walk does not reach the first layer: a picture that the network turns into what is known."""
     started = time.perf_counter()
     node = plan.nodes[walked.bottom]
@@ -226,9 +228,11 @@ def _searched(plan: Plan, walked: Walked, search: PictureSearch, space: PixelSpa
             f"no exact route to the image is known for this gradient: {walked.why} What is known above says too little "
             f"of the picture. Label and feature are recovered all the same."
         )
-    stopped = False
+    stopped, exact = False, None
     try:
         search.seek(walked.bottom, walked.value, last=True)
+        if walked.std is not None:
+            exact = search.finish(walked.bottom, walked.value, walked.std, factor)
     except StoppedError:
         stopped = True
     if search.misfit > _FAR_OFF and not stopped:
@@ -244,14 +248,23 @@ def _searched(plan: Plan, walked: Walked, search: PictureSearch, space: PixelSpa
         f"Below {node.name} a search takes over: {why} The picture is one that the network turns into the "
         f"{walked.value.numel():,} numbers known there, to {search.misfit:.1e}; others may do so too."
     )
-    layer = _report(plan, picture, None, count, 0, search.misfit, time.perf_counter() - started, space)
+    std, why_none = None, _SEARCHED
+    if exact is not None:
+        std = (exact.std * space.spread).clamp(max=space.spread / 2)
+        how = (
+            f"Below {node.name} a search takes over: {why} Of the numbers known there, {exact.fitting:,} hold to "
+            f"rounding, more than there are pixels to be chosen; error bars say which pixels these leave open."
+        )
+        why_none = _HINGED if walked.hinged else _NOISY if share > _SHARED_NOISE else ""
+    rank = 0 if std is None else int((std < 0.1 * space.spread).sum())
+    layer = _report(plan, picture, std, count, rank, search.misfit, time.perf_counter() - started, space)
     layer = replace(
         layer,
         kind=f"search, {' x '.join(map(str, plan.nodes[0].shape))} to {' x '.join(map(str, node.shape))}",
-        completed=True,
+        completed=exact is None or rank < picture.numel(),
         convergence=tuple(search.convergence),
     )
-    return Picture(picture, None, how, _SEARCHED, layer, 0.0, stopped)
+    return Picture(picture, None if why_none else std, how, why_none, layer, 0.0, stopped)
 
 
 def _report(

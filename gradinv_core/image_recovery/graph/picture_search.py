@@ -14,6 +14,7 @@ import torch
 
 from gradinv_core.arrays import Array
 from gradinv_core.image_recovery.graph.below import Below
+from gradinv_core.image_recovery.graph.picture_polish import Polished, polish
 from gradinv_core.image_recovery.graph.structure import Plan
 from gradinv_core.image_recovery.result import OnStep, Step, Stop
 from gradinv_core.image_recovery.stopping import ask
@@ -110,6 +111,41 @@ class PictureSearch:
         self._minimise(loss, _EXPLAINED)
         self._settle(index, sought)
         self._tell()
+
+    def finish(self, index: int, value: torch.Tensor, std: torch.Tensor, factor_std: float) -> Polished | None:
+        """Go on from the picture found until it is exact, where it can be; then it has error bars, too.
+
+        Args:
+            index: of the node searched for last.
+            value: in its shape.
+            std: standard deviations of its entries.
+            factor_std: relative standard deviation of lambda.
+
+        Raises:
+            StoppedError: the work was stopped; what was found so far stays.
+        """
+        if self._below is None:
+            raise RuntimeError("expected a search before, found none")
+        single, double = self._below, Below(self._plan, index, self._space, torch.float64)
+        found = polish(
+            lambda shares: single.run(shares, index)[index][0],
+            lambda shares: double.run(shares, index)[index][0],
+            value.double(),
+            std.double(),
+            self.shares,
+            factor_std,
+            self._stop,
+        )
+        if found is None:
+            return None
+        before, misfit = self.shares, self.misfit
+        self.shares = found.shares
+        self._settle(index, value.detach().float()[None])
+        if self.misfit > misfit:
+            self.shares, self.misfit = before, misfit
+            return None
+        self._tell()
+        return found
 
     def output(self, index: int) -> torch.Tensor:
         """What a node below the one searched for last puts out for the picture found, float64, in its shape."""
