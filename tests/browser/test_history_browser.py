@@ -134,7 +134,7 @@ def test_matching_unfolds_for_a_network_chosen_by_menu_and_stays_as_it_is_left(s
     page = shared_page()
     start = page.get_by_role("button", name="Start", exact=True)
     expect(start).to_be_hidden()
-    choose(page, "Architecture", "ResNet-50")
+    choose(page, "Architecture", "AlexNet")
     expect(start).to_be_visible()
     settle(page)
     page.get_by_text("Gradient matching, the usual attack").click()

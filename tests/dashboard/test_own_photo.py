@@ -51,7 +51,8 @@ def select(page, label: str):
 
 def captions(page) -> str:
     under_pictures = [element.proto.body for element in page.main.get("html")]
-    return " ".join([caption.value for caption in page.caption] + under_pictures)
+    shown = " ".join([caption.value for caption in page.caption] + under_pictures)
+    return shown.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def refusal(**scenario):
             "with.",
         ),
         ({"defences": "prune:0.9"}, "The last layer's gradient is far from one outer product: what is left over is "),
-        ({"network": "resnet50"}, "No exact route to the picture is known for a network of this kind: "),
+        ({"network": "alexnet"}, "No exact route to the picture is known for a network of this kind: "),
     ],
 )
 def test_the_refusals_a_visitor_meets(scenario, words):

@@ -55,7 +55,7 @@ def test_a_word_that_plotly_does_not_know_is_found():
     [
         ("", {}, 5),
         ("", {"classes": "1000", "label": "none"}, 5),
-        ("", {"network": "resnet50", "classes": "100"}, 5),
+        ("", {"network": "alexnet", "classes": "100"}, 5),
         ("", {"defences": "perturb feature:0.1"}, 4),
         ("app_pages/failures.py", {}, 1),
         ("app_pages/protection.py", {}, 1),

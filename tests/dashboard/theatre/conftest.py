@@ -9,7 +9,7 @@ import torch
 from dashboard import cache
 from dashboard.background import tasks, work
 from dashboard.background.crew import the_crew
-from dashboard.sections.story import watched_job
+from dashboard.sections.story import image
 from gradinv_core.experiments.client.layer_inputs import true_inputs
 from gradinv_core.experiments.public_network import PublicNetwork
 from gradinv_core.image_recovery import ImageRecovery, LayerRecovery, Step
@@ -102,7 +102,7 @@ class FakeSearch:
 @pytest.fixture(autouse=True)
 def patient_page(monkeypatch):
     """Patient with every network: made-up answers are there at once, or held back by the test."""
-    monkeypatch.setattr(watched_job, "patience", lambda _network: 0.4)
+    monkeypatch.setattr(image, "patience", lambda _network: 0.4)
 
 
 @pytest.fixture(autouse=True)
