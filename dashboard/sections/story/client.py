@@ -23,7 +23,10 @@ _MOST_NAMED = 3
 
 def show(view: ClientView) -> None:
     """Draw the step."""
-    step(1, "The client", AUGMENTATIONS[view.scenario.augmentation].sentence, _EXPLANATION)
+    sentence = AUGMENTATIONS[view.scenario.augmentation].sentence
+    if view.client.others:
+        sentence += f" It does so {len(view.client.others) + 1} times, and sends the average of the gradients."
+    step(1, "The client", sentence, _EXPLANATION)
     body(view)
 
 
