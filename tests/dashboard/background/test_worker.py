@@ -107,7 +107,7 @@ def test_all_workers_are_gone_when_the_server_is(tmp_path, end):
         assert workers
         os.kill(server.pid, end)
         server.wait(60)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LIMIT
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
