@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 
 __all__ = ["Report", "Table", "middle", "share", "wilson"]
@@ -48,6 +49,7 @@ class Report:
     tables: tuple[Table, ...]
 
 
+@lru_cache(maxsize=2**12)  # a page asks again with every click, and each takes a millisecond
 def wilson(count: int, tried: int) -> tuple[float, float]:
     """The 95 % interval of a share by Wilson's score, which holds for shares of 0 and 1, too.
 
