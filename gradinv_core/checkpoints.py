@@ -21,7 +21,7 @@ from torch import nn
 from gradinv_core.errors import OptionError, TensorFileError
 from gradinv_core.networks import NETWORKS, build_network
 from gradinv_core.pretrained import IMAGENET
-from gradinv_core.trained_file import SUFFIX, is_trained_file, load_trained, read_facts
+from gradinv_core.trained_file import SUFFIX, TrainedFacts, is_trained_file, load_trained, read_facts
 
 __all__ = [
     "CHECKPOINT_CLASSES",
@@ -128,11 +128,8 @@ def stage_classes(network: str, stage: str) -> int:
         OptionError: unknown network or stage.
         TensorFileError: the checkpoint is damaged.
     """
-    own = _own(network, stage)
-    if own is not None:
-        return read_facts(own).classes
-    _find(network, stage)  # complain about one that is not there
-    return CHECKPOINT_CLASSES
+    own = _own_facts(network, stage)
+    return CHECKPOINT_CLASSES if own is None else own.classes
 
 
 def stage_has_bias(network: str, stage: str) -> bool:
@@ -142,11 +139,8 @@ def stage_has_bias(network: str, stage: str) -> bool:
         OptionError: unknown network or stage.
         TensorFileError: the file is damaged.
     """
-    own = _own(network, stage)
-    if own is not None:
-        return read_facts(own).head_bias
-    _find(network, stage)  # complain about one that is not there
-    return False
+    own = _own_facts(network, stage)
+    return own is not None and own.head_bias
 
 
 def load_checkpoint(network: str, stage: str) -> nn.Module:
@@ -226,6 +220,15 @@ def _own(network: str, stage: str) -> str | None:
     if found != network:
         raise OptionError(f"stage of {network}: expected a file with its weights, got {stage}, which holds {found}'s.")
     return stage
+
+
+def _own_facts(network: str, stage: str) -> TrainedFacts | None:
+    """What a stage of one's own says of itself; None for those that ship. Complains about one that is not there."""
+    own = _own(network, stage)
+    if own is not None:
+        return read_facts(own)
+    _find(network, stage)
+    return None
 
 
 def _find(network: str, stage: str) -> Path | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -38,6 +38,8 @@ __all__ = [
     "SweepPoints",
 ]
 
+Answer = TypeVar("Answer")
+
 _SNAPSHOTS, _FEW_SNAPSHOTS = 240, 120  # often enough to watch even a slow network move; the film takes fewer
 _SMALL = 64  # pixels: side of a picture of which many weigh nothing
 
@@ -50,6 +52,13 @@ def _public_scene(scenario: Scenario) -> Scene:
 def _scene(question: Question) -> Scene:
     """The scenario, played; one with a visitor's own picture is not remembered."""
     return play(question.scenario, question.own_image) if question.private else _public_scene(question.scenario)
+
+
+def _whole(answer: Answer, stopping: Stopping) -> Answer:
+    """The answer, unless the work was stopped: half of one must not be taken for it."""
+    if stopping():
+        raise JobStoppedError
+    return answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +74,7 @@ class ExactPicture:
         attack = attack_label(scene.network, scene.gradients, scene.announced)
         answer = certain_answer(attack.recovery, scene.announced)
         recovery = attack_image(scene.network, attack.gradients, answer, report, stopping)
-        if stopping():  # half an answer must not be taken for one
-            raise JobStoppedError
-        return recovery
+        return _whole(recovery, stopping)
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,7 @@ class BatchReading:
             on_progress=lambda found, of: report(FeaturesFound(found, of)),
             stop=stopping,
         )
-        if stopping():  # half an answer must not be taken for one
-            raise JobStoppedError
-        return attack
+        return _whole(attack, stopping)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +127,7 @@ class BatchDescent:
         torch.set_num_threads(1)
         scene = _scene(self.question)
         attack = attack_batch_pictures(scene.network, scene.gradients, BatchAttack(self.recovery), report, stopping)
-        if stopping():  # half an answer must not be taken for one
-            raise JobStoppedError
-        return attack
+        return _whole(attack, stopping)
 
 
 @dataclass(frozen=True)

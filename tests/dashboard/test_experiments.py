@@ -61,8 +61,7 @@ def test_two_studies_stand_side_by_side(page):
 
 
 def test_a_study_of_the_owner_s_is_on_the_shelf(lab, monkeypatch, tmp_path):
-    shipped = next(iter(find_studies().values()))
-    write_parquet(read_record(shipped), tmp_path / "own.parquet")
+    write_parquet(read_record(find_studies()["paper-labels-quick"]), tmp_path / "own.parquet")
     monkeypatch.setenv("GRADINV_STUDIES", str(tmp_path))
     page = menu(lab("app_pages/experiments.py"), "Study").set_value("own (own)").run()
     assert not page.exception

@@ -8,14 +8,10 @@ are rebuilt where that takes less than a second; through convolutions it would t
 
 from __future__ import annotations
 
-import json
-import platform
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
@@ -27,7 +23,7 @@ from gradinv_core.experiments.server.batch import attack_batch
 from gradinv_core.experiments.sweep.batch import judge_samples
 from gradinv_core.experiments.sweep.run import SweepPoint
 from gradinv_core.experiments.sweep.stored_study import BATCH_FILE, StoredBatches
-from gradinv_core.experiments.sweep.study import stored_point
+from gradinv_core.experiments.sweep.study import stored_point, write_curves
 
 __all__ = ["main", "measure_batches"]
 
@@ -95,17 +91,7 @@ def main() -> None:
         shares = [f"{point.right:.2f}/{point.shares['certain, but wrong']:.2f}" for point in found.points]
         sys.stdout.write(f"{network:14} {stage:16} {'  '.join(shares)}\n")
         sys.stdout.flush()
-    study = {
-        "command": "make curves",
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "curves": [found.as_json() for found in curves],
-    }
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else BATCH_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{len(curves)} curves in {time.perf_counter() - started:.0f} s, written to {target}\n")
+    write_curves(BATCH_FILE, curves, time.perf_counter() - started, {})
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ import torch
 from gradinv_core.defences import DEFENCES, write_defences
 from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.sweep.run import Sweep, SweepPoint, run_sweep
-from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredCurve, StoredPoint
+from gradinv_core.experiments.sweep.stored_study import STUDY_FILE, StoredBatches, StoredCurve, StoredPoint
 from gradinv_core.experiments.sweep.summary import RIGHT, SWEEP_METRICS, band, summarise, value_of
 
-__all__ = ["main", "measure_curve", "stored_point"]
+__all__ = ["main", "measure_curve", "stored_point", "write_curves"]
 
 _SAMPLES = 50
 _COMMAND = "make curves"
@@ -95,18 +95,32 @@ def main() -> None:
                 server = "aware" if aware else "naive"
                 sys.stdout.write(f"{network:14} {defence:16} {server:6} {'  '.join(shares)}\n")
                 sys.stdout.flush()
+    write_curves(STUDY_FILE, curves, time.perf_counter() - started, {"attacks per point": _SAMPLES})
+
+
+def write_curves(
+    default: Path, curves: Sequence[StoredCurve | StoredBatches], seconds: float, facts: Mapping[str, object]
+) -> None:
+    """Write measured curves with how and when they were measured, and say so.
+
+    Args:
+        default: file, if the command line names none.
+        curves: all of them.
+        seconds: that it took.
+        facts: what else stands in the file.
+    """
     study = {
         "command": _COMMAND,
         "date": datetime.now(UTC).date().isoformat(),
-        "attacks per point": _SAMPLES,
+        **facts,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "curves": [found.as_json() for found in curves],
     }
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else STUDY_FILE
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{len(curves)} curves in {time.perf_counter() - started:.0f} s, written to {target}\n")
+    sys.stdout.write(f"{len(curves)} curves in {seconds:.0f} s, written to {target}\n")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from torch import nn
 
 from gradinv_core.image_recovery.matching.attention import is_about_attention, written_out_attention
 from gradinv_core.image_recovery.matching.distance import Distance
-from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
+from gradinv_core.image_recovery.matching.inner_inputs import KnownInput, watch_inputs
 from gradinv_core.image_recovery.matching.objective import Candidate, Slope
 from gradinv_core.image_recovery.matching.observed import ObservedGradient
 from gradinv_core.losses import CROSS_ENTROPY, TrainingLoss
 
-__all__ = ["AutogradRoute", "Keeper"]
+__all__ = ["AutogradRoute", "leaves_of", "slopes_by"]
 
 
 class AutogradRoute:
@@ -54,9 +54,7 @@ class AutogradRoute:
         self._inputs = tuple(inputs)
         self._vector = torch.empty_like(observed.direction)  # the gradient, then the distance's derivative by it
         self._written_out = False  # whether attention is computed so that it can be differentiated twice
-        self._seen: dict[str, torch.Tensor] = {}
-        for known in self._inputs:
-            twin.get_submodule(known.layer).register_forward_pre_hook(Keeper(self._seen, known.layer))
+        self._seen = watch_inputs(twin, self._inputs)
 
     def evaluate(self, candidate: Candidate) -> Slope:
         """Loss and derivative at the candidate."""
@@ -70,21 +68,9 @@ class AutogradRoute:
 
     def _evaluate(self, candidate: Candidate) -> Slope:
         with torch.enable_grad():
-            leaves = [candidate.image.detach().requires_grad_(True)]
-            if candidate.logits is not None:
-                leaves.append(candidate.logits.detach().requires_grad_(True))
+            leaves = leaves_of(candidate)
             outputs, directions, loss = self._terms(leaves)
-            live = [(output, way) for output, way in zip(outputs, directions, strict=True) if output.requires_grad]
-            if live:
-                slopes = torch.autograd.grad(
-                    [output for output, _ in live],
-                    leaves,
-                    [way for _, way in live],
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-            else:
-                slopes = tuple(torch.zeros_like(leaf) for leaf in leaves)
+            slopes = slopes_by(leaves, outputs, directions)
         self._seen.clear()
         return Slope(loss, slopes[0], slopes[1] if len(slopes) > 1 else None)
 
@@ -114,11 +100,23 @@ class AutogradRoute:
         return outputs, directions, loss
 
 
-class Keeper:
-    """A hook that keeps a layer's input."""
+def leaves_of(candidate: Candidate) -> list[torch.Tensor]:
+    """What is differentiated by: the image and, where the label is learned, its logits; of one candidate or a stack."""
+    values = [candidate.image] if candidate.logits is None else [candidate.image, candidate.logits]
+    return [value.detach().requires_grad_(True) for value in values]
 
-    def __init__(self, seen: dict[str, torch.Tensor], layer: str) -> None:
-        self._seen, self._layer = seen, layer
 
-    def __call__(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:  # noqa: D102 - a hook
-        self._seen[self._layer] = inputs[0]
+def slopes_by(
+    leaves: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], directions: Sequence[torch.Tensor]
+) -> tuple[torch.Tensor, ...]:
+    """Derivative by each leaf of the sum of ``<output, direction>`` with fixed directions; zeros if none depends."""
+    live = [(output, way) for output, way in zip(outputs, directions, strict=True) if output.requires_grad]
+    if not live:
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    return torch.autograd.grad(
+        [output for output, _ in live],
+        leaves,
+        [way for _, way in live],
+        allow_unused=True,
+        materialize_grads=True,
+    )

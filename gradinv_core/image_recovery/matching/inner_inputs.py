@@ -7,7 +7,7 @@ proposition 3.1; all rows are used here, which averages noise).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torch import nn
 from gradinv_core.errors import OptionError
 from gradinv_core.image_recovery.fully_connected import previous_input
 
-__all__ = ["KnownInput", "known_inputs"]
+__all__ = ["KnownInput", "known_inputs", "watch_inputs"]
 
 _INNER_SHARE = 0.1  # of the feature's weight: measured, 0.03 to 0.3 serve alike; 1 drowns the gradient
 _LARGEST_MISFIT = 0.1  # of G = delta x^T, relative: above it the layer saw more than one input, or mostly noise
@@ -43,6 +43,30 @@ class KnownInput:
         factor = self.weight / float(torch.dot(self.value, self.value))
         difference = seen.reshape(-1) - self.value
         return factor * float(torch.dot(difference, difference)), difference.mul_(2 * factor).view_as(seen)
+
+    def misfits(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The terms (N,) of N inputs (N, n) and their derivatives, left where they are: a GPU is not waited for."""
+        difference = seen - self.value
+        factor = self.weight / self.value.dot(self.value)
+        return factor * difference.square().sum(1), 2 * factor * difference
+
+
+class _Keeper:
+    """A hook that keeps a layer's input."""
+
+    def __init__(self, seen: dict[str, torch.Tensor], layer: str) -> None:
+        self._seen, self._layer = seen, layer
+
+    def __call__(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self._seen[self._layer] = inputs[0]
+
+
+def watch_inputs(twin: nn.Module, inputs: Sequence[KnownInput]) -> dict[str, torch.Tensor]:
+    """Keep what the layers of known inputs are fed: layer -> its input in the last pass, filled as the twin runs."""
+    seen: dict[str, torch.Tensor] = {}
+    for known in inputs:
+        twin.get_submodule(known.layer).register_forward_pre_hook(_Keeper(seen, known.layer))
+    return seen
 
 
 def known_inputs(

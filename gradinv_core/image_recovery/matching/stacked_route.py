@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from gradinv_core.image_recovery.matching.attention import is_about_attention, written_out_attention
-from gradinv_core.image_recovery.matching.autograd_route import Keeper
-from gradinv_core.image_recovery.matching.inner_inputs import KnownInput
+from gradinv_core.image_recovery.matching.autograd_route import leaves_of, slopes_by
+from gradinv_core.image_recovery.matching.inner_inputs import KnownInput, watch_inputs
 from gradinv_core.image_recovery.matching.objective import Candidate, StackedSlope
 from gradinv_core.image_recovery.matching.observed import ObservedGradient
 from gradinv_core.image_recovery.matching.stacked_distance import STACKED_DISTANCES
@@ -60,18 +60,14 @@ class StackedRoute:
         self._rest: dict[str, torch.Tensor] = dict(twin.named_buffers())
         self._rest |= {name: value for name, value in twin.named_parameters() if id(value) not in matched}
         self._written_out = False  # as in `AutogradRoute`
-        self._seen: dict[str, torch.Tensor] = {}
-        for known in self._inputs:
-            twin.get_submodule(known.layer).register_forward_pre_hook(Keeper(self._seen, known.layer))
+        self._seen = watch_inputs(twin, self._inputs)
         self._along = torch.func.vmap(torch.func.grad(self._loss, has_aux=True), in_dims=(None, 0, 0))
 
     def evaluate(self, candidate: Candidate) -> StackedSlope:
         """Losses and derivatives of a stack: its image is (N, channels, height, width), its logits (N, C) or None."""
         with torch.enable_grad(), written_out_attention() if self._written_out else nullcontext():
-            images = candidate.image.detach().requires_grad_(True)
-            leaves = [images]
-            if candidate.logits is not None:
-                leaves.append(candidate.logits.detach().requires_grad_(True))
+            leaves = leaves_of(candidate)
+            images = leaves[0]
             labels = torch.softmax(leaves[1], 1) if self._label is None else self._label.expand(len(images), -1)
             parts, seen = self._along(self._matched, images, labels)
             outputs = [parts[name].flatten(1) for name in self._matched]
@@ -80,19 +76,11 @@ class StackedRoute:
             directions = list(slopes.split([output.shape[1] for output in outputs], 1))
             for known in self._inputs:
                 there = seen[known.layer].flatten(1)
-                difference = there.detach() - known.value
-                factor = known.weight / known.value.dot(known.value)
-                loss = loss + factor * difference.square().sum(1)
+                terms, ways = known.misfits(there.detach())
+                loss = loss + terms
                 outputs.append(there)
-                directions.append(2 * factor * difference)
-            live = [(output, way) for output, way in zip(outputs, directions, strict=True) if output.requires_grad]
-            found = torch.autograd.grad(
-                [output for output, _ in live],
-                leaves,
-                [way for _, way in live],
-                allow_unused=True,
-                materialize_grads=True,
-            )
+                directions.append(ways)
+            found = slopes_by(leaves, outputs, directions)
         return StackedSlope(loss, *found)
 
     def can(self, candidate: Candidate) -> bool:
