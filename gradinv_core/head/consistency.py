@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head.factors import ObservedHead
+from gradinv_core.head.label_noise import label_std, softmax_variance, weighted_sum
 from gradinv_core.head.landscape import label_parts
 from gradinv_core.head.structures import LabelStructure
 
@@ -21,13 +23,14 @@ __all__ = [
     "CHANCE",
     "GOOD_FIT",
     "SIMPLEX_SIGMAS",
+    "Agreement",
     "Fit",
+    "agreement",
     "chance_of_agreement",
     "fit",
     "good_fit_limit",
     "plausible_amplitude",
     "project_out",
-    "pseudo_label_std",
     "rounding_width",
 ]
 
@@ -41,10 +44,7 @@ CHANCE = 1e-3
 """Expected number of accidental agreements above which an agreement proves nothing."""
 
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
-_FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
-_LAMBDA_ROUNDINGS = 16.0  # as below, of lambda: errors of the softmax that all classes share
-_LOGIT_ROUNDINGS = 4.0  # rounding errors, in units of the unit roundoff, of a logit of size one; and of a softmax
-_VALUE_ROUNDINGS = 1.5  # entry or residual. Bounds read off LeNet and ResNet gradients in float32, not fitted to each.
+_LAMBDA_ROUNDINGS = 16.0  # of lambda, in units of the unit roundoff: errors of the softmax that all classes share
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,26 @@ class Fit:
         return Fit(**{name: values[every, column][:, None] for name, values in vars(self).items()})
 
 
+class Agreement(NamedTuple):
+    """How well (N, K) candidates agree; the names are those of `Fit`."""
+
+    chi_square: Array
+    freedom: np.ndarray
+    outside: Array
+    amplitude: Array
+
+
+class _Labels(NamedTuple):
+    """The pseudo-labels of candidates and what they are made of; the names are those of `Fit`."""
+
+    probabilities: Array
+    ratios: Array
+    amplitude: Array
+    labels: Array
+    std: Array
+    outside: Array
+
+
 def fit(
     head: ObservedHead,
     scales: Array,
@@ -101,41 +121,70 @@ def fit(
     Returns:
         The fit at each candidate.
     """
+    at = _labels_at(head, scales, structure, known_scale, amplitude)
+    curvature = at.probabilities * head.products[:, None, :]
+    slope = curvature - at.probabilities * curvature.sum(-1, keepdims=True)
+    if head.class_weights is not None:
+        slope *= 1 + at.amplitude[..., None] * weighted_sum(head)
+    if known_scale:
+        slope += at.ratios / (scales**2)[..., None]
+    chi_square = step = information = np.zeros(scales.shape)
+    freedom = chi_square.astype(int)
+    if structure is not None:
+        observed, nuisances, weights, freedom = _constraints(at, structure, known_scale)
+        misfit, direction = project_out([observed, slope], nuisances, weights)
+        chi_square = (weights * misfit**2).sum(-1)
+        information = (weights * direction**2).sum(-1)
+        step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
+    return Fit(at.labels, at.std, chi_square, freedom, at.outside, step, information, slope, at.amplitude, at.ratios)
+
+
+def agreement(
+    head: ObservedHead, scales: Array, structure: LabelStructure | None, known_scale: bool = True
+) -> Agreement:
+    """Of `fit`, what tells candidates apart without what leads from one to the next: a third cheaper."""
+    at = _labels_at(head, scales, structure, known_scale)
+    if structure is None:
+        zeros = np.zeros(scales.shape)
+        return Agreement(zeros, zeros.astype(int), at.outside, at.amplitude)
+    observed, nuisances, weights, freedom = _constraints(at, structure, known_scale)
+    (misfit,) = project_out([observed], nuisances, weights)
+    return Agreement((weights * misfit**2).sum(-1), freedom, at.outside, at.amplitude)
+
+
+def _labels_at(
+    head: ObservedHead,
+    scales: Array,
+    structure: LabelStructure | None,
+    known_scale: bool,
+    amplitude: Array | None = None,
+) -> _Labels:
     probabilities, ratios = label_parts(head, scales)
     if known_scale:
         amplitude = 1 / scales
     elif amplitude is None:
         amplitude = _guess_amplitude(probabilities, ratios)
+    of_softmax = softmax_variance(head, scales, probabilities)
     if not known_scale and structure is not None:
         for _ in range(4):  # the free entries depend on the amplitude, and it on them
-            amplitude = amplitude + _regress(head, scales, probabilities, ratios, amplitude, structure)
-
-    curvature = probabilities * head.products[:, None, :]
-    slope = curvature - probabilities * curvature.sum(-1, keepdims=True)
-    if head.class_weights is not None:
-        slope *= 1 + amplitude[..., None] * _weighted_sum(head)
-    if known_scale:
-        slope += ratios / (scales**2)[..., None]
-    residuals = amplitude[..., None] * ratios
-    labels = probabilities - residuals
-    std = pseudo_label_std(head, scales, probabilities, amplitude)
+            amplitude = amplitude + _regress(head, probabilities, of_softmax, ratios, amplitude, structure)
+    labels = probabilities - amplitude[..., None] * ratios
+    std = label_std(head, probabilities, of_softmax, amplitude)
     outside = (np.maximum(-labels, labels - 1) / std).max(-1)
-    if structure is None:
-        zeros = np.zeros(scales.shape)
-        return Fit(labels, std, zeros, zeros.astype(int), outside, zeros, zeros, slope, amplitude, ratios)
+    return _Labels(probabilities, ratios, amplitude, labels, std, outside)
 
-    mask = structure.constrained(labels)
-    weights = np.where(mask, 1 / std**2, 0.0)
-    nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
+
+def _constraints(
+    at: _Labels, structure: LabelStructure, known_scale: bool
+) -> tuple[Array, list[Array], Array, np.ndarray]:
+    """What should agree (N, K, C), the unknowns it may differ by, its weights, and the degrees of freedom (N, K)."""
+    mask = structure.constrained(at.labels)
+    weights = np.where(mask, 1 / at.std**2, 0.0)
+    nuisances = [] if structure.value_is_zero else [np.ones(at.labels.shape)]
     if not known_scale:
-        nuisances.append(ratios)
-    target = labels if structure.offset is None else labels - structure.offset
-    misfit, direction = project_out([target, slope], nuisances, weights)
-    information = (weights * direction**2).sum(-1)
-    step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
-    freedom = mask.sum(-1) - len(nuisances) - 1
-    chi_square = (weights * misfit**2).sum(-1)
-    return Fit(labels, std, chi_square, freedom, outside, step, information, slope, amplitude, ratios)
+        nuisances.append(at.ratios)
+    observed = at.labels if structure.offset is None else at.labels - structure.offset
+    return observed, nuisances, weights, mask.sum(-1) - len(nuisances) - 1
 
 
 def good_fit_limit(freedom: np.ndarray | int) -> Array:
@@ -172,38 +221,6 @@ def rounding_width(head: ObservedHead, scales: Array) -> Array:
     return width
 
 
-def pseudo_label_std(head: ObservedHead, scales: Array, probabilities: Array, amplitude: Array) -> Array:
-    """Standard deviation of each pseudo-label entry at fixed lambda, (N, K, C).
-
-    Two sources, to first order: additive noise of the gradient reaches the residual a and, through the feature, the
-    logits; rounding in the client's forward pass reaches logits, softmax and a. Rows of W are taken as uncorrelated.
-    """
-    rounding = head.rounding[:, None, None]
-    size = np.abs(scales)[..., None]
-    largest_logit = size * np.abs(head.products).max(-1)[:, None, None] + np.abs(head.bias).max()
-    logit_variance = (size * head.product_std[:, None, :]) ** 2 + (
-        _LOGIT_ROUNDINGS * rounding * (1 + largest_logit)
-    ) ** 2
-    # d softmax_i = p_i (dz_i - sum_j p_j dz_j)
-    mean_variance = (probabilities**2 * logit_variance).sum(-1, keepdims=True)
-    variance = probabilities**2 * np.maximum(logit_variance * (1 - 2 * probabilities) + mean_variance, 0.0)
-    size, ratios, ratio_std = np.abs(amplitude)[..., None], np.abs(head.ratios), head.ratio_std
-    if head.class_weights is not None:
-        ratios, ratio_std = ratios / head.class_weights, ratio_std / head.class_weights
-        variance *= (1 + amplitude[..., None] * _weighted_sum(head)) ** 2
-        variance += (size * probabilities) ** 2 * (ratio_std**2).sum(-1)[:, None, None]
-    variance += (_VALUE_ROUNDINGS * rounding * (probabilities + size * ratios[:, None, :])) ** 2
-    variance += (size * ratio_std[:, None, :]) ** 2
-    return np.sqrt(variance + _FLOOR**2)
-
-
-def _weighted_sum(head: ObservedHead) -> Array:
-    """``sum c / w`` of every head, (N, 1, 1): what class weights add to the prediction's share of the label."""
-    weights = np.ones(head.classes) if head.class_weights is None else head.class_weights
-    total: Array = (head.ratios / weights).sum(-1)[:, None, None]
-    return total
-
-
 def _guess_amplitude(probabilities: Array, ratios: Array) -> Array:
     """Median slope (N, K) of p against c between neighbours in c: right while most of them share a base value."""
     if ratios.strides[1] == 0:  # the same ratios at every lambda: one order serves them all
@@ -223,12 +240,17 @@ def _guess_amplitude(probabilities: Array, ratios: Array) -> Array:
 
 
 def _regress(
-    head: ObservedHead, scales: Array, probabilities: Array, ratios: Array, amplitude: Array, structure: LabelStructure
+    head: ObservedHead,
+    probabilities: Array,
+    of_softmax: Array,
+    ratios: Array,
+    amplitude: Array,
+    structure: LabelStructure,
 ) -> Array:
     """Correction (N, K) of the amplitude that makes the constrained entries agree best."""
     labels = probabilities - amplitude[..., None] * ratios
     mask = structure.constrained(labels)
-    weights = np.where(mask, pseudo_label_std(head, scales, probabilities, amplitude) ** -2.0, 0.0)
+    weights = np.where(mask, label_std(head, probabilities, of_softmax, amplitude) ** -2.0, 0.0)
     nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
     target = labels if structure.offset is None else labels - structure.offset
     misfit, direction = project_out([target, ratios], nuisances, weights)

@@ -32,10 +32,10 @@ from gradinv_core.head.consistency import (
     fit,
     good_fit_limit,
     plausible_amplitude,
-    pseudo_label_std,
     rounding_width,
 )
 from gradinv_core.head.hidden_factor import FactorTrace, factor_trace
+from gradinv_core.head.label_noise import pseudo_label_std
 from gradinv_core.head.landscape import head_probabilities
 from gradinv_core.head.structures import AllBut, LabelStructure, SharedBase
 from gradinv_core.label_recovery.modes import Mode, Search

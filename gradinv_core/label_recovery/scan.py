@@ -27,6 +27,8 @@ _FAR = 2.5  # times the sigmas asked for: about five of them for 95 % confidence
 _MINIMA = 24  # local minima refined, best first
 _SURELY_NO_CHANCE = 1e-6
 _PROBED_ENTRIES = 2**11  # label entries judged at a time: a call costs as much as some hundred of them
+_PROBES, _ROUNDS = 7, 60  # at most: probes on each side of a minimum, and rounds of them
+_FLAT = 1e-4  # relative rise to its ends that calls a bracket flat: a dip between its probes would raise them more
 _EXACT = 1e-6  # an agreement this close, relative to the classes' own differences, needs no noise to explain it
 
 OnSurvey = Callable[[Array, int], None]
@@ -125,44 +127,49 @@ def _refine(grid: Array, judge: Judge, on_survey: OnSurvey | None = None) -> Sur
     minima = minima[np.argsort(values[minima], kind="stable")[:_MINIMA]]
     if minima.size == 0:
         return survey
-    same = np.sign(grid)
-    left = grid[np.maximum(minima - 1, 0)]
-    right = grid[np.minimum(minima + 1, len(grid) - 1)]
-    left = np.where(np.sign(left) == same[minima], left, grid[minima])
-    right = np.where(np.sign(right) == same[minima], right, grid[minima])
-    refined = judge(_least(score, left, grid[minima], right, values[minima], judge.head.classes))
+    sides = [np.clip(minima + step, 0, len(grid) - 1) for step in (-1, 0, 1)]
+    around = np.stack([np.where(np.sign(grid[side]) == np.sign(grid[minima]), side, minima) for side in sides], axis=1)
+    refined = judge(_least(score, grid[around], values[around], judge.hopeless, judge.head.classes))
     if on_survey is not None:
         on_survey(refined.scales, judge.evaluations)
     return Survey.joined(survey, refined)
 
 
-def _least(score: Callable[[Array], Array], low: Array, best: Array, high: Array, least: Array, classes: int) -> Array:
+def _least(score: Callable[[Array], Array], brackets: Array, scores: Array, hopeless: float, classes: int) -> Array:
     """Where each of n brackets is least, (n,): probes on both sides of the best so far, then between its neighbours.
+
+    A bracket is left alone once it is flat, and too high to hold an answer: more digits of it would serve nobody.
 
     Args:
         score: of lambdas, all asked at once.
-        low: (n,) lower ends.
-        best: (n,) a lambda in each bracket.
-        high: (n,) upper ends.
-        least: (n,) the score at ``best``.
+        brackets: (n, 3) lambdas: lower end, best so far, upper end.
+        scores: (n, 3) of them.
+        hopeless: a score above which nothing is an answer.
         classes: number of them, which is what a lambda costs.
     """
-    probes = int(np.clip(_PROBED_ENTRIES // (2 * classes * len(best)), 1, 7))  # on each side
-    steps = np.arange(1, probes + 1) / (probes + 1)
-    every = np.arange(len(best))
-    for _ in range(60):
-        if np.all(high - low <= 1e-12 * np.abs(high)):
+    least, left = brackets[:, 1].copy(), np.arange(len(brackets))  # numbers of the brackets still searched
+    for _ in range(_ROUNDS):
+        low, best, high = brackets.T
+        done = high - low <= 1e-12 * np.abs(high)
+        done |= (scores[:, 1] > hopeless) & (scores.max(1) / (1 + _FLAT) <= scores[:, 1])
+        if done.any():
+            brackets, scores, left = brackets[~done], scores[~done], left[~done]
+            low, best, high = brackets.T
+        if not left.size:
             break
-        sides = [start[:, None] + (end - start)[:, None] * steps for start, end in ((low, best), (best, high))]
-        between = np.column_stack(sides)
-        scores = np.nan_to_num(score(between.ravel()), nan=np.inf).reshape(between.shape)
-        place = np.argmin(scores, axis=1)
-        better = scores[every, place] < least  # of equals, the best so far stays
-        walk = np.column_stack([low, sides[0], best, sides[1], high])
-        here = np.where(better, place + 1 + (place >= probes), probes + 1)
-        low, best, high = walk[every, here - 1], walk[every, here], walk[every, here + 1]
-        least = np.where(better, scores[every, place], least)
-    return best
+        probes = int(np.clip(_PROBED_ENTRIES // (2 * classes * len(left)), 1, _PROBES))  # on each side
+        steps = np.arange(1, probes + 1) / (probes + 1)
+        below, above = (start[:, None] + (end - start)[:, None] * steps for start, end in ((low, best), (best, high)))
+        asked = np.nan_to_num(score(np.column_stack([below, above]).ravel()), nan=np.inf).reshape(len(left), 2 * probes)
+        walk = np.column_stack([low, below, best, above, high])
+        heights = np.column_stack([scores[:, 0], asked[:, :probes], scores[:, 1], asked[:, probes:], scores[:, 2]])
+        inner = heights[:, 1:-1]
+        lowest = inner.argmin(1)
+        here = 1 + np.where(inner[np.arange(len(left)), lowest] < scores[:, 1], lowest, probes)  # of equals, the best
+        window = here[:, None] + np.arange(-1, 2)
+        brackets, scores = np.take_along_axis(walk, window, 1), np.take_along_axis(heights, window, 1)
+        least[left] = brackets[:, 1]
+    return least
 
 
 def _with_noise_of_the_best(

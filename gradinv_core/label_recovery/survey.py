@@ -9,11 +9,12 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head import ObservedHead
-from gradinv_core.head.consistency import SIMPLEX_SIGMAS, Fit, fit, good_fit_limit, plausible_amplitude
+from gradinv_core.head.consistency import SIMPLEX_SIGMAS, Fit, agreement, fit, good_fit_limit, plausible_amplitude
 from gradinv_core.head.structures import LabelStructure
 
 __all__ = ["Judge", "Survey"]
 
+_FAR_ABOVE = 4.0
 _BLOCK_ENTRIES = 2**15  # label entries judged at a time: 256 kB
 
 
@@ -50,11 +51,12 @@ class Judge:
 
     def __call__(self, scales: Array) -> Survey:
         """Survey (K,) lambdas, in blocks that stay in the processor's cache."""
+        self.evaluations += scales.size
         block = max(1, _BLOCK_ENTRIES // self.head.classes)
         parts = []
         for start in range(0, scales.size, block):
             chosen = scales[start : start + block]
-            found = self.fit(chosen)
+            found = agreement(self.head, chosen[None], self.structure, self.known_scale)
             parts.append((chosen, found.chi_square[0], found.outside[0], found.freedom[0], found.amplitude[0]))
         return Survey(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
@@ -68,6 +70,14 @@ class Judge:
             return survey.outside
         misfit: Array = survey.chi_square + np.maximum(survey.outside, 0.0) ** 2
         return misfit if self.known_scale else np.where(self._plausible(survey), misfit, np.inf)
+
+    @property
+    def hopeless(self) -> float:
+        """A misfit far above anything that `good` lets pass."""
+        outside = _FAR_ABOVE * SIMPLEX_SIGMAS
+        if self.structure is None:
+            return outside
+        return _FAR_ABOVE * float(good_fit_limit(self.head.classes)) + outside**2
 
     def good(self, survey: Survey) -> np.ndarray:
         """Which of the (K,) lambdas noise explains."""
