@@ -11,7 +11,7 @@ expect = sync_api.expect
 
 HEADINGS = {
     "Lab": "6 The picture",
-    "Gallery": "A gallery of failures",
+    "Experiments": "2 Sample by sample",
     "Failures": "3 The race",
     "What protects": "1 The sweep",
 }
@@ -57,11 +57,9 @@ def choose(page, name: str, option: str) -> None:
 def test_back_and_forward_restore_page_and_scenario_in_one_step(open_page, walk, settle):
     page = open_page("?label=mixup&v=1")
     entries = page.evaluate("() => history.length")
-    for name, path in (("What protects", "/protection"), ("Gallery", "/gallery"), ("Failures", "/failures")):
+    for name, path in (("What protects", "/protection"), ("Experiments", "/experiments"), ("Failures", "/failures")):
         walk(page, name)
         page.wait_for_function(f"() => location.pathname + location.search === '{path}?label=mixup&v=1'")
-        if name == "Gallery":  # what it would go on playing is not asked about here
-            page.get_by_role("button", name="Stop", exact=True).click()
     assert page.evaluate("() => history.length") == entries + 3
     choose(page, "Softening", "CutMix")
     page.wait_for_function("() => location.search.includes('label=cutmix')")
@@ -69,8 +67,8 @@ def test_back_and_forward_restore_page_and_scenario_in_one_step(open_page, walk,
 
     walk(page, "Failures", page.go_back)
     expect(softening(page)).to_have_value("mixup")
-    walk(page, "Gallery", page.go_back)
-    assert where(page) == "/gallery?label=mixup&v=1"
+    walk(page, "Experiments", page.go_back)
+    assert where(page) == "/experiments?label=mixup&v=1"
     walk(page, "What protects", page.go_back)
     expect(softening(page)).to_have_value("mixup")
     walk(page, "Lab", page.go_back)
@@ -113,14 +111,14 @@ def test_an_own_photo_is_recovered_and_goes_along_and_a_reload_says_that_it_is_l
     assert float(likeness.inner_text().split()[0]) > 100
     assert not page.get_by_test_id("stAlertContentError").count()
     thumbnail = page.get_by_test_id("own-photo")
-    for name in ("Failures", "What protects", "Lab"):
+    for name in ("What protects", "Lab"):
         walk(page, name)
         expect(thumbnail).to_be_visible()
         assert where(page).endswith("?photo=yes&v=1")
     expect(named).to_be_visible()
     walk(page, "What protects", page.go_back)
     expect(thumbnail).to_be_visible()
-    walk(page, "Lab", lambda: page.evaluate("() => history.go(-3)"))  # before there was a photo
+    walk(page, "Lab", lambda: page.evaluate("() => history.go(-2)"))  # before there was a photo
     expect(page.get_by_text("Label: “astronaut” 91 %.")).to_be_visible()
     page.go_forward()
     expect(named).to_be_visible()

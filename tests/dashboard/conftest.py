@@ -3,20 +3,26 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest
 
 from dashboard.background import tasks, work
 from gradinv_core.experiments.public_network import PublicNetwork
+from gradinv_core.head import ObservedHead
 from gradinv_core.image_recovery import ImageRecovery
+from gradinv_core.label_recovery import paper_search
+from gradinv_core.label_recovery.race import Racer, race
 
 os.environ["GRADINV_WORKERS"] = "0"  # what a test replaces must be replaced where the work is done
 
+ONE_AT_A_TIME = Lock()
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 
 
@@ -27,10 +33,12 @@ def run(page: AppTest) -> AppTest:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def packages_read_once() -> Iterator[None]:
-    """Let Streamlit look through the installed packages once, as a server does, and not for every drawn page."""
+def read_once() -> Iterator[None]:
+    """Let Streamlit look through packages and compile the page once, as a server does, and not for every drawn page."""
+    compiled = cache(ScriptCache().get_bytecode)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(ScriptCache, "get_bytecode", lambda _, path: compiled(path))
         yield
 
 
@@ -55,6 +63,19 @@ def no_slow_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         return rebuild(network, *rest)
 
     monkeypatch.setattr(tasks, "attack_image", attack)
+
+
+@pytest.fixture(autouse=True)
+def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the paper's L-BFGS few steps where a page lets solvers race: the tests of the race give it all of them."""
+    monkeypatch.setattr(tasks, "race", short_race)
+
+
+def short_race(*head: ObservedHead, **how: bool) -> tuple[Racer, ...]:
+    """The race on a page, with a tenth of the steps for each start of the paper's L-BFGS."""
+    with ONE_AT_A_TIME, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paper_search, "lbfgs", partial(paper_search.lbfgs, steps=10))
+        return race(*head, **how)
 
 
 @pytest.fixture
