@@ -65,7 +65,7 @@ def _so_far(reports: Sequence[BatchStep]) -> str:
     newest = reports[-1]
     if newest.images is None or newest.misfit is None:
         return f"Found for every picture: {newest.title[:1].lower()}{newest.title[1:]} {newest.layer}"
-    return f"Searching: {newest.title[:1].lower()}{newest.title[1:]} (misfit {plain(newest.misfit, 2)})"
+    return f"Searching: {newest.title[:1].lower()}{newest.title[1:]} (what is known fits to {plain(newest.misfit, 2)})"
 
 
 def _draw_newest(reports: Sequence[BatchStep]) -> None:

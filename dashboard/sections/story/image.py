@@ -67,4 +67,4 @@ def _so_far(reports: Sequence[Step], task: PictureTask) -> str:
     found = f"{title[:1].lower()}{title[1:]}"
     if newest.iteration is None or newest.loss is None:
         return f"Found: {found}"
-    return f"Searching: {found} (picture {newest.iteration}, misfit {plain(newest.loss, 2)})"
+    return f"Searching: {found} (picture {newest.iteration}; what is known fits to {plain(newest.loss, 2)})"
