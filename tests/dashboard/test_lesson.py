@@ -34,7 +34,7 @@ def test_a_step_asks_before_it_shows_and_tells_a_right_from_a_wrong_prediction(l
     material = Material(STEPS[place].scenario, dark=False)
     right = STEPS[place].answer(material).choice
     question = page.radio[0]
-    assert question.label == f"**{STEPS[place].question}**"
+    assert question.label == STEPS[place].question
     assert question.value is None
     assert right in range(len(question.options))
     run(question.set_value((right + 1) % len(question.options)))

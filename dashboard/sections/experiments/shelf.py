@@ -53,12 +53,13 @@ def choose() -> Chosen | None:
         )
         return None
     with st.container(horizontal=True, gap="medium"):
-        name = st.selectbox("Study", list(found), key="study")
+        name = st.selectbox("Study", list(found), key="study", width=460)
         beside = st.selectbox(
             "Compare with",
             [_NOBODY, *(other for other in found if other != name)],
             key="study beside",
             help=f"The owner of this server adds studies with a folder that {_FOLDER} names.",
+            width=460,
         )
     try:
         return Chosen(_read(found[name]), None if beside == _NOBODY else _read(found[beside]))

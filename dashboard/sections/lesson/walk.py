@@ -98,7 +98,7 @@ def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
     """The prediction, None while there is none."""
     before, _ = st.session_state[_PREDICTED].get(place, (None, False))
     return st.radio(
-        f"**{step.question}**",
+        step.question,
         range(len(choices)),
         index=before,
         format_func=lambda choice: choices[choice],
