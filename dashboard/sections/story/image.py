@@ -63,7 +63,7 @@ def _so_far(reports: Sequence[Step], task: PictureTask) -> str:
     if not reports:
         return "Solving for the first layer"
     newest = reports[-1]
-    title = title_in_words(newest, task.parts())
+    title = title_in_words(newest.title, [newest.layer] if newest.layer else [], task.parts())
     found = f"{title[:1].lower()}{title[1:]}"
     if newest.iteration is None or newest.loss is None:
         return f"Found: {found}"
