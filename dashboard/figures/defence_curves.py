@@ -98,7 +98,7 @@ def _draw(
     drawn = list(zip(servers.items(), looks[-len(servers) :], asides, strict=True))
     for (words, curve), (colour, dash, symbol), aside in reversed(drawn):  # dashes lie on top, and show what is below
         bands = np.asarray(curve.bands, dtype=np.float64)
-        places = np.arange(len(bands)) + aside
+        places = np.arange(len(bands), dtype=np.float64) + aside
         if logarithmic:
             bands = np.maximum(bands, _LEAST)
         _add_band(figure, places, bands, words, colour, dash, symbol)

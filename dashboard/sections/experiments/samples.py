@@ -88,8 +88,9 @@ def _columns(rows: Rows, record: Record) -> dict[str, list[str]]:
     columns = {"sample": [f"{number}" for number in rows.column("number")]}
     for name in record.specification.rows:
         columns[field_title(name)] = field_values(name, rows).tolist()
+    made = list(rows)
     for solver in record.specification.solvers:
-        columns[KINDS[record.specification.kind][solver].title] = [_outcome(row, solver) for row in rows]
+        columns[KINDS[record.specification.kind][solver].title] = [_outcome(row, solver) for row in made]
     return columns
 
 
