@@ -7,8 +7,8 @@ from dashboard.layout.page import page_frame
 from dashboard.layout.story import step
 from dashboard.pages import EXPERIMENTS
 from dashboard.sections.experiments import narrow, samples, shelf, tables
-from gradinv_core.experiments.study.report import compare, make_report
-from gradinv_core.experiments.study.report.tables import reason_tables
+from gradinv_core.experiments.study.report import compare
+from gradinv_core.experiments.study.report.tables import facts, reason_tables
 
 
 def show_study(chosen: shelf.Chosen) -> None:
@@ -17,7 +17,7 @@ def show_study(chosen: shelf.Chosen) -> None:
     step(1, study.title, shelf.SENTENCE, shelf.EXPLANATION)
     st.markdown(study.about)
     with st.expander("What was played, and how to play it again"):
-        st.markdown("\n".join(f"- {fact}" for fact in make_report(chosen.record).facts))
+        st.markdown("\n".join(f"- {fact}" for fact in facts(chosen.record)))
     narrowed = narrow.choose_filter(chosen.record)
     shown = narrowed(chosen.record)
     rows = narrow.choose_rows(chosen.record)
@@ -25,7 +25,7 @@ def show_study(chosen: shelf.Chosen) -> None:
     for number, table in enumerate(reason_tables(shown)):
         tables.show(table, f"study table {number}")
     if chosen.other is not None:
-        both = compare(shown, narrowed(chosen.other), rows, (chosen.name, chosen.other_name))
+        both = compare(shown, narrowed(chosen.other), rows, ("this study", "the other"))
         tables.show(both, "study comparison", "The two studies have no row in common.")
     step(2, "Sample by sample", samples.SENTENCE, samples.EXPLANATION)
     samples.show(shown)

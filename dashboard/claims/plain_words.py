@@ -24,6 +24,7 @@ _OPTION = re.compile(r"(;[^;.]*|\b)[a-z_]+=['\"]?[\w.]+['\"]?")  # such as gradi
 _EXPONENT = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?e[-+]?\d+\b")
 _MINUS = re.compile(r"(?<![\w.)\]])-(?=\d)")
 _PERCENT = re.compile(r"(?<=\d)%")
+_NAMED_TWICE = re.compile(r"\blayers? (?=layer\d)")  # modules of residual networks are called so themselves
 _FOR_PROGRAMMERS = re.compile(
     r"\b[a-z]+_[a-z_]+\b|\bLabel_|\.weight\b|\.bias\b|\bnn\.|[a-z_]+=['\"]|: expected |\bNaN\b|<\w+ error|\d[eE][-+]\d"
 )
@@ -168,6 +169,7 @@ def in_words(text: str) -> str:
     parts = re.split(r"(?<=[.!?])\s+", text)
     kept = [part for part in parts if not _OPTION.search(part)]
     text = " ".join(kept or [_OPTION.sub("", part) for part in parts])
+    text = _NAMED_TWICE.sub("", text).replace("skips pixels", "passes over pixels")  # a skip is something else here
     text = text.replace("lambda", "λ").replace("Lambda", "λ").replace("-inf to inf", "−∞ to ∞")
     text = _EXPONENT.sub(lambda found: plain(float(found[0]), 2), text)
     return _PERCENT.sub(" %", _MINUS.sub("−", text))

@@ -17,6 +17,7 @@ __all__ = ["ServerCurve", "batch_size_curves", "defence_curves"]
 _HEIGHT = 560
 _PROTECTS = 0.1  # share of answers that are right up to which a defence is said to protect
 _MOST_TICKS = 6
+_ASIDE = 0.05  # of the way to the next strength: two servers that do alike stand side by side
 _LEAST = 1e-8  # errors below are rounding, and zero has no place on a logarithmic axis
 
 
@@ -93,17 +94,20 @@ def _draw(
     """What servers recover; the last of them is the one that reckons with everything."""
     figure = Sketch((0.6, 0.4), gap=0.08)
     looks = ((colours.baseline, "dash", "square"), (colours.recovered, "solid", "circle"))
-    for (words, curve), (colour, dash, symbol) in zip(servers.items(), looks[-len(servers) :], strict=True):
+    asides = (-_ASIDE, _ASIDE) if len(servers) > 1 else (0.0,)
+    drawn = list(zip(servers.items(), looks[-len(servers) :], asides, strict=True))
+    for (words, curve), (colour, dash, symbol), aside in reversed(drawn):  # dashes lie on top, and show what is below
         bands = np.asarray(curve.bands, dtype=np.float64)
+        places = np.arange(len(bands), dtype=np.float64) + aside
         if logarithmic:
             bands = np.maximum(bands, _LEAST)
-        _add_band(figure, bands, words, colour, dash, symbol)
+        _add_band(figure, places, bands, words, colour, dash, symbol)
         line = {"color": colour, "width": 2.5, "dash": dash}
         strong = {"symbol": symbol, "size": 8, "color": colour}
-        _add_share(figure, curve.right, words, "right", strong, line)
+        _add_share(figure, places, curve.right, words, "right", strong, line)
         outline = {"symbol": "diamond-open", "size": 11, "color": colour, "line": {"width": 2}}
-        _add_share(figure, curve.right_class, words, "right class", outline, hover="name the right class")
-        _add_share(figure, curve.misled, words, "sure and wrong", {"symbol": "x", "size": 9, "color": colour})
+        _add_share(figure, places, curve.right_class, words, "right class", outline, hover="name the right class")
+        _add_share(figure, places, curve.misled, words, "sure and wrong", {"symbol": "x", "size": 9, "color": colour})
     _finish(figure, colours, finding, ticks, axis, metric, logarithmic)
     if logarithmic:
         _whole_decades(figure, np.concatenate([np.ravel(curve.bands) for curve in servers.values()]))
@@ -122,6 +126,7 @@ def _whole_decades(figure: Sketch, values: Array) -> None:
 
 def _add_share(
     figure: Sketch,
+    places: Array,
     shares: npt.ArrayLike,
     words: str,
     what: str,
@@ -133,7 +138,7 @@ def _add_share(
     """A share of answers in the lower panel; the one with a line stands in the legend through the band above."""
     heights = np.asarray(shares, dtype=np.float64)
     figure.add_scatter(
-        x=np.arange(heights.size),
+        x=places,
         y=heights,
         mode="markers" if line is None else "lines+markers",
         line=line,
@@ -146,9 +151,8 @@ def _add_share(
     )
 
 
-def _add_band(figure: Sketch, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:
+def _add_band(figure: Sketch, places: Array, bands: Array, words: str, colour: str, dash: str, symbol: str) -> None:
     """The median as a line, the middle 80 percent as whiskers: ribbons of two servers would hide each other."""
-    places = np.arange(len(bands))
     figure.add_scatter(
         x=places,
         y=bands[:, 1],

@@ -40,6 +40,9 @@ def feature_plot(
     reference = found if truth is None else truth
     shown = np.sort(np.argsort(-np.abs(reference), kind="stable")[:_MOST])
     positions = np.arange(shown.size)
+    # The staircase starts and ends half a step outside, where the first bar and the last one do.
+    outline = np.concatenate([shown[:1], shown, shown[-1:]])
+    steps = np.concatenate([[-0.5], positions, [shown.size - 0.5]])
     hatch = {"shape": AMBIGUOUS_HATCH, "fgcolor": colours.recovered, "fillmode": "replace", "size": 6}
     pattern = hatch if ambiguous else {}
     figure = Sketch()
@@ -55,12 +58,12 @@ def feature_plot(
     )
     if truth is not None:
         figure.add_scatter(
-            x=positions,
-            y=truth[shown],
-            text=[plain(value, 9) for value in truth[shown]],
+            x=steps,
+            y=truth[outline],
+            text=[plain(value, 9) for value in truth[outline]],
             name="truth",
             mode="lines",
-            customdata=shown,
+            customdata=outline,
             line={"color": colours.truth, "width": 2 if shown.size <= _FEW else 1, "shape": "hvh"},
             hovertemplate="feature %{customdata}<br>truth %{text}<extra></extra>",
         )
@@ -68,6 +71,6 @@ def feature_plot(
     figure.update_layout(bargap=0)
     every = f"{found.size} entries of the feature"
     cut = every if shown.size == found.size else f"the {shown.size} largest of {found.size:,} entries"
-    figure.update_xaxes(title={"text": cut}, showticklabels=False, ticks="")
+    figure.update_xaxes(title={"text": cut}, range=[-0.5, shown.size - 0.5], showticklabels=False, ticks="")
     figure.update_yaxes(title={"text": "value"})
     return figure

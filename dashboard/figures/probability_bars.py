@@ -26,7 +26,7 @@ def probability_bars(
 
     Args:
         probabilities: (C,) softmax output of the network.
-        label: (C,) soft label the client trains with, None to leave it out.
+        label: (C,) label the client trains with, None to leave it out.
         class_names: (C,) names, class numbers without.
         dark: colours for a dark page.
 
@@ -54,10 +54,10 @@ def probability_bars(
         figure.add_bar(
             x=positions,
             y=taught[shown],
-            name="soft label",
+            name="label",
             customdata=hover,
             marker={"color": "rgba(0,0,0,0)", "line": {"color": colours.truth, "width": 2}},
-            hovertemplate="%{customdata}<br>soft label %{y:.9f}<extra></extra>",
+            hovertemplate="%{customdata}<br>label %{y:.9f}<extra></extra>",
         )
     best = int(np.argmax(predicted))
     title = f"The network says “{names[best]}” with {percent(float(predicted[best]))}"

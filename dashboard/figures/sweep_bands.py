@@ -89,7 +89,12 @@ def sweep_bands(axis: SweepAxis, metric: SweepMetric, marks: SweepMarks, *, dark
     _add_bands(figure, axis, scale.clip(bands), colours)
     _add_marks(figure, axis, marks, scale, colours)
     _add_shares(figure, axis, marks, colours)
-    style(figure, _finding(axis, metric, positions, _successes(metric, marks, values)), colours, height=_HEIGHT)
+    style(
+        figure,
+        _finding(axis, metric, marks.planned, positions, _successes(metric, marks, values)),
+        colours,
+        height=_HEIGHT,
+    )
     gap = _narrowest(places)
     figure.update_layout(margin={"b": 120}, legend={"itemclick": False, "itemdoubleclick": False, "tracegroupgap": 0})
     figure.update_xaxes(
@@ -225,13 +230,14 @@ def _successes(metric: SweepMetric, marks: SweepMarks, values: Array) -> np.ndar
     return values >= metric.good if metric.larger_is_better else values <= metric.good
 
 
-def _finding(axis: SweepAxis, metric: SweepMetric, positions: np.ndarray, good: np.ndarray) -> str:
-    """Where at least half of the attacks succeed."""
+def _finding(axis: SweepAxis, metric: SweepMetric, planned: int, positions: np.ndarray, good: np.ndarray) -> str:
+    """Where at least half of the attacks succeed; of a sweep that is not over, so far."""
     tried = [place for place in range(len(axis.places)) if (positions == place).any()]
     works = [place for place in tried if 2 * int(good[positions == place].sum()) >= int((positions == place).sum())]
     if not tried:
         return f"{axis.name}: no attack has ended yet"
-    return f"{axis.name}: {metric.success} {_where(axis, tried, works)}"
+    so_far = ", so far" if len(positions) < planned * len(axis.places) else ""
+    return f"{axis.name}{so_far}: {metric.success} {_where(axis, tried, works)}"
 
 
 def _where(axis: SweepAxis, tried: list[int], works: list[int]) -> str:

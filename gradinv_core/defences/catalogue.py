@@ -27,7 +27,8 @@ class DefenceSpec:
         name: key in `DEFENCES`, and the word in an address.
         title: for people.
         explanation: one plain sentence.
-        parameter: what the one parameter is called, None if there is none. The four fields below then mean nothing.
+        parameter: what the one parameter is called, None if there is none. The five fields below then mean nothing.
+        axis: what it counts, as the title of an axis.
         lowest: left end of a sensible slider; the defence itself may accept more.
         highest: right end.
         default: where the slider starts.
@@ -39,6 +40,7 @@ class DefenceSpec:
     title: str
     explanation: str
     parameter: str | None
+    axis: str
     lowest: float
     highest: float
     default: float
@@ -72,7 +74,7 @@ class DefenceSpec:
 
 
 def _without_parameter(kind: type[Defence], title: str, explanation: str) -> DefenceSpec:
-    return DefenceSpec(kind.name, title, explanation, None, 0.0, 0.0, 0.0, False, kind)
+    return DefenceSpec(kind.name, title, explanation, None, "", 0.0, 0.0, 0.0, False, kind)
 
 
 _CATALOGUE = (
@@ -80,44 +82,44 @@ _CATALOGUE = (
         Clip.name,
         "Clip",
         "Shortens the whole gradient to a largest length; its direction stays exact.",
-        *("norm", 0.01, 100.0, 1.0, True, Clip),
+        *("norm", "largest length of the gradient", 0.01, 100.0, 1.0, True, Clip),
     ),
     DefenceSpec(
         GaussianNoise.name,
         "Gaussian noise",
         "Adds normal noise to every entry; after clipping, and only then, it has a privacy budget.",
-        *("multiplier", 1e-6, 10.0, 1e-3, True, GaussianNoise),
+        *("multiplier", "noise, relative to the gradient", 1e-6, 10.0, 1e-3, True, GaussianNoise),
     ),
     DefenceSpec(
         LaplaceNoise.name,
         "Laplace noise",
         "Adds noise with heavier tails to every entry; no privacy budget is claimed for it.",
-        *("multiplier", 1e-6, 10.0, 1e-3, True, LaplaceNoise),
+        *("multiplier", "noise, relative to the gradient", 1e-6, 10.0, 1e-3, True, LaplaceNoise),
     ),
     DefenceSpec(
         Prune.name,
         "Prune",
         "Sets the smallest entries of every tensor to zero.",
-        *("share", 0.05, 0.99, 0.5, False, Prune),
+        *("share", "share of the entries set to zero", 0.05, 0.99, 0.5, False, Prune),
     ),
     DefenceSpec(
         Quantise.name,
         "Quantise",
         "Rounds every entry to a few evenly spaced levels.",
-        *("bits", 2.0, 16.0, 8.0, False, Quantise),
+        *("bits", "bits per entry", 2.0, 16.0, 8.0, False, Quantise),
     ),
     _without_parameter(Sign, "Signs only", "Sends of every entry nothing but its sign."),
     DefenceSpec(
         DropRows.name,
         "Drop rows",
         "Sets the last layer's gradient to zero for classes drawn at random.",
-        *("share", 0.05, 0.9, 0.2, False, DropRows),
+        *("share", "share of the classes dropped", 0.05, 0.9, 0.2, False, DropRows),
     ),
     DefenceSpec(
         PerturbFeature.name,
         "Perturb the feature",
         "Hides the features that say most about the image (Soteria).",
-        *("share", 0.01, 0.9, 0.1, False, PerturbFeature),
+        *("share", "share of the features changed", 0.01, 0.9, 0.1, False, PerturbFeature),
     ),
     _without_parameter(WithholdHead, "Withhold the last layer", "Does not send the last layer's gradient at all."),
 )

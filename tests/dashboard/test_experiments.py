@@ -1,5 +1,6 @@
 """The page of experiments: stored studies are read, narrowed down, compared, and lead to the Lab."""
 
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import pytest
@@ -61,12 +62,15 @@ def test_two_studies_stand_side_by_side(page):
 
 
 def test_a_study_of_the_owner_s_is_on_the_shelf(lab, monkeypatch, tmp_path):
-    write_parquet(read_record(find_studies()["paper-labels-quick"]), tmp_path / "own.parquet")
+    study = read_record(next(iter(find_studies().values())))
+    write_parquet(replace(study, rows=study.rows[:9]), tmp_path / "own.parquet")
     monkeypatch.setenv("GRADINV_STUDIES", str(tmp_path))
-    page = menu(lab("app_pages/experiments.py"), "Study").set_value("own (own)").run()
+    title = f"{study.specification.title} (own)"
+    page = menu(lab("app_pages/experiments.py"), "Study").set_value(title).run()
     assert not page.exception
+    assert page.dataframe[0].value.iloc[-1]["samples"] == "9"
     (tmp_path / "own.parquet").write_bytes(b"no longer a study")
-    page = page.run()
+    page = menu(page.run(), "Study").set_value("own (own)").run()  # its title went with it
     assert "That study cannot be read" in page.error[0].value
 
 

@@ -149,13 +149,15 @@ def test_the_feature_plot_states_its_finding_and_cuts_long_features():
     figure = feature_plot(feature * 1.002, feature, title="Feature recovered").checked()
     assert figure.layout.title.text == "Feature recovered"
     assert figure.layout.xaxis.title.text == "the 128 largest of 300 entries"
-    assert list(trace(figure, "truth").y) == list(feature[-128:])
+    outline = trace(figure, "truth")
+    assert list(outline.y) == [feature[-128], *feature[-128:], feature[-1]]
+    assert (outline.x[0], outline.x[-1]) == (-0.5, 127.5)  # around the whole of the first bar, and of the last
 
 
 def test_probability_bars_name_the_prediction():
     figure = probability_bars([0.1, 0.7, 0.2], [0.0, 0.0, 1.0], ["cat", "dog", "owl"]).checked()
     assert figure.layout.title.text == "The network says “dog” with 70 %"
-    assert list(trace(figure, "soft label").y) == [0.0, 0.0, 1.0]
+    assert list(trace(figure, "label").y) == [0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("dark", [False, True])

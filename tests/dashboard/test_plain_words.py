@@ -130,6 +130,10 @@ def test_contradicting_layers_are_one_sentence():
         ("It fits to 4.2e-01, lambda from -525 to 734.", "It fits to 0.42, λ from −525 to 734."),
         ("2.0e-07 is left.", "2\u00a0×\u00a010⁻⁷ is left."),
         ("12% of it. Pass gradient_scale='unknown' to accept that.", "12 % of it."),
+        (
+            "layer layer2.0.down skips pixels that layers layer2.0.conv1, layer2.0.down do not determine.",
+            "layer2.0.down passes over pixels that layer2.0.conv1, layer2.0.down do not determine.",
+        ),
     ],
 )
 def test_the_core_s_numbers_are_written_as_the_page_writes_them(text, words):

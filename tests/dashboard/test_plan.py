@@ -9,7 +9,7 @@ from torch import nn
 from dashboard.components import Frame
 from dashboard.figures import StripBlock, StripLayer
 from dashboard.sections.story.layers import arranged
-from dashboard.sections.story.plan import film_plan, on_plan
+from dashboard.sections.story.plan import film_plan, on_plan, title_in_words
 from dashboard.sections.story.progress import progress
 from gradinv_core.architecture import Part
 from gradinv_core.image_recovery import Step
@@ -58,6 +58,8 @@ def test_every_frame_has_its_place_on_the_plan():
     assert "layer1.0.downsample.0" in frames[1].explanation
     assert not frames[0].explanation
     assert on_plan(frames[1:2], steps[1:2], ())[0].title == steps[1].title  # a network that nobody could follow
+    together = title_in_words("Input of layers", ["layer1.0.downsample.0", "layer1.0.conv1"], PARTS)
+    assert together == "Input of layers 2 and 4 of 5"
 
 
 @pytest.mark.parametrize("pooled", [False, True])

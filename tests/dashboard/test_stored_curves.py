@@ -171,6 +171,8 @@ def test_the_title_states_the_finding(right, finding, dark):
         dark=dark,
     ).checked()
     assert figure.layout.title.text == finding
+    knowing, naive = (part for part in figure.data if part.name.startswith("server that"))
+    assert naive.x[0] < 0 < knowing.x[0]  # side by side, where both do alike, too
     lowest = figure.data[0].y[0] - figure.data[0].error_y.arrayminus[0]
     assert lowest > 0  # a logarithmic axis has no room for rounding
 

@@ -87,11 +87,11 @@ def test_shares_count_every_attack():
     ("values", "words"),
     [
         (ERRORS, "Gaussian noise: most labels are right to one percent up to 0.01"),
-        ((1e-6, 1e-6, 1e-6), "Gaussian noise: most labels are right to one percent at every value"),
-        ((0.1, NAN, 1.0), "Gaussian noise: most labels are right to one percent at no value"),
-        ((0.1, 1e-3, 1e-3), "Gaussian noise: most labels are right to one percent from 0.01 up"),
-        ((1e-3, 1.0, 1e-3), "Gaussian noise: most labels are right to one percent at 2 of 3 values"),
-        ((1e-3,), "Gaussian noise: most labels are right to one percent at every value"),
+        (2 * (1e-6, 1e-6, 1e-6), "Gaussian noise: most labels are right to one percent at every value"),
+        (2 * (0.1, NAN, 1.0), "Gaussian noise: most labels are right to one percent at no value"),
+        (2 * (0.1, 1e-3, 1e-3), "Gaussian noise: most labels are right to one percent from 0.01 up"),
+        (2 * (1e-3, 1.0, 1e-3), "Gaussian noise: most labels are right to one percent at 2 of 3 values"),
+        ((1e-3,), "Gaussian noise, so far: most labels are right to one percent at every value"),
         ((), "Gaussian noise: no attack has ended yet"),
     ],
 )
@@ -101,7 +101,7 @@ def test_the_title_says_where_the_attack_works(values, words):
 
 def test_falling_values_run_from_left_to_right_and_the_title_says_down():
     bits = SweepAxis("Rounding", "bits", (16.0, 8.0, 2.0), ("16", "8", "2"), (True, True, True))
-    figure = sweep_bands(bits, COSINE, marks((1.0, 0.995, 0.4))).checked()
+    figure = sweep_bands(bits, COSINE, marks(2 * (1.0, 0.995, 0.4))).checked()
     assert title(figure) == "Rounding: most features point the right way down to 8"
     left, right = figure.layout.xaxis.range
     assert left > 16 > 2 > right
@@ -110,7 +110,7 @@ def test_falling_values_run_from_left_to_right_and_the_title_says_down():
 def test_values_without_an_order_are_not_joined():
     stages = SweepAxis("Training", "stage", (0.0, 1.0, 2.0), ("a", "b", "c"), (True, True, True), ordered=False)
     figure = sweep_bands(stages, PSNR, marks((30.0, 10.0, NAN))).checked()
-    assert title(figure) == "Training: most pictures can be recognised at 1 of 3 values"
+    assert title(figure) == "Training, so far: most pictures can be recognised at 1 of 3 values"
     assert {part.mode for part in figure.data} == {"markers"}
     assert trace(figure, "median").error_y.array is not None
 

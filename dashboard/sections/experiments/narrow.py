@@ -3,23 +3,25 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report.tables import settled, surely_wrong
-from gradinv_core.experiments.study.report.words import field_title, field_value
-from gradinv_core.experiments.study.store import Row
+from gradinv_core.experiments.study.report.words import field_title, field_values
+from gradinv_core.experiments.study.rows import Rows
 
 __all__ = ["choose_filter", "choose_rows"]
 
 _ALL = "all"
-_OUTCOMES: Mapping[str, Callable[[Row], bool]] = {
-    _ALL: lambda _: True,
+_OUTCOMES: Mapping[str, Callable[[Rows], npt.NDArray[np.bool_]]] = {
+    _ALL: lambda rows: np.ones(len(rows), dtype=bool),
     "ours right and sure": settled,
-    "ours not sure, or not right": lambda row: not row.error and not settled(row),
+    "ours not sure, or not right": lambda rows: ~rows.flags("error") & ~settled(rows),
     "ours surely wrong": surely_wrong,
-    "the paper's search not right": lambda row: "paper" in row.outcome and not row.outcome["paper"]["right"],
-    "could not be played": lambda row: bool(row.error),
+    "the paper's search not right": lambda rows: rows.has("paper.status") & ~rows.flags("paper.right"),
+    "could not be played": lambda rows: rows.flags("error"),
 }
 
 
@@ -36,7 +38,7 @@ def choose_filter(record: Record) -> Callable[[Record], Record]:
     outcome = _ALL
     with st.expander("Narrow it down"), st.container(horizontal=True, gap="medium"):
         for name in record.specification.rows:
-            values = list(dict.fromkeys(field_value(name, row.scenario) for row in record.rows))
+            values = list(dict.fromkeys(field_values(name, record.rows)))
             if len(values) < 2:
                 continue
             title = field_title(name).capitalize()
@@ -45,12 +47,13 @@ def choose_filter(record: Record) -> Callable[[Record], Record]:
         if record.specification.kind == "label":
             outcome = st.selectbox("Outcome", list(_OUTCOMES), key=f"study {record.name} outcome", width=240)
 
-    def keep(row: Row) -> bool:
-        return _OUTCOMES[outcome](row) and all(
-            field_value(name, row.scenario) == value for name, value in asked.items()
-        )
+    def narrowed(study: Record) -> Record:
+        rows = study.rows.where(_OUTCOMES[outcome](study.rows))
+        for name, value in asked.items():
+            rows = rows.where(np.equal(field_values(name, rows), value).astype(bool))
+        return replace(study, rows=rows)
 
-    return lambda study: replace(study, rows=tuple(row for row in study.rows if keep(row)))
+    return narrowed
 
 
 def choose_rows(record: Record) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from dashboard.pages import LAB
 from gradinv_core.checkpoints import available_stages
 from gradinv_core.experiments.scenario import Scenario, from_query, to_query
 from gradinv_core.experiments.study.record import Record
-from gradinv_core.experiments.study.report.words import field_title, field_value
+from gradinv_core.experiments.study.report.words import field_title, field_values
+from gradinv_core.experiments.study.rows import Rows
 from gradinv_core.experiments.study.specification import KINDS
 from gradinv_core.experiments.study.store import Row
 
@@ -83,12 +84,13 @@ def _said(row: Row) -> str:
     return row.error or row.outcome.get("ours", {}).get("message") or "played."
 
 
-def _columns(rows: Sequence[Row], record: Record) -> dict[str, list[str]]:
-    columns = {"sample": [f"{row.number}" for row in rows]}
+def _columns(rows: Rows, record: Record) -> dict[str, list[str]]:
+    columns = {"sample": [f"{number}" for number in rows.column("number")]}
     for name in record.specification.rows:
-        columns[field_title(name)] = [field_value(name, row.scenario) for row in rows]
+        columns[field_title(name)] = field_values(name, rows).tolist()
+    made = list(rows)
     for solver in record.specification.solvers:
-        columns[KINDS[record.specification.kind][solver].title] = [_outcome(row, solver) for row in rows]
+        columns[KINDS[record.specification.kind][solver].title] = [_outcome(row, solver) for row in made]
     return columns
 
 

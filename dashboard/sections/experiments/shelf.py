@@ -29,15 +29,11 @@ class Chosen:
     """The study that is shown, and one to compare it with.
 
     Attributes:
-        name: of the study.
         record: the study.
-        other_name: of the other; empty without one.
         other: the other study, None without one.
     """
 
-    name: str
     record: Record
-    other_name: str = ""
     other: Record | None = None
 
 
@@ -57,17 +53,16 @@ def choose() -> Chosen | None:
         )
         return None
     with st.container(horizontal=True, gap="medium"):
-        name = st.selectbox("Study", list(found), key="study", width=320)
+        name = st.selectbox("Study", list(found), key="study", width=460)
         beside = st.selectbox(
             "Compare with",
             [_NOBODY, *(other for other in found if other != name)],
             key="study beside",
             help=f"The owner of this server adds studies with a folder that {_FOLDER} names.",
-            width=320,
+            width=460,
         )
     try:
-        other = None if beside == _NOBODY else _read(found[beside])
-        return Chosen(name, _read(found[name]), "" if other is None else beside, other)
+        return Chosen(_read(found[name]), None if beside == _NOBODY else _read(found[beside]))
     except GradientInversionError:
         st.error("That study cannot be read: its file is damaged, or not a study.", icon=":material/info:")
         return None

@@ -21,6 +21,8 @@ _HELP: Mapping[str, str] = {
     "not tell the label, whoever asks.",
     "ours: surely wrong": "Called the only answer, and off by more than a thousandth: what must never happen.",
     "the paper's search: silently wrong": "An answer was found and is not right. A search cannot tell.",
+    "bias-based: right": "Reads label and feature off the gradient of the last layer's bias; asked only where one was "
+    "sent.",
     "iDLG: right class": "It names one class, and no shares.",
     "the paper's search: times slower": "The paper's search beside ours, as a median over the samples.",
 }
@@ -35,7 +37,7 @@ def show_counts(record: Record, fields: Sequence[str]) -> None:
     """
     table = main_table(record, fields)
     if table.rows:
-        with numbers():
+        with st.container(key="study sums"), numbers():  # five of them in a row; see page.css
             for name, value in zip(table.columns, table.rows[-1], strict=True):
                 if name.endswith(_TOLD):
                     number(name, value.partition(" (")[0], _HELP.get(name))
@@ -60,7 +62,9 @@ def show(table: Table, key: str, empty: str = "No row is left; widen the choice 
         hide_index=True,
         key=key,
         column_config={
-            name: st.column_config.TextColumn(name, help=_HELP.get(name), pinned=place == 0)
+            name: st.column_config.TextColumn(
+                name, help=_HELP.get(name), pinned=place == 0, alignment="left" if place < table.words else "right"
+            )
             for place, name in enumerate(table.columns)
         },
         height="content" if len(table.rows) <= _TALL else 560,

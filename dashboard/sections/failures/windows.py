@@ -17,7 +17,7 @@ _EXPLANATION = (
 )
 _CAPTION = (
     "Each row is one window, and λ runs from left to right in powers of ten. Blue is settled, hatched is a range that "
-    "is left, an outline says nothing, grey fits nowhere. {gap} The last row is what all open windows share."
+    "is left, an outline says nothing, grey fits nowhere. {gap} The last row is what all open windows leave together."
 )
 _GAP = "The shaded gap is for |λ| below 1, which no training step gives."
 _OPEN_GAP = "In the shaded gap |λ| is smaller than any that is drawn."

@@ -160,8 +160,4 @@ def best_defence(material: Material) -> Answer:
     best = best_of(rows)
     row = rows[best]
     hides = "It hides the picture" if not row.seen.recognised else "None hides the picture; this one spoils it most"
-    return Answer(
-        best,
-        f"{hides}, and the gradient keeps {percent(row.kept)} of its direction. On another picture this may end "
-        f"otherwise: the page “What protects” tries many.",
-    )
+    return Answer(best, f"{hides}, and the gradient keeps {percent(row.kept)} of its direction.")

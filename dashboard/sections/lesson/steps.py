@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dashboard.pages import PROTECTION, Page
 from dashboard.sections.lesson import answers, devices, first_look
 from dashboard.sections.lesson.answers import Answering
 from dashboard.sections.lesson.defence_table import COMPARED, show_table
@@ -34,6 +35,8 @@ class LessonStep:
         choices: to choose from; None for the scenario's classes.
         answer: works out which choice is right, from the scenario itself.
         before: draws what the question needs to be seen beforehand.
+        on: a page to go on with, and under which words; besides the Lab.
+        figures: whether it shows any that can be saved.
     """
 
     title: str
@@ -44,6 +47,8 @@ class LessonStep:
     choices: tuple[str, ...] | None
     answer: Answering
     before: Part | None = None
+    on: tuple[Page, str] | None = None
+    figures: bool = True
 
 
 def _picture(material: Material) -> None:
@@ -128,8 +133,8 @@ STEPS: tuple[LessonStep, ...] = (
     ),
     LessonStep(
         "When the last layer has a bias",
-        "Most networks add a number of its own to every class, the **bias**. It has a gradient, too, and that is sent "
-        "like all the others.",
+        "Most networks give every class a number of its own, the **bias**, and add it. It has a gradient, too, and "
+        "that is sent like all the others.",
         Scenario(dataset="digits", image=7, augmentation="smoothing", epsilon=0.2, head_bias=True),
         lambda material: curve.body(material.lab),
         "What does the server need to find λ now?",
@@ -186,5 +191,7 @@ STEPS: tuple[LessonStep, ...] = (
         "Which of these hides the picture at the smallest price?",
         tuple(compared.title for compared in COMPARED),
         answers.best_defence,
+        on=(PROTECTION, "Try them on many pictures"),
+        figures=False,
     ),
 )

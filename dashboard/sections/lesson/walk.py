@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.address import query_of
 from dashboard.layout.figure_files import offer_figures
 from dashboard.layout.story import say_plainly
-from dashboard.pages import LAB, PROTECTION
+from dashboard.pages import LAB
 from dashboard.sections.lesson import poll
 from dashboard.sections.lesson.steps import STEPS, LessonStep
 from dashboard.sections.shared.material import Material
@@ -35,7 +35,7 @@ def show(place: int, *, dark: bool) -> None:
     step, material = STEPS[place], Material(STEPS[place].scenario, dark)
     poll.greet()
     st.session_state.setdefault(_PREDICTED, {})
-    st.progress((place + 1) / len(STEPS), text=f"Step {place + 1} of {len(STEPS)}")
+    progress = st.empty()
     # Where there is room, text and question stand beside the figures; see page.css. On a phone it is this order.
     with st.container(key="lesson step"):
         with st.container(key="lesson text"):
@@ -50,19 +50,22 @@ def show(place: int, *, dark: bool) -> None:
         if shown:
             with st.container(key="lesson part"):
                 step.part(material)
-                LAB.link("Play on with this in the Lab", query_of(step.scenario))
-                offer_figures()
+                with st.container(horizontal=True):
+                    LAB.link("Play on with this in the Lab", query_of(step.scenario))
+                    if step.on is not None:
+                        page, words = step.on
+                        page.link(words)
+                if step.figures:
+                    offer_figures()
         elif step.before is None:
             with st.container(key="lesson waiting"):
                 st.caption("The figure comes with the answer.")
         answered = place in st.session_state[_PREDICTED]
         last = place + 1 == len(STEPS)
-        if last and answered:
-            with st.container(key="lesson end"):
-                st.markdown(f"**The end.** {_score()}")
-                PROTECTION.link("Which defences hold on many pictures")
         with st.container(key="lesson move"):
             _move(place, last=last, answered=answered)
+    ended = f". **The end.** {_score()}" if last and answered else ""  # up here it is seen without scrolling
+    progress.progress((place + 1) / len(STEPS), text=f"Step {place + 1} of {len(STEPS)}{ended}")
 
 
 def _lead(place: int, material: Material, choices: tuple[str, ...]) -> bool:
@@ -95,7 +98,7 @@ def _ask(place: int, step: LessonStep, choices: tuple[str, ...]) -> int | None:
     """The prediction, None while there is none."""
     before, _ = st.session_state[_PREDICTED].get(place, (None, False))
     return st.radio(
-        f"**{step.question}**",
+        step.question,
         range(len(choices)),
         index=before,
         format_func=lambda choice: choices[choice],

@@ -65,7 +65,7 @@ def show(*, dark: bool) -> None:
         figure = defence_curves(
             f"“{spec.title}”",
             ticks(["" if point.strength is None else point.strength for point in naive.points]),
-            spec.parameter or "it has no strength to choose",
+            spec.axis or "it has no strength to choose",
             server_curve(naive.points, metric),
             server_curve(aware.points, metric),
             metric=chosen.axis,

@@ -87,7 +87,7 @@ CARDS = (
     Card(
         "structureless label",
         "A label without structure",
-        "No two classes share a value, so nothing tells when a candidate for λ is right.",
+        "No two classes have the same value, so nothing tells when a candidate for λ is right.",
         replace(_LENET, augmentation="custom", shares="0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03"),
         "label",
         "What the gradient allows for each class: whiskers. Outlines: the truth.",
@@ -131,7 +131,8 @@ CARDS = (
         "Statistics of the picture itself, which the server does not know, normalise it. The label leaks all the same.",
         Scenario(network="resnet18", batch_norm="training"),
         "right angles",
-        "Cosine between each layer's weights and their gradient. Only training mode forces it to zero.",
+        "Cosine between each layer's weights and their gradient, and the line below which it counts as zero. Only "
+        "training mode forces it there.",
     ),
     Card(
         "clipped",

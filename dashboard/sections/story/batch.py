@@ -45,7 +45,7 @@ def show(view: ClientView, task: PictureTask, attack: BatchAttack) -> BatchAttac
         return attack
     heading()
     say(batch_claims.outcome(attack.recovery))
-    attack = batch_pictures.rebuild(task, attack)
+    attack = batch_pictures.rebuild(task, attack, view.class_names)
     pairs = pair_up(view.client, attack.recovery.labels, attack.images)
     _draw_pictures(view, attack, pairs)
     _draw_labels(view, attack, pairs)

@@ -11,6 +11,7 @@ from dashboard.cache import PictureTask
 from dashboard.drawing.number_text import plain
 from dashboard.drawing.pictures import picture_source
 from dashboard.layout.picture_row import Picture, picture_row
+from dashboard.sections.story.plan import title_in_words
 from dashboard.sections.story.watched_job import WatchedJob
 from gradinv_core.batch_recovery.pictures import BatchStep
 from gradinv_core.experiments.server.batch import BatchAttack
@@ -22,12 +23,13 @@ _NEARLY, _WALKED = 0.95, 0.3  # of the bar, as long as there is no answer; and w
 _PICTURES = 20  # news of a search for one picture, by which its part of the bar is half full
 
 
-def rebuild(task: PictureTask, attack: BatchAttack) -> BatchAttack:
+def rebuild(task: PictureTask, attack: BatchAttack, class_names: Sequence[str]) -> BatchAttack:
     """Draw the job as far as it is, unless it is done.
 
     Args:
         task: the scenario.
         attack: with labels and features.
+        class_names: (C,) of the classes.
 
     Returns:
         The attack, with its pictures once the job is done.
@@ -37,8 +39,8 @@ def rebuild(task: PictureTask, attack: BatchAttack) -> BatchAttack:
         what="the pictures",
         begin="Rebuild the pictures",
         at_work="The server is at work on all pictures at once",
-        so_far=lambda reports, _seconds: (_share(reports, task), _so_far(reports)),
-        draw=_draw_newest,
+        so_far=lambda reports, _seconds: (_share(reports, task), _so_far(reports, task)),
+        draw=lambda reports: _draw_newest(reports, attack, class_names),
     )
     job = watched.job(task, lambda: batch_work(task, attack), patience(task.network))
     if job.state is JobState.RUNNING:
@@ -59,18 +61,25 @@ def _share(reports: Sequence[BatchStep], task: PictureTask) -> float:
     return _WALKED + (_NEARLY - _WALKED) * shown / (shown + _PICTURES * task.question.scenario.samples)
 
 
-def _so_far(reports: Sequence[BatchStep]) -> str:
+def _so_far(reports: Sequence[BatchStep], task: PictureTask) -> str:
     if not reports:
         return "Solving for the last layer's inputs"
     newest = reports[-1]
     if newest.images is None or newest.misfit is None:
-        return f"Found for every picture: {newest.title[:1].lower()}{newest.title[1:]} {newest.layer}"
-    return f"Searching: {newest.title[:1].lower()}{newest.title[1:]} (misfit {plain(newest.misfit, 2)})"
+        title = title_in_words(f"{newest.title} {newest.layer}", newest.layer.split(", "), task.parts())
+        return f"Found for every picture: {title[:1].lower()}{title[1:]}"
+    return f"Searching: {newest.title[:1].lower()}{newest.title[1:]} (what is known fits to {plain(newest.misfit, 2)})"
 
 
-def _draw_newest(reports: Sequence[BatchStep]) -> None:
+def _draw_newest(reports: Sequence[BatchStep], attack: BatchAttack, class_names: Sequence[str]) -> None:
     """The pictures as far as they are, in the server's own order: without the truth, nobody can pair them."""
     images = next((report.images for report in reversed(reports) if report.images is not None), None)
-    if images is not None:
-        row = [Picture(picture_source(visible(image)), f"answer {number}") for number, image in enumerate(images, 1)]
-        st.html(picture_row(row, "the pictures so far", smallest="3.4rem", largest="8rem"))
+    if images is None:
+        return
+    row = []
+    for image, answer in zip(images, attack.recovery, strict=True):
+        begun = bool((image != image[:, :1, :1]).any())  # a search starts from a picture of one colour
+        name = class_names[int(answer.label.argmax())]
+        row.append(Picture(picture_source(visible(image)) if begun else "", f"“{name}”{'' if begun else ', to come'}"))
+    st.html(picture_row(row, "the pictures so far", smallest="3.4rem", largest="8rem"))
+    st.caption("Each under the class that its own label names most.")

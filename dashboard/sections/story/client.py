@@ -25,7 +25,8 @@ def show(view: ClientView) -> None:
     """Draw the step."""
     sentence = AUGMENTATIONS[view.scenario.augmentation].sentence
     if view.client.others:
-        sentence += f" It does so {len(view.client.others) + 1} times, and sends the average of the gradients."
+        times = {2: "twice"}.get(pictures := len(view.client.others) + 1, f"with {pictures} pictures")
+        sentence += f" It does so {times}, and sends the average of the gradients."
     step(1, "The client", sentence, _EXPLANATION)
     body(view)
 

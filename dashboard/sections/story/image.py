@@ -63,8 +63,8 @@ def _so_far(reports: Sequence[Step], task: PictureTask) -> str:
     if not reports:
         return "Solving for the first layer"
     newest = reports[-1]
-    title = title_in_words(newest, task.parts())
+    title = title_in_words(newest.title, [newest.layer] if newest.layer else [], task.parts())
     found = f"{title[:1].lower()}{title[1:]}"
     if newest.iteration is None or newest.loss is None:
         return f"Found: {found}"
-    return f"Searching: {found} (picture {newest.iteration}, misfit {plain(newest.loss, 2)})"
+    return f"Searching: {found} (picture {newest.iteration}; what is known fits to {plain(newest.loss, 2)})"

@@ -35,15 +35,22 @@ def on_plan(frames: Sequence[Frame], steps: Sequence[Step], parts: Sequence[Part
     placed = []
     for frame, step in zip(frames, steps, strict=True):
         part = len(parts) - 1 if step.iteration is not None else places.get(step.layer or "", -1)
-        title = title_in_words(step, parts)
+        title = title_in_words(step.title, [step.layer] if step.layer else [], parts)
         explanation = "" if title == step.title else f"{step.title}, as the network's modules are called"
         placed.append(replace(frame, title=title, explanation=explanation, part=part))
     return placed
 
 
-def title_in_words(step: Step, parts: Sequence[Part]) -> str:
-    """What a step shows: for a layer its number, counted from the picture, and not the name of its module."""
+def title_in_words(title: str, layers: Sequence[str], parts: Sequence[Part]) -> str:
+    """What was found: of a layer's input the layer's number, counted from the picture, and not its module's name.
+
+    Args:
+        title: the attack's own.
+        layers: names of the layers that it speaks of; those that read the same input are found together.
+        parts: of the network, from the picture to the head.
+    """
     names = [name for part in parts for name in (*part.layers, *(part.skip or ()))]
-    if step.layer not in names or not step.title.startswith(_INPUT):
-        return step.title
-    return f"{_INPUT} {names.index(step.layer) + 1} of {len(names)}"
+    if not layers or not set(layers) <= set(names) or not title.startswith(_INPUT):
+        return title
+    numbers = " and ".join(str(number) for number in sorted(names.index(layer) + 1 for layer in layers))
+    return f"{_INPUT}{'s' if len(layers) > 1 else ''} {numbers} of {len(names)}"

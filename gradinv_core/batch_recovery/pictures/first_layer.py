@@ -148,7 +148,6 @@ def _pooled(
     stop: Stop | None,
 ) -> FirstLayer:
     """Each picture searched for behind its own max pool, then all settled together by the gradient they share."""
-    assert plan.pooled is not None  # noqa: S101 - whoever calls has looked
     name, stem, count = plan.nodes[plan.first].name, stems[0], len(stems)
     starts = [torch.full(stem.shape, 0.5, dtype=torch.float64)] * count
 
@@ -170,17 +169,16 @@ def _pooled(
 
     start = stacked(starts, stem, 0.5)
     answer = recover_picture(tall_stem(stems), space, noise, _factor(walk), on_turn, stop, start, _TURNS)
-    pool = plan.nodes[plan.pooled].name
     # With hardly an equation to spare, winners could agree by choice.
     settled = answer.settled and answer.equations >= TO_SPARE * count * stem.scale.numel()
     if settled:
         how = (
-            f"Which entry of every window max pool {pool} took of every picture was found by a search and then by the "
+            "Which entry of every window the max pool took of every picture was found by a search and then by the "
             f"gradient of layer {name}; with the winners known, the pictures are linear. {_NO_BARS}"
         )
     else:
         how = (
-            f"The pictures are the ones found by a search among those that max pool {pool} allows: its pooled maps "
+            "The pictures are the ones found by a search among those that the max pool allows: its pooled maps "
             f"agree to {answer.misfit:.1e}. Which entry of every window it took is not settled, so others may fit, too."
         )
     return FirstLayer(cut(answer.picture, stem, count), None, settled, how, answer.stopped)

@@ -38,7 +38,7 @@ def reason_for(
         count = sum(layer.name.count(",") + 1 for layer in layers)
         parts.append(
             f"The weight {'gradients' if count > 1 else 'gradient'} of {count} {'layers' if count > 1 else 'layer'} "
-            f"below the last {'give' if count > 1 else 'gives'} what they read of {whose}"
+            f"below the last {'give what they read' if count > 1 else 'gives what it reads'} of {whose}"
             f"{', exactly but for rounding' if exact else ''}."
         )
     parts.append(how)

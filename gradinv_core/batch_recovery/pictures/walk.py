@@ -138,7 +138,7 @@ class BatchWalk:
         else:
             self._follow(index)
         if isinstance(node.module, nn.MaxPool2d) and index > plan.bottom:
-            self.why = f"which entries max pool {node.name} took of every sample, nothing tells yet."
+            self.why = f"which entries the max pool {node.name} took of every sample, nothing tells yet."
             return False
         self.delta[index] = self._gather(index)
         return not is_activation(node) or self._open(index)

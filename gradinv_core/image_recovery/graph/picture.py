@@ -187,19 +187,19 @@ def _behind_pool(
     stop: Stop | None,
 ) -> Picture:
     """A first layer with a max pool behind it: searched for, then settled."""
-    nodes, first = plan.nodes, plan.nodes[plan.first]
+    first = plan.nodes[plan.first]
     assert plan.pooled is not None  # noqa: S101 - whoever calls has looked
     if walked.value is None or walked.std is None or walked.delta is None:
         raise NoExactRouteError(
-            f"no exact route to the image is known for this network yet: no layer reads what max pool "
-            f"{nodes[plan.pooled].name} puts out. Label and feature are recovered all the same."
+            "no exact route to the image is known for this network yet: no layer reads what the max pool above its "
+            "first layer puts out. Label and feature are recovered all the same."
         )
     behind = walked.value, walked.std, walked.delta
     stem = pool_equations(plan, plan.pooled, (plan.first, *plan.stem[:-1]), behind, gradients, seen)
     answer = recover_picture(stem, space, share, factor, on_step, stop)
     how = (
-        f"Which entry of every window the max pool {nodes[plan.pooled].name} took was found by a search and then by "
-        f"the gradient of layer {first.name}; with the winners known, the picture is linear."
+        "Which entry of every window the max pool took was found by a search and then by the gradient of layer "
+        f"{first.name}; with the winners known, the picture is linear."
     )
     why = ""
     if not answer.settled:

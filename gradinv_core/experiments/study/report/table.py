@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from statistics import median
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["Report", "Table", "middle", "share", "wilson"]
 
-_CONFIDENCE = 0.95
+_STEPS = NormalDist().inv_cdf(1 - 0.05 / 2)
+"""Standard deviations to each side that hold 95 % of a normal distribution."""
 _MOST_DIGITS = 10
 
 
@@ -49,18 +52,23 @@ class Report:
     tables: tuple[Table, ...]
 
 
-@lru_cache(maxsize=2**12)  # a page asks again with every click, and each takes a millisecond
 def wilson(count: int, tried: int) -> tuple[float, float]:
     """The 95 % interval of a share by Wilson's score, which holds for shares of 0 and 1, too.
 
     Args:
         count: successes.
         tried: at least 1.
-    """
-    from scipy.stats import binomtest  # half a second that only a report spends
 
-    interval = binomtest(count, tried).proportion_ci(_CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    Returns:
+        Both ends, in [0, 1].
+
+    Wilson 1927; SciPy has the same, at a millisecond each and half a second for its import.
+    """
+    share, loose = count / tried, _STEPS**2 / tried
+    middle = share + loose / 2
+    half = _STEPS * sqrt(share * (1 - share) / tried + loose / (4 * tried))
+    low, high = ((middle + end) / (1 + loose) for end in (-half, half))
+    return (low if count else 0.0), (high if count < tried else 1.0)  # at both ends to the last digit
 
 
 def share(count: int, tried: int) -> str:
@@ -71,6 +79,8 @@ def share(count: int, tried: int) -> str:
     return f"{count:,} of {tried:,} ({low:.3g}–{high:.3g} %)"
 
 
-def middle(values: Sequence[float], digits: int = 2) -> str:
-    """The median, to so many digits: "2,100"; a dash without any value."""
-    return f"{float(f'{median(values):.{digits}g}'):,.{_MOST_DIGITS}g}" if values else "-"
+def middle(values: npt.ArrayLike, digits: int = 2) -> str:
+    """The median, to so many digits: "2,100"; a dash without any value. NaN counts as none."""
+    found = np.asarray(values, dtype=np.float64)
+    found = found[~np.isnan(found)]
+    return f"{float(f'{np.median(found):.{digits}g}'):,.{_MOST_DIGITS}g}" if found.size else "-"

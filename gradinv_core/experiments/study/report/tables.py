@@ -8,21 +8,24 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from gradinv_core.diagnosis.cause import REMEDIES, TITLES, Cause
-from gradinv_core.experiments.scenario import Scenario
 from gradinv_core.experiments.server.image_solvers import IMAGE_SOLVERS
 from gradinv_core.experiments.server.label_solvers import LABEL_SOLVERS
 from gradinv_core.experiments.study.record import Record
 from gradinv_core.experiments.study.report.table import Report, Table, middle, share
-from gradinv_core.experiments.study.report.words import field_title, field_value
-from gradinv_core.experiments.study.store import Row
+from gradinv_core.experiments.study.report.words import field_title, field_value, field_values
+from gradinv_core.experiments.study.rows import Rows
 from gradinv_core.experiments.sweep.summary import RIGHT
 from gradinv_core.label_recovery import Status
 from gradinv_core.label_recovery.result import UNIQUE_LABEL
 
-__all__ = ["main_table", "make_report", "reason_tables", "settled", "surely_wrong"]
+__all__ = ["facts", "main_table", "make_report", "reason_tables", "settled", "surely_wrong"]
 
-_Count: TypeAlias = Callable[[Sequence[Row]], str]
+_Flags: TypeAlias = npt.NDArray[np.bool_]
+_Count: TypeAlias = Callable[[Rows], str]
 _MILLISECOND = 1e-3
 _TIMED = ("ours", "paper")
 
@@ -36,7 +39,18 @@ def make_report(record: Record) -> Report:
         short = main_table(record, fields[:1])
         short = replace(short, title=f"{short.title}, by {field_title(fields[0])}")
         tables = [short, replace(tables[0], title=f"{tables[0].title}, in detail", note="Read as above.")]
-    return Report(specification.title, specification.about, _facts(record), (*tables, *reason_tables(record)))
+    return Report(specification.title, specification.about, facts(record), (*tables, *reason_tables(record)))
+
+
+def facts(record: Record) -> tuple[str, ...]:
+    """What was played, by which code, where, and how to play it again."""
+    total, there = record.specification.total, len(record.rows)
+    said = [f"{there:,} of {total:,} samples are played." if there < total else f"All {total:,} samples are played."]
+    if record.older:
+        said.append(f"{record.older:,} rows of other versions of the code are left out.")
+    for title, name in (("Code", "code"), ("Libraries", "versions"), ("Machines", "machine")):
+        said.append(f"{title}: {'; '.join(sorted(set(record.rows.column(name)))) or 'none yet'}.")
+    return (*said, f"Play it again: {record.command}")
 
 
 def main_table(record: Record, fields: Sequence[str]) -> Table:
@@ -50,43 +64,35 @@ def reason_tables(record: Record) -> tuple[Table, ...]:
     """Why ours was not sure or not right, and why samples could not be played; none where there is nothing to say."""
     tables = []
     if record.specification.kind == "label" and "ours" in record.specification.solvers:
-        tables.append(_of_causes([row for row in record.rows if not row.error]))
-    failed = Counter(row.error for row in record.rows if row.error)
+        tables.append(_of_causes(_played(record.rows)))
+    failed = Counter(error for error in record.rows.column("error") if error)
     if failed:
         rows = tuple((error, f"{count:,}") for error, count in failed.most_common())
         tables.append(Table("Samples that could not be played", "They are counted nowhere else.", ("why", "n"), rows))
     return tuple(tables)
 
 
-def settled(row: Row) -> bool:
-    """Whether ours gave the one answer, and it is right."""
-    ours = row.outcome.get("ours", {})
-    return bool(ours.get("right")) and ours.get("status") == Status.UNIQUE
+def settled(rows: Rows) -> _Flags:
+    """(n,) whether ours gave the one answer, and it is right."""
+    return rows.flags("ours.right") & _unique(rows)
 
 
-def surely_wrong(row: Row) -> bool:
-    """Whether ours called an answer unique that is off by more than a unique one may be."""
-    ours = row.outcome.get("ours", {})
-    error = ours.get("label_error")
-    return ours.get("status") == Status.UNIQUE and (error is None or error > UNIQUE_LABEL)
+def surely_wrong(rows: Rows) -> _Flags:
+    """(n,) whether ours called an answer unique that is off by more than a unique one may be, or is none."""
+    return _unique(rows) & ~(rows.numbers("ours.label_error") <= UNIQUE_LABEL)
 
 
-def _facts(record: Record) -> tuple[str, ...]:
-    total, there = record.specification.total, len(record.rows)
-    facts = [f"{there:,} of {total:,} samples are played." if there < total else f"All {total:,} samples are played."]
-    if record.older:
-        facts.append(f"{record.older:,} rows of other versions of the code are left out.")
-    for title, values in (
-        ("Code", {row.code for row in record.rows}),
-        ("Libraries", {row.versions for row in record.rows}),
-        ("Machines", {row.machine for row in record.rows}),
-    ):
-        facts.append(f"{title}: {'; '.join(sorted(values)) or 'none yet'}.")
-    return (*facts, f"Play it again: {record.command}")
+def _unique(rows: Rows) -> _Flags:
+    return np.equal(rows.column("ours.status"), Status.UNIQUE).astype(bool)
+
+
+def _played(rows: Rows) -> Rows:
+    """Those that could be."""
+    return rows.where(~rows.flags("error"))
 
 
 def _of_labels(asked: Sequence[str]) -> tuple[str, str, dict[str, _Count]]:
-    columns: dict[str, _Count] = {"samples": _number, "identifiable": _identifiable}
+    columns: dict[str, _Count] = {"samples": _number, "identifiable": partial(_how_many, _known)}
     for name in asked:
         what, word = ("right_class", "right class") if name == "idlg" else ("right", "right")
         columns[f"{LABEL_SOLVERS[name].title}: {word}"] = partial(_counted, name, what)
@@ -125,12 +131,17 @@ def _of_pictures(asked: Sequence[str]) -> tuple[str, str, dict[str, _Count]]:
 
 def _table(title: str, note: str, record: Record, fields: Sequence[str], columns: Mapping[str, _Count]) -> Table:
     """The rows in the order of the specification's cells, and all of them together."""
-    played = [row for row in record.rows if not row.error]
-    order = {_place(cell, fields): None for cell in record.specification.cells}
-    groups: dict[tuple[str, ...], list[Row]] = {place: [] for place in order}
-    for row in played:
-        groups.setdefault(_place(row.scenario, fields), []).append(row)
-    rows = [(*place, *(count(group) for count in columns.values())) for place, group in groups.items() if group]
+    played = _played(record.rows)
+    groups: dict[tuple[str, ...], list[int]] = {
+        tuple(field_value(name, cell) for name in fields): [] for cell in record.specification.cells
+    }
+    for number, place in enumerate(zip(*(field_values(name, played) for name in fields), strict=True)):
+        groups.setdefault(place, []).append(number)
+    rows = []
+    for place, numbers in groups.items():
+        if numbers:
+            group = played.where(np.array(numbers))
+            rows.append((*place, *(count(group) for count in columns.values())))
     if played:
         empty = ("",) * (len(fields) - 1)
         rows.append(("all", *empty, *(count(played) for count in columns.values())))
@@ -138,14 +149,9 @@ def _table(title: str, note: str, record: Record, fields: Sequence[str], columns
     return Table(title, note, (*heads, *columns), tuple(rows), len(fields))
 
 
-def _place(scenario: Scenario, fields: Sequence[str]) -> tuple[str, ...]:
-    """A row's name."""
-    return tuple(field_value(name, scenario) for name in fields)
-
-
-def _of_causes(played: Sequence[Row]) -> Table:
+def _of_causes(played: Rows) -> Table:
     """Why ours did not give the one right answer."""
-    counted = Counter(row.outcome["cause"] for row in played if not settled(row))
+    counted = Counter(played.where(~settled(played)).column("cause"))
     rows = tuple((TITLES[Cause(name)], REMEDIES[Cause(name)], f"{count:,}") for name, count in counted.most_common())
     return Table(
         "Why ours was not sure, or not right",
@@ -156,47 +162,45 @@ def _of_causes(played: Sequence[Row]) -> Table:
     )
 
 
-def _number(rows: Sequence[Row]) -> str:
+def _number(rows: Rows) -> str:
     return f"{len(rows):,}"
 
 
-def _how_many(are: Callable[[Row], bool], rows: Sequence[Row]) -> str:
-    return f"{sum(are(row) for row in rows):,}"
+def _how_many(are: Callable[[Rows], _Flags], rows: Rows) -> str:
+    return f"{int(are(rows).sum()):,}"
 
 
-def _identifiable(rows: Sequence[Row]) -> str:
-    return f"{sum(_known(row) for row in rows):,}"
+def _known(rows: Rows) -> _Flags:
+    return rows.flags("identifiable")
 
 
-def _known(row: Row) -> bool:
-    return bool(row.outcome["identifiable"])
+def _asked(solver: str, rows: Rows) -> _Flags:
+    """Whether a solver was; every answer has its time."""
+    return rows.has(f"{solver}.seconds")
 
 
-def _counted(solver: str, what: str, rows: Sequence[Row]) -> str:
+def _counted(solver: str, what: str, rows: Rows) -> str:
     """Of the identifiable samples."""
-    return _share(solver, what, [row for row in rows if _known(row)])
+    return _share(solver, what, rows, among=_known(rows))
 
 
-def _recognised(solver: str, rows: Sequence[Row]) -> str:
-    return _share(solver, "recognised", rows)
+def _recognised(solver: str, rows: Rows) -> str:
+    return _share(solver, "recognised", rows, among=np.ones(len(rows), dtype=bool))
 
 
-def _share(solver: str, what: str, rows: Sequence[Row]) -> str:
-    asked = [row.outcome[solver] for row in rows if solver in row.outcome]
-    return share(sum(bool(answer[what]) for answer in asked), len(asked))
+def _share(solver: str, what: str, rows: Rows, *, among: _Flags) -> str:
+    asked = among & _asked(solver, rows)
+    return share(int((asked & rows.flags(f"{solver}.{what}")).sum()), int(asked.sum()))
 
 
-def _silently_wrong(row: Row) -> bool:
-    answer = row.outcome.get("paper", {})
-    return answer.get("status") == "found" and not answer["right"]
+def _silently_wrong(rows: Rows) -> _Flags:
+    return np.equal(rows.column("paper.status"), "found").astype(bool) & ~rows.flags("paper.right")
 
 
-def _median(solver: str, what: str, unit: float, digits: int, rows: Sequence[Row]) -> str:
-    found = [row.outcome[solver].get(what) for row in rows if solver in row.outcome]
-    return middle([float(value) / unit for value in found if value is not None], digits)
+def _median(solver: str, what: str, unit: float, digits: int, rows: Rows) -> str:
+    return middle(rows.numbers(f"{solver}.{what}") / unit, digits)
 
 
-def _slower(rows: Sequence[Row]) -> str:
-    both = [row.outcome for row in rows if set(_TIMED) <= row.outcome.keys()]
-    ours, paper = ([outcome[name]["seconds"] for outcome in both] for name in _TIMED)
-    return middle([other / mine for mine, other in zip(ours, paper, strict=True) if mine])
+def _slower(rows: Rows) -> str:
+    ours, paper = (rows.numbers(f"{name}.seconds") for name in _TIMED)
+    return middle(paper[ours > 0] / ours[ours > 0])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Any
 
 from gradinv_core.augmentation import AUGMENTATIONS
 from gradinv_core.checkpoints import CHECKPOINT_CLASSES
 from gradinv_core.datasets import DATASETS, FOLDER_PREFIX
 from gradinv_core.experiments.scenario import UNTRAINED, Scenario
 from gradinv_core.experiments.settings import settings_of, write_value
+from gradinv_core.experiments.study.rows import SCENARIO, Column, Rows, as_column
 from gradinv_core.networks import NETWORKS
 from gradinv_core.pretrained import IMAGENET, IMAGENET_CLASSES, PRETRAINED
 from gradinv_core.trained_file import is_trained_file
 
-__all__ = ["field_title", "field_value"]
+__all__ = ["field_title", "field_value", "field_values"]
 
 _PIN = 8  # digits of a hash tell files apart
 _TITLES = {"stage": "training", "augmentation": "label", "head_bias": "head bias", "network": "network"}
@@ -26,17 +28,28 @@ def field_title(name: str) -> str:
 
 def field_value(name: str, scenario: Scenario) -> str:
     """A field's value in a word or two; of what lies on a disk, its file's name."""
-    value = getattr(scenario, name)
+    return _said(name, getattr(scenario, name), scenario.stage)
+
+
+def field_values(name: str, rows: Rows) -> Column:
+    """The same for every row: (n,) texts. Values that are the same are put into words once."""
+    values = list(zip(rows.column(f"{SCENARIO}{name}"), rows.column(f"{SCENARIO}stage"), strict=True))
+    said = {value: _said(name, *value) for value in set(values)}
+    return as_column([said[value] for value in values])
+
+
+def _said(name: str, value: Any, stage: str) -> str:
+    """A value in words; the stage says where it comes from."""
     if name == "network":
-        return PRETRAINED[value] if scenario.stage == IMAGENET else NETWORKS[value].title
+        return PRETRAINED[value] if stage == IMAGENET else NETWORKS[value].title
     if name == "dataset":
         return PurePath(value).name if value.startswith(FOLDER_PREFIX) else DATASETS[value].title
     if name == "augmentation":
         return "hard" if value == "none" else AUGMENTATIONS[value].title
-    if name == "classes" and scenario.stage != UNTRAINED:
-        return _trained_classes(scenario.stage)
-    if name == "head_bias" and (scenario.stage == IMAGENET or is_trained_file(scenario.stage)):
-        return "sent" if value else "withheld" if scenario.stage == IMAGENET else "not sent"
+    if name == "classes" and stage != UNTRAINED:
+        return _trained_classes(stage)
+    if name == "head_bias" and (stage == IMAGENET or is_trained_file(stage)):
+        return "sent" if value else "withheld" if stage == IMAGENET else "not sent"
     if name == "stage":
         return _stage(value)
     return write_value(value)

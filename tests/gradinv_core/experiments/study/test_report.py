@@ -5,6 +5,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from scipy.stats import binomtest
 
 from gradinv_core.cli import main
 from gradinv_core.errors import OptionError
@@ -13,6 +14,7 @@ from gradinv_core.experiments.study.record import Record, read_record, write_par
 from gradinv_core.experiments.study.report import compare, make_report, write_report
 from gradinv_core.experiments.study.report.table import middle, share, wilson
 from gradinv_core.experiments.study.report.write import as_html, as_markdown
+from gradinv_core.experiments.study.rows import Rows, flat
 from gradinv_core.experiments.study.shelf import find_studies
 from gradinv_core.experiments.study.store import Row
 
@@ -41,11 +43,20 @@ MADE_UP = Record(
     "made-up",
     False,
     TEXT,
-    (
-        row(0, ours=answer(), paper=answer("found", 0.3, False, 0.2), idlg=answer("found", right=True)),
-        row(1, ours=answer(), paper=answer("gave up", None, False, 0.4), idlg=answer("found", right=False)),
-        row(2, "vit_small", ours=answer(error=0.5, right=False), paper=answer("found", seconds=0.6)),
-        row(3, "vit_small", False, "one-hot probability", ours=answer("ambiguous", 0.5, False), paper=answer("found")),
+    Rows.of(
+        [
+            row(0, ours=answer(), paper=answer("found", 0.3, False, 0.2), idlg=answer("found", right=True)),
+            row(1, ours=answer(), paper=answer("gave up", None, False, 0.4), idlg=answer("found", right=False)),
+            row(2, "vit_small", ours=answer(error=0.5, right=False), paper=answer("found", seconds=0.6)),
+            row(
+                3,
+                "vit_small",
+                False,
+                "one-hot probability",
+                ours=answer("ambiguous", 0.5, False),
+                paper=answer("found"),
+            ),
+        ]
     ),
 )
 
@@ -76,22 +87,29 @@ def test_two_studies_stand_side_by_side_where_they_played_the_same():
     line = dict(zip(table.columns, table.rows[0], strict=True))
     assert line["ours: right (first)"].startswith("2 of 2")
     assert line["ours: right (second)"].startswith("1 of 1")
-    pictures = replace(other, text=TEXT.replace('solvers = ["ours", "paper", "idlg"]', 'kind = "picture"'), rows=())
+    pictures = replace(
+        other, text=TEXT.replace('solvers = ["ours", "paper", "idlg"]', 'kind = "picture"'), rows=MADE_UP.rows[:0]
+    )
     assert compare(MADE_UP, pictures, ["network"], ("first", "second")).rows == ()
 
 
-def test_studies_are_found_where_they_lie(small, tmp_path):
+def test_studies_are_found_by_their_titles(small, tmp_path):
     shipped = set(find_studies())
-    assert shipped
+    assert {"Soft labels of every format from one gradient"} < shipped
+    assert any(title.endswith(" (quick form)") for title in shipped)
     assert set(find_studies(tmp_path / "absent")) == shipped
     small.begin(tmp_path / "mine").close()
-    write_parquet(MADE_UP, tmp_path / "made-up.parquet")
+    for name in ("made-up", "once-more"):
+        write_parquet(MADE_UP, tmp_path / f"{name}.parquet")
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     own = find_studies(tmp_path)
     assert {name: own[name] for name in own.keys() - shipped} == {
-        "mine (own)": tmp_path / "mine",
-        "made-up (own)": tmp_path / "made-up.parquet",
+        "Small (own)": tmp_path / "mine",
+        "Made up (own)": tmp_path / "made-up.parquet",
+        "Made up, once-more (own)": tmp_path / "once-more.parquet",
+        "torn (own)": tmp_path / "torn.parquet",
     }
-    assert find_studies(tmp_path / "mine")["mine (own)"] == tmp_path / "mine"
+    assert find_studies(tmp_path / "mine")["Small (own)"] == tmp_path / "mine"
 
 
 def test_facts_say_what_was_played_and_how_to_play_it_again():
@@ -103,22 +121,40 @@ def test_facts_say_what_was_played_and_how_to_play_it_again():
 
 def test_what_could_not_be_played_is_counted_by_its_sentence():
     broken = replace(MADE_UP.rows[0], outcome={}, error="OptionError: no")
-    table = make_report(replace(MADE_UP, rows=(*MADE_UP.rows[1:], broken))).tables[-1]
+    table = make_report(replace(MADE_UP, rows=Rows.of([*MADE_UP.rows[1:], broken]))).tables[-1]
     assert table.rows == (("OptionError: no", "1"),)
 
 
 def test_a_study_without_rows_is_a_report_too():
-    report = make_report(replace(MADE_UP, rows=()))
+    report = make_report(replace(MADE_UP, rows=MADE_UP.rows[:0]))
     assert report.facts[0] == "0 of 4 samples are played."
     assert "0 of 4" in as_markdown(report)
 
 
-def test_wilson_s_interval_is_that_of_the_textbook():
-    low, high = wilson(8, 10)  # Newcombe 1998's formula, by hand
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+@pytest.mark.parametrize(("count", "tried"), [(0, 7), (8, 10), (7, 7), (16_436, 16_440)])
+def test_wilson_s_interval_is_scipy_s(count, tried):
+    interval = binomtest(count, tried).proportion_ci(0.95, method="wilson")
+    assert wilson(count, tried) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def test_shares_and_medians_are_short_texts():
     assert share(0, 0) == "-"
     assert middle([]) == "-"
-    assert middle([1234.0, 1260.0]) == "1,200"
+    assert middle([1234.0, float("nan"), 1260.0]) == "1,200"
+
+
+def test_columns_hold_what_the_rows_hold():
+    rows = MADE_UP.rows
+    assert [flat(row) for row in Rows.of(rows)] == [flat(row) for row in rows]
+    assert rows[-1].outcome["ours"]["status"] == "ambiguous"
+    assert rows.flags("idlg.right").tolist() == [True, False, False, False]
+    assert rows.has("idlg.right").tolist() == [True, True, False, False]
+    assert rows.numbers("paper.label_error").tolist()[1:] == [pytest.approx(float("nan"), nan_ok=True), 1e-7, 1e-7]
+    fewer = rows.where(rows.flags("identifiable"))[1:]
+    assert [row.number for row in fewer] == fewer.column("number").tolist() == [1, 2]
+    assert rows.column("scenario.samples").tolist() == [1] * 4
+    older = Rows({name: rows.column(name) for name in rows.names if name != "scenario.samples"})
+    assert older == rows  # a study from before the field was there
 
 
 def test_html_is_one_file_that_is_closed_and_escaped():
