@@ -14,8 +14,9 @@ from gradinv_core.image_recovery.result import Stop
 
 __all__ = ["agree", "largest_entries", "resolve", "take_at_word"]
 
-_CHECKS = 6  # times the picture's own winners are compared with those it was solved for, and ...
-_WORTH_CHECKING = 0.7  # ... the misfits with those before; weights follow them
+_CHECKS = 30  # at most so many solves for the winners of the picture before, ...
+_WORTH_CHECKING, _PATIENCE = 0.7, 4  # ... of which four in a row may bring the misfits not below this share, ...
+_FINE = 1e-5  # ... or one, from here on
 _ROUNDS = 1000
 _TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
 _WORDS = 10  # turns in which they are all taken at their word
@@ -37,13 +38,16 @@ def resolve(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Win
     Raises:
         StoppedError: the work was stopped.
     """
+    best, mark, waited = winners, winners.total, 0
     for _ in range(_CHECKS):
-        again = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
-        same = torch.equal(again.dz, winners.dz) and again.total > _WORTH_CHECKING * winners.total
-        winners = again
-        if same:
+        winners = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
+        best = winners if winners.total < best.total else best
+        waited += 1
+        if best.total < _WORTH_CHECKING * mark:
+            mark, waited = best.total, 0
+        if waited >= _PATIENCE or (waited and mark < _FINE):
             break
-    return _trusted(stem, winners, stop)
+    return _trusted(stem, best, stop)
 
 
 def agree(stem: PooledStem, winners: Winners, noise: float = 0.0) -> bool:
