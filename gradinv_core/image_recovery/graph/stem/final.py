@@ -15,8 +15,7 @@ from gradinv_core.image_recovery.result import Stop
 __all__ = ["agree", "largest_entries", "resolve", "take_at_word"]
 
 _CHECKS = 30  # at most so many solves for the winners of the picture before, ...
-_WORTH_CHECKING, _PATIENCE = 0.7, 4  # ... of which four in a row may bring the misfits not below this share, ...
-_FINE = 1e-5  # ... or one, from here on
+_WORTH_CHECKING, _PATIENCE = 0.7, 4  # ... of which so many in a row may fail to bring the misfits below this share
 _ROUNDS = 1000
 _TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
 _WORDS = 10  # turns in which they are all taken at their word
@@ -40,12 +39,13 @@ def resolve(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Win
     """
     best, mark, waited = winners, winners.total, 0
     for _ in range(_CHECKS):
-        winners = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
+        again = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
+        same = torch.equal(again.dz, winners.dz)
+        winners, waited = again, waited + 1
         best = winners if winners.total < best.total else best
-        waited += 1
         if best.total < _WORTH_CHECKING * mark:
             mark, waited = best.total, 0
-        if waited >= _PATIENCE or (waited and mark < _FINE):
+        if waited >= _PATIENCE or (same and (waited > 0 or not is_small(stem.shape))):  # weights go on moving it
             break
     return _trusted(stem, best, stop)
 
