@@ -23,7 +23,8 @@ def error_bars(stem: PooledStem, winners: Winners, factor_std: float = 0.0, stop
 
     Those of a small picture come from the inverse of its equations. A large one's are drawn: the equations with noise
     of their own size in place of the data give one error of the picture (Papandreou and Yuille 2010); the root mean
-    square of several, each pixel's with its neighbours', is the error bar.
+    square of several, each pixel's with its neighbours', is the error bar, but never less than if all other pixels were
+    known: what hardly an equation sees, rounds of conjugate gradients do not reach.
 
     Args:
         stem: what is known.
@@ -70,4 +71,5 @@ def _drawn(equations: Equations, stop: Stop | None) -> torch.Tensor:
     errors = conjugate_gradients(small.normal, noise, torch.zeros_like(noise), _ROUNDS, _TOLERANCE, stop)
     variance = errors.double().square().mean(0)
     around = functional.avg_pool2d(variance[None], 3, 1, 1, count_include_pad=False)[0]
-    return (variance / 2 + around / 2).sqrt() * equations.unit**-0.5
+    drawn = variance / 2 + around / 2
+    return torch.maximum(drawn, 1 / equations.diagonal()).sqrt() * equations.unit**-0.5

@@ -84,6 +84,12 @@ class Equations:
         back = stem.correlated_transposed(self.of_gradient * stem.correlated(one, self.dz), self.dz)
         return stem.transposed(self.of_z * stem.linear(one)) + back + self.prior * one
 
+    def diagonal(self) -> torch.Tensor:
+        """(channels, height, width) what each pixel by itself is seen by."""
+        squared = replace(self.stem, kernel=self.stem.kernel.square(), scale=self.stem.scale.square())
+        back = squared.correlated_transposed(self.of_gradient.expand_as(self.left), self.dz.square())
+        return squared.transposed(self.of_z) + back + self.prior
+
     def right(self) -> torch.Tensor:
         """What they say."""
         back = self.stem.correlated_transposed(self.of_gradient * self.left, self.dz)

@@ -32,6 +32,7 @@ def test_the_matrix_is_what_the_equations_apply(equations, stride):
     picture = torch.randn(found.start.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close((matrix @ picture.flatten()).reshape(picture.shape), found.normal(picture))
     torch.testing.assert_close(found.pull(picture), found.right() - found.normal(picture))
+    torch.testing.assert_close(found.diagonal().flatten(), matrix.diagonal())
 
 
 def test_a_solution_leaves_nothing_to_pull_at(equations):

@@ -1,9 +1,11 @@
 """Search, winners and the final picture, one after the other, against the picture that was there."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from gradinv_core.image_recovery.graph.stem import front_door, recover_picture
+from gradinv_core.image_recovery.graph.stem import bars, final, front_door, recover_picture
 from gradinv_core.image_recovery.graph.stem.bars import error_bars
 from gradinv_core.image_recovery.graph.stem.final import agree, largest_entries, resolve, take_at_word
 from gradinv_core.image_recovery.graph.stem.search import search
@@ -34,12 +36,28 @@ def test_winners_settle_from_a_picture_that_is_nearly_right(scene):
     assert found.misfit < 1e-4
     assert found.torn < 0.01
     torch.testing.assert_close(found.dz, dz, rtol=0, atol=1e-2 * float(dz.abs().max()))
-    final = resolve(stem, found)
-    assert agree(stem, final)
-    assert decibels(final.picture, shares) > 80
-    std = error_bars(stem, final)
+    settled = resolve(stem, found)
+    assert agree(stem, settled)
+    assert decibels(settled.picture, shares) > 80
+    std = error_bars(stem, settled)
     assert std.shape == shares.shape
-    assert float(((final.picture - shares).abs() <= 2 * std).double().mean()) > 0.9
+    assert float(((settled.picture - shares).abs() <= 2 * std).double().mean()) > 0.9
+
+
+def test_a_large_picture_is_solved_in_rounds_and_its_errors_are_drawn(scene, monkeypatch):
+    stem, shares, _, _ = scene(size=9, channels=24)
+    generator = torch.Generator().manual_seed(2)
+    near = largest_entries(stem, shares + 1e-4 * torch.randn(shares.shape, dtype=torch.float64, generator=generator))
+    exact = error_bars(stem, resolve(stem, near))
+    for room in (final, bars):
+        monkeypatch.setattr(room, "is_small", lambda _: False)
+    found = resolve(stem, near)
+    assert agree(stem, found)
+    assert decibels(found.picture, shares) > 80
+    ratio = error_bars(stem, found) / exact
+    assert 0.6 < float(ratio.median()) < 1.6
+    blind = error_bars(replace(stem, scale=stem.scale * (torch.arange(9) > 0)), found)
+    assert bool((blind[..., 0] >= 0.5).all())  # pixels that no equation sees
 
 
 def test_a_wrong_pixel_that_only_its_own_equations_see_is_not_believed(scene):
@@ -49,9 +67,9 @@ def test_a_wrong_pixel_that_only_its_own_equations_see_is_not_believed(scene):
     wrong = largest_entries(stem, start)
     assert wrong.total > 0.1
     assert not agree(stem, wrong)
-    final = resolve(stem, wrong)  # weighing alone stays at 34 dB, and misfits
-    assert agree(stem, final)
-    assert decibels(final.picture, shares) > 150
+    settled = resolve(stem, wrong)  # weighing alone stays at 34 dB, and misfits
+    assert agree(stem, settled)
+    assert decibels(settled.picture, shares) > 150
     words = take_at_word(stem, wrong)
     torch.testing.assert_close(words.dz, dz, rtol=0, atol=1e-9)
     with pytest.raises(StoppedError):
