@@ -23,7 +23,8 @@ _OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from 
 _SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
 _TOLERANCE = 1e-11
 _ROUNDING = 1e-5  # relative misfit of map and gradient at which winners stand ...
-_WIDE = 10.0  # ... or so many times what the map errs by, and the gradient's noise
+_WIDE = 10.0  # ... besides so many times the gradient's noise; ...
+_SHARED = 3.0  # ... the map also up to so many times what it errs by
 
 
 def resolve(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Winners:
@@ -37,12 +38,12 @@ def resolve(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Win
     Raises:
         StoppedError: the work was stopped.
     """
-    best, mark, waited = winners, winners.total, 0
+    best, mark, waited = winners, torch.inf, 0  # shares that were fitted to the gradient compare with nothing
     for _ in range(_CHECKS):
         again = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
         same = torch.equal(again.dz, winners.dz)
         winners, waited = again, waited + 1
-        best = winners if winners.total < best.total else best
+        best = winners if winners.total < best.total or mark == torch.inf else best
         if best.total < _WORTH_CHECKING * mark:
             mark, waited = best.total, 0
         if waited >= _PATIENCE or (same and (waited > 0 or not is_small(stem.shape))):  # weights go on moving it
@@ -58,8 +59,8 @@ def agree(stem: PooledStem, winners: Winners, noise: float = 0.0) -> bool:
         winners: as they were resolved.
         noise: relative noise of the gradient, which no picture can fit better than.
     """
-    allowed = max(_ROUNDING, _WIDE * float(shared_error(stem))) + _WIDE * noise
-    return max(winners.misfit, winners.of_gradient) <= allowed
+    rounding = _ROUNDING + _WIDE * noise
+    return winners.misfit <= max(rounding, _SHARED * float(shared_error(stem))) and winners.of_gradient <= rounding
 
 
 def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
