@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
-from gradinv_core.image_recovery.graph.stem.direct import Direct, is_small
+from gradinv_core.image_recovery.graph.stem.direct import factored
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.winners import Winners
@@ -36,7 +36,7 @@ def error_bars(stem: PooledStem, winners: Winners, factor_std: float = 0.0, stop
         StoppedError: the work was stopped.
     """
     picture, equations = winners.picture, Equations.of(stem, winners)
-    direct = Direct(equations, stop) if is_small(stem.shape) else None
+    direct = factored(equations, stop)
     std = _drawn(equations, stop) if direct is None else direct.std()
     std = std * max(equations.strain(picture), 1.0)
     std = (std.square() + shared_error(stem) ** 2 * picture.square().mean()).sqrt()

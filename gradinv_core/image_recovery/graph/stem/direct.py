@@ -16,7 +16,7 @@ from gradinv_core.image_recovery.cholesky import factorise
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Direct", "is_small", "normal_matrix"]
+__all__ = ["Direct", "factored", "is_small", "normal_matrix"]
 
 _LARGEST = 7000  # entries of a picture; the matrix has their square
 _STEPS = 3  # of refinement
@@ -28,6 +28,24 @@ _ROWS = 256  # likewise, rows of the factor's inverse
 def is_small(shape: tuple[int, ...]) -> bool:
     """Whether the matrix for a picture of this shape is one to write down."""
     return prod(shape) <= _LARGEST
+
+
+def factored(equations: Equations, stop: Stop | None = None) -> Direct | None:
+    """The equations, factored; None for a large picture, or where they are too badly conditioned for float64.
+
+    Args:
+        equations: of any picture.
+        stop: asked between blocks.
+
+    Raises:
+        StoppedError: the work was stopped.
+    """
+    if not is_small(equations.stem.shape):
+        return None
+    try:
+        return Direct(equations, stop)
+    except torch.linalg.LinAlgError:
+        return None
 
 
 class Direct:

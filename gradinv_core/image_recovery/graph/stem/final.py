@@ -6,7 +6,7 @@ import torch
 
 from gradinv_core.image_recovery.graph.stem.bars import shared_error
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
-from gradinv_core.image_recovery.graph.stem.direct import Direct, is_small
+from gradinv_core.image_recovery.graph.stem.direct import factored, is_small
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.winners import Winners
@@ -108,8 +108,9 @@ def _trusting_turn(stem: PooledStem, winners: Winners, stop: Stop | None) -> Win
 
 def _solved(equations: Equations, stop: Stop | None) -> torch.Tensor:
     """The picture that the equations mean; a large one as near as rounds from where it was come."""
-    if is_small(equations.stem.shape):
-        return Direct(equations, stop).solution()
+    direct = factored(equations, stop)
+    if direct is not None:
+        return direct.solution()
     return conjugate_gradients(equations.normal, equations.right(), equations.start, _ROUNDS, _TOLERANCE, stop)
 
 

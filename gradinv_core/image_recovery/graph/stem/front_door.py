@@ -111,13 +111,13 @@ def recover_picture(
                 if winners.total > _WORTH_IT:
                     break
                 resolved = resolve(stem, winners, stop)
-                settled = agree(stem, resolved, noise)
-                if settled or resolved.total < winners.total:
+                stand = agree(stem, resolved, noise)
+                if stand or resolved.total < winners.total:
                     winners = resolved
                     picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
-                if settled:
+                if stand:
                     std = space.spread * error_bars(stem, winners, factor_std, stop)
-                    equations = Equations.of(stem, winners).count
+                    settled, equations = True, Equations.of(stem, winners).count
                     break
         except StoppedError:
             stopped = True

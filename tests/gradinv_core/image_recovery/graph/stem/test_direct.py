@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gradinv_core.image_recovery.graph.stem.direct import Direct, is_small, normal_matrix
+from gradinv_core.image_recovery.graph.stem.direct import Direct, factored, is_small, normal_matrix
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.final import largest_entries
 from gradinv_core.image_recovery.stopping import StoppedError
@@ -53,8 +53,10 @@ def test_what_no_equation_sees_stays_and_is_known_to_half_its_range(equations):
     torch.testing.assert_close(direct.std(), torch.full_like(found.start, 0.5))
 
 
-def test_it_is_for_small_pictures_and_can_be_stopped(equations):
+def test_it_is_for_small_pictures_of_numbers_and_can_be_stopped(equations):
     found, _ = equations()
+    assert factored(found) is not None
+    assert factored(replace(found, prior=-1e9)) is None
     assert is_small((3, 32, 32))
     assert not is_small((3, 64, 64))
     with pytest.raises(StoppedError):
