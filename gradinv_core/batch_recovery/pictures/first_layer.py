@@ -17,6 +17,7 @@ from gradinv_core.image_recovery.graph.checks import TO_SPARE
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.stem import PooledStem, recover_picture, search
 from gradinv_core.image_recovery.graph.stem.bars import error_bars
+from gradinv_core.image_recovery.graph.stem.direct import is_small
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.final import agree, largest_entries, resolve
 from gradinv_core.image_recovery.graph.structure import Plan
@@ -30,7 +31,7 @@ __all__ = ["FirstLayer", "read_pictures"]
 _ROUNDS = 500  # of the search for each picture
 _TURNS = 40  # of settling the winners of all
 _WEIGHINGS = 3
-_NO_BARS = "No error bars: behind a max pool those of a batch were measured to be too narrow."
+_NO_BARS = "No error bars: for so many pictures at once, or under noise, they are not vouched for."
 _SHARED_NOISE = 3e-5  # share of the head's gradient that is noise; with more, bars were measured to be too narrow
 
 
@@ -167,21 +168,26 @@ def _pooled(
         tell("Which entries the max pool took of every picture", cut(step.value, stem, count), step.loss)
 
     start = stacked(starts, stem, 0.5)
-    answer = recover_picture(tall_stem(stems), space, noise, _factor(walk), on_turn, stop, start, _TURNS)
+    tall = tall_stem(stems)
+    answer = recover_picture(tall, space, noise, _factor(walk), on_turn, stop, start, _TURNS)
     pool = plan.nodes[plan.pooled].name
     # With hardly an equation to spare, winners could agree by choice.
     settled = answer.settled and answer.equations >= TO_SPARE * count * stem.scale.numel()
+    bars = None
+    if settled and answer.std is not None and is_small(tall.shape) and noise <= _SHARED_NOISE:
+        bars = cut(answer.std, stem, count)
     if settled:
         how = (
             f"Which entry of every window max pool {pool} took of every picture was found by a search and then by the "
-            f"gradient of layer {name}; with the winners known, the pictures are linear. {_NO_BARS}"
+            f"gradient of layer {name}; with the winners known, the pictures are linear."
         )
+        how = how if bars is not None else f"{how} {_NO_BARS}"
     else:
         how = (
             f"The pictures are the ones found by a search among those that max pool {pool} allows: its pooled maps "
             f"agree to {answer.misfit:.1e}. Which entry of every window it took is not settled, so others may fit, too."
         )
-    return FirstLayer(cut(answer.picture, stem, count), None, settled, how, answer.stopped)
+    return FirstLayer(cut(answer.picture, stem, count), bars, settled, how, answer.stopped)
 
 
 def _factor(walk: BatchWalk) -> float:
