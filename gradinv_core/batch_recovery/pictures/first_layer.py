@@ -16,7 +16,10 @@ from gradinv_core.image_recovery.chain import Link, check_shape
 from gradinv_core.image_recovery.graph.checks import TO_SPARE
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.stem import PooledStem, recover_picture, search
-from gradinv_core.image_recovery.graph.stem.final import largest_entries, solve_finally
+from gradinv_core.image_recovery.graph.stem.bars import error_bars
+from gradinv_core.image_recovery.graph.stem.direct import is_small
+from gradinv_core.image_recovery.graph.stem.equations import Equations
+from gradinv_core.image_recovery.graph.stem.final import agree, largest_entries, resolve
 from gradinv_core.image_recovery.graph.structure import Plan
 from gradinv_core.image_recovery.picture_map import PictureMap, picture_map
 from gradinv_core.image_recovery.result import Step, Stop
@@ -28,8 +31,7 @@ __all__ = ["FirstLayer", "read_pictures"]
 _ROUNDS = 500  # of the search for each picture
 _TURNS = 40  # of settling the winners of all
 _WEIGHINGS = 3
-_SETTLED = 3e-4  # relative misfit, besides noise, at which all equations agree
-_NO_BARS = "No error bars: behind a max pool those of a batch were measured to be too narrow."
+_NO_BARS = "No error bars: for so many pictures at once, or under noise, they are not vouched for."
 _SHARED_NOISE = 3e-5  # share of the head's gradient that is noise; with more, bars were measured to be too narrow
 
 
@@ -122,20 +124,17 @@ def _unpooled(
 ) -> FirstLayer:
     """Without a max pool all is linear: what the layer put out for every picture, and the gradient they share."""
     tall = tall_stem(stems)
-    picture = torch.full(tall.shape, 0.5, dtype=torch.float64)
-    answer = None
-    for number in range(_WEIGHINGS):  # every solution tells how much the equations err, and so how much each counts
-        allowed = _SETTLED + 10 * noise if number == _WEIGHINGS - 1 else torch.inf
-        answer = solve_finally(tall, largest_entries(tall, picture), allowed, _factor(walk), stop)
-        if answer is None:
-            break
-        picture = answer.picture
-    unknowns = len(stems) * stems[0].scale.numel()
-    if answer is None or answer.equations < TO_SPARE * unknowns:
+    found = largest_entries(tall, torch.full(tall.shape, 0.5, dtype=torch.float64))
+    for _ in range(_WEIGHINGS):  # every solution tells how much the equations err, and so how much each counts
+        found = resolve(tall, found, stop)
+    count = Equations.of(tall, found).count
+    if not agree(tall, found, noise) or count < TO_SPARE * len(stems) * stems[0].scale.numel():
         return FirstLayer(None, None, False, f"The way down ends at layer {name}: its equations give no pictures.")
-    how = f"What layer {name} put out, and its gradient, {answer.equations:,} equations, give the pictures."
-    bars = None if noise > _SHARED_NOISE else space.spread * cut(answer.std, stems[0], len(stems))
-    return FirstLayer(space.from_unit(cut(picture, stems[0], len(stems))), bars, True, how)
+    how = f"What layer {name} put out, and its gradient, {count:,} equations, give the pictures."
+    bars = None
+    if noise <= _SHARED_NOISE:
+        bars = space.spread * cut(error_bars(tall, found, _factor(walk), stop), stems[0], len(stems))
+    return FirstLayer(space.from_unit(cut(found.picture, stems[0], len(stems))), bars, True, how)
 
 
 def _pooled(
@@ -168,20 +167,25 @@ def _pooled(
         tell("Which entries the max pool took of every picture", cut(step.value, stem, count), step.loss)
 
     start = stacked(starts, stem, 0.5)
-    answer = recover_picture(tall_stem(stems), space, noise, _factor(walk), on_turn, stop, start, _TURNS)
+    tall = tall_stem(stems)
+    answer = recover_picture(tall, space, noise, _factor(walk), on_turn, stop, start, _TURNS)
     # With hardly an equation to spare, winners could agree by choice.
     settled = answer.settled and answer.equations >= TO_SPARE * count * stem.scale.numel()
+    bars = None
+    if settled and answer.std is not None and is_small(tall.shape) and noise <= _SHARED_NOISE:
+        bars = cut(answer.std, stem, count)
     if settled:
         how = (
             "Which entry of every window the max pool took of every picture was found by a search and then by the "
-            f"gradient of layer {name}; with the winners known, the pictures are linear. {_NO_BARS}"
+            f"gradient of layer {name}; with the winners known, the pictures are linear."
         )
+        how = how if bars is not None else f"{how} {_NO_BARS}"
     else:
         how = (
             "The pictures are the ones found by a search among those that the max pool allows: its pooled maps "
             f"agree to {answer.misfit:.1e}. Which entry of every window it took is not settled, so others may fit, too."
         )
-    return FirstLayer(cut(answer.picture, stem, count), None, settled, how, answer.stopped)
+    return FirstLayer(cut(answer.picture, stem, count), bars, settled, how, answer.stopped)
 
 
 def _factor(walk: BatchWalk) -> float:

@@ -110,7 +110,8 @@ def picture_of(
         picture = _plain(plan, walked, gradients, noise_std, factor, seen, space, stop)
     else:
         picture = _behind_pool(plan, walked, gradients, share, factor, seen, space, on_step, stop)
-    if walked.hinged and picture.std is not None:
+    # Behind a max pool winners stand only where the map misfits by no more than its bars say: that tests them.
+    if walked.hinged and picture.std is not None and plan.pooled is None:
         picture = replace(picture, std=None, why_none=_HINGED)
     return picture
 

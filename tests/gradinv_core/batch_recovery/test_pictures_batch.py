@@ -15,6 +15,7 @@ from gradinv_core.client import capture_batch_gradients
 from gradinv_core.errors import MisfitError, NoExactRouteError
 from gradinv_core.head import observe_head
 from gradinv_core.image_recovery.graph.rules import Add
+from gradinv_core.image_recovery.graph.stem import StemAnswer
 from gradinv_core.pixels import PixelSpace
 
 
@@ -124,6 +125,22 @@ def test_every_input_of_a_residual_block_comes_back_and_pictures_behind_its_max_
     assert found.std is None
     assert max(found.agreement) > 1e-2  # and that is said
     assert f"{max(found.agreement):.1e}" in found.reason
+
+
+@pytest.mark.parametrize(("small", "said"), [(True, False), (False, True)])
+def test_pictures_behind_a_max_pool_have_bars_where_winners_stand_and_few_pictures_share_them(monkeypatch, small, said):
+    def stands(stem, *_, **__):
+        picture = torch.full(stem.shape, 0.5, dtype=torch.float64)
+        return StemAnswer(picture, 0.1 * picture, (), True, 1e-7, 1e-7, 10**6, (), 0.0, False)
+
+    monkeypatch.setattr(first_layer, "_ROUNDS", 1)
+    monkeypatch.setattr(first_layer, "recover_picture", stands)
+    monkeypatch.setattr(first_layer, "is_small", lambda _: small)
+    torch.manual_seed(0)
+    found = rebuilt(Residual().eval(), drawn(2))
+    assert (found.std is None) == said
+    assert ("No error bars" in found.reason) == said
+    assert said or found.std.shape == found.images.shape
 
 
 def test_where_equations_run_out_the_way_ends_and_says_so():

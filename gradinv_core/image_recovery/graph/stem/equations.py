@@ -30,7 +30,9 @@ class Equations:
         left: (outputs, channels * taps) the kernel's gradient, as far as it grows with the picture.
         of_z: (outputs, positions) weights.
         of_gradient: (outputs, 1) weights.
-        prior: weight of grey.
+        start: (channels, height, width) the picture that winners came from, where one stays that no equation sees: what
+            other entries of its windows may reach would forbid most of the grey that is as likely.
+        prior: weight of that.
         unit: what all weights were divided by.
     """
 
@@ -40,6 +42,7 @@ class Equations:
     left: torch.Tensor
     of_z: torch.Tensor
     of_gradient: torch.Tensor
+    start: torch.Tensor
     prior: float
     unit: float
 
@@ -52,23 +55,23 @@ class Equations:
             winners: as they stand.
             trusting: all err by rounding alone.
         """
-        won = winners.share > _WON
+        picture, won = winners.picture, winners.share > _WON
         aim = torch.where(won, winners.aim / winners.share.clamp(min=1e-300), 0.0)
         left = stem.gradient_left(winners.dz)
         size = float(stem.target.square().mean().sqrt())
-        missed = (aim - stem.z(winners.picture)).abs()
+        missed = (aim - stem.z(picture)).abs()
         typical = float(missed[won].median()) / _NORMAL_MEDIAN
         noise = (_std_at(stem, won).square() + typical**2 + (_LEAST * size) ** 2).sqrt()
         noise = noise * (1 + (missed / noise / _HUBER).square()).sqrt()  # a wrong winner misses by far more
         if trusting:
             noise = (_std_at(stem, won).square() + (_LEAST * size) ** 2).sqrt()
-        rest = (left - stem.correlated(winners.picture, winners.dz)).square().mean(1, keepdim=True)
+        rest = (left - stem.correlated(picture, winners.dz)).square().mean(1, keepdim=True)
         rows = stem.gradient.square().mean(1, keepdim=True)
         rest = torch.zeros_like(rest) if trusting else rest
         of_gradient = 1 / (rest + _LEAST**2 * (rows + _SHARED * rows.mean())).clamp(min=1e-300)
         of_z = torch.where(won, noise**-2.0, 0.0)
         unit = float(of_z.max())
-        return cls(stem, winners.dz, aim, left, of_z / unit, of_gradient / unit, _PRIOR**-2 / unit, unit)
+        return cls(stem, winners.dz, aim, left, of_z / unit, of_gradient / unit, picture, _PRIOR**-2 / unit, unit)
 
     @property
     def count(self) -> int:
@@ -81,10 +84,23 @@ class Equations:
         back = stem.correlated_transposed(self.of_gradient * stem.correlated(one, self.dz), self.dz)
         return stem.transposed(self.of_z * stem.linear(one)) + back + self.prior * one
 
+    def diagonal(self) -> torch.Tensor:
+        """(channels, height, width) what each pixel by itself is seen by."""
+        squared = replace(self.stem, kernel=self.stem.kernel.square(), scale=self.stem.scale.square())
+        back = squared.correlated_transposed(self.of_gradient.expand_as(self.left), self.dz.square())
+        return squared.transposed(self.of_z) + back + self.prior
+
     def right(self) -> torch.Tensor:
         """What they say."""
         back = self.stem.correlated_transposed(self.of_gradient * self.left, self.dz)
-        return self.stem.transposed(self.of_z * (self.aim - self.stem.offset)) + back + self.prior * 0.5
+        return self.stem.transposed(self.of_z * (self.aim - self.stem.offset)) + back + self.prior * self.start
+
+    def pull(self, picture: torch.Tensor) -> torch.Tensor:
+        """``right - normal(picture)`` from what each equation misses, which keeps its digits where those are few."""
+        of_gradient = self.of_gradient * (self.left - self.stem.correlated(picture, self.dz))
+        of_z = self.of_z * (self.aim - self.stem.z(picture))
+        back = self.stem.correlated_transposed(of_gradient, self.dz)
+        return self.stem.transposed(of_z) + back + self.prior * (self.start - picture)
 
     def grown(self) -> torch.Tensor:
         """How what they say changes with lambda."""
@@ -100,7 +116,7 @@ class Equations:
 
     def single(self) -> Equations:
         """The same in float32."""
-        names = ("dz", "aim", "left", "of_z", "of_gradient")
+        names = ("dz", "aim", "left", "of_z", "of_gradient", "start")
         parts = {name: getattr(self, name).float() for name in names}
         return replace(self, stem=self.stem.to(torch.float32), **parts)
 

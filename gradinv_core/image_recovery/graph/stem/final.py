@@ -1,94 +1,66 @@
-"""The picture once the winners stand, every equation weighted by its noise, and the error bars that follow."""
+"""The picture once nearly all winners stand: every equation weighted by its noise, and the last winners put right."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch.nn import functional
 
+from gradinv_core.image_recovery.graph.stem.bars import shared_error
 from gradinv_core.image_recovery.graph.stem.conjugate import conjugate_gradients
+from gradinv_core.image_recovery.graph.stem.direct import factored, is_small
 from gradinv_core.image_recovery.graph.stem.equations import Equations
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.winners import Winners
 from gradinv_core.image_recovery.result import Stop
 
-__all__ = ["Final", "largest_entries", "solve_finally", "take_at_word"]
+__all__ = ["agree", "largest_entries", "resolve", "take_at_word"]
 
-_DRAWS = 16
-_CHECKS = 6  # times the picture's own winners are compared with those it was solved for
+_CHECKS = 30  # at most so many solves for the winners of the picture before, ...
+_WORTH_CHECKING, _PATIENCE = 0.7, 4  # ... of which so many in a row may fail to bring the misfits below this share
 _ROUNDS = 1000
 _TRUSTS, _WORTH_TRUSTING = 5, 0.7  # at most so many solves without weights, each to bring the misfits below this share
 _WORDS = 10  # turns in which they are all taken at their word
 _OBJECTS = 3.0  # times the typical misfit of an output channel's gradient from which its winners are doubted
 _SWAPS, _WORTH_SWAPPING = 8, 0.7  # at most so many, each to bring the squared misfit below this share
-_DRAWN_ROUNDS, _DRAWN_TOLERANCE = 200, 1e-3
 _TOLERANCE = 1e-11
+_ROUNDING = 1e-5  # relative misfit of map and gradient at which winners stand ...
+_WIDE = 10.0  # ... besides so many times the gradient's noise; ...
+_SHARED = 3.0  # ... the map also up to so many times what it errs by
 
 
-@dataclass(frozen=True)
-class Final:
-    """The picture.
-
-    Attributes:
-        picture: (channels, height, width) shares.
-        std: standard deviations of its shares.
-        equations: entries of z and of the gradient that speak of it.
-        misfit: relative, of the pooled map.
-        of_gradient: relative, of the kernel's gradient.
-    """
-
-    picture: torch.Tensor
-    std: torch.Tensor
-    equations: int
-    misfit: float
-    of_gradient: float
-
-
-def solve_finally(
-    stem: PooledStem, winners: Winners, allowed: float, factor_std: float = 0.0, stop: Stop | None = None
-) -> Final | None:
-    """Solve for the picture, see that its own winners are those it was solved for, and draw its errors.
-
-    The errors are drawn: the equations with noise of their own size in place of the data give one error of the picture
-    (Papandreou and Yuille 2010); the root mean square of several, each pixel's with its neighbours', is the error bar.
+def resolve(stem: PooledStem, winners: Winners, stop: Stop | None = None) -> Winners:
+    """Solve for the picture, and see that its own winners are those it was solved for.
 
     Args:
         stem: what is known.
         winners: nearly as they stand.
-        allowed: relative misfit of map and gradient up to which they stand.
-        factor_std: relative standard deviation of lambda: the pooled map grows by it as all of delta shrinks.
         stop: asked now and then.
-
-    Returns:
-        The picture; None if map or gradient misfits, so that some winners are wrong.
 
     Raises:
         StoppedError: the work was stopped.
     """
+    best, mark, waited = winners, torch.inf, 0  # shares that were fitted to the gradient compare with nothing
     for _ in range(_CHECKS):
-        equations = Equations.of(stem, winners)
-        picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
-        again = largest_entries(stem, picture)
+        again = largest_entries(stem, _solved(Equations.of(stem, winners), stop))
         same = torch.equal(again.dz, winners.dz)
-        winners = again
-        if same:
+        winners, waited = again, waited + 1
+        best = winners if winners.total < best.total or mark == torch.inf else best
+        if best.total < _WORTH_CHECKING * mark:
+            mark, waited = best.total, 0
+        if waited >= _PATIENCE or (same and (waited > 0 or not is_small(stem.shape))):  # weights go on moving it
             break
-    winners = _trusted(stem, winners, stop)
-    picture, equations = winners.picture, Equations.of(stem, winners)
-    if max(winners.misfit, winners.of_gradient) > allowed:
-        return None
-    std = _drawn(equations, stop) * max(equations.strain(picture), 1.0)
-    # What delta errs by moves the map alike in all output channels, and that does not average out.
-    known = stem.known
-    shared = (stem.std[known].square().mean() / stem.target[known].square().mean()).sqrt()
-    std = (std.square() + shared**2 * picture.square().mean()).sqrt()
-    if factor_std > 0:
-        moved = conjugate_gradients(
-            equations.normal, equations.grown(), torch.zeros_like(picture), _ROUNDS, _DRAWN_TOLERANCE, stop
-        )
-        std = (std.square() + (factor_std * moved).square()).sqrt()
-    return Final(picture, std, equations.count, winners.misfit, winners.of_gradient)
+    return _trusted(stem, best, stop)
+
+
+def agree(stem: PooledStem, winners: Winners, noise: float = 0.0) -> bool:
+    """Whether map and gradient fit as well as they are known: a single wrong winner shows.
+
+    Args:
+        stem: what is known.
+        winners: as they were resolved.
+        noise: relative noise of the gradient, which no picture can fit better than.
+    """
+    rounding = _ROUNDING + _WIDE * noise
+    return winners.misfit <= max(rounding, _SHARED * float(shared_error(stem))) and winners.of_gradient <= rounding
 
 
 def _trusted(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
@@ -131,9 +103,15 @@ def take_at_word(stem: PooledStem, winners: Winners, stop: Stop | None = None) -
 
 
 def _trusting_turn(stem: PooledStem, winners: Winners, stop: Stop | None) -> Winners:
-    equations = Equations.of(stem, winners, trusting=True)
-    picture = conjugate_gradients(equations.normal, equations.right(), winners.picture, _ROUNDS, _TOLERANCE, stop)
-    return largest_entries(stem, picture)
+    return largest_entries(stem, _solved(Equations.of(stem, winners, trusting=True), stop))
+
+
+def _solved(equations: Equations, stop: Stop | None) -> torch.Tensor:
+    """The picture that the equations mean; a large one as near as rounds from where it was come."""
+    direct = factored(equations, stop)
+    if direct is not None:
+        return direct.solution()
+    return conjugate_gradients(equations.normal, equations.right(), equations.start, _ROUNDS, _TOLERANCE, stop)
 
 
 def largest_entries(stem: PooledStem, picture: torch.Tensor) -> Winners:
@@ -186,21 +164,3 @@ def _swap(stem: PooledStem, patches: torch.Tensor, rest: torch.Tensor, channel: 
             return
         rest = rest + change[:, tap, cell]
         top[channel, cell] = tap
-
-
-def _drawn(equations: Equations, stop: Stop | None) -> torch.Tensor:
-    """Standard deviations of the picture, from draws of its error."""
-    small = equations.single()
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(shape: torch.Size | tuple[int, ...]) -> torch.Tensor:
-        return torch.randn(_DRAWS, *shape, generator=generator)
-
-    noise = small.stem.transposed(small.of_z.sqrt() * draw(small.of_z.shape))
-    noise = noise + small.prior**0.5 * draw(small.stem.shape)
-    of_gradient = small.of_gradient.sqrt() * draw(small.left.shape)
-    noise = noise + small.stem.correlated_transposed(of_gradient, small.dz)
-    errors = conjugate_gradients(small.normal, noise, torch.zeros_like(noise), _DRAWN_ROUNDS, _DRAWN_TOLERANCE, stop)
-    variance = errors.double().square().mean(0)
-    around = functional.avg_pool2d(variance[None], 3, 1, 1, count_include_pad=False)[0]
-    return (variance / 2 + around / 2).sqrt() * equations.unit**-0.5

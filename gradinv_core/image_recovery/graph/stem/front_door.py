@@ -8,7 +8,9 @@ from math import prod
 
 import torch
 
-from gradinv_core.image_recovery.graph.stem.final import solve_finally, take_at_word
+from gradinv_core.image_recovery.graph.stem.bars import error_bars
+from gradinv_core.image_recovery.graph.stem.equations import Equations
+from gradinv_core.image_recovery.graph.stem.final import agree, resolve, take_at_word
 from gradinv_core.image_recovery.graph.stem.pooled import PooledStem
 from gradinv_core.image_recovery.graph.stem.search import OnRound, search
 from gradinv_core.image_recovery.graph.stem.winners import settle_winners
@@ -21,7 +23,6 @@ __all__ = ["StemAnswer", "recover_picture"]
 _ROUNDS = 500  # of the search, for pictures of 32 x 32 ...
 _LARGE_ROUNDS, _LARGE = 400, 4096  # ... and for those with more entries than this
 _TURNS, _LARGE_TURNS = 40, 25
-_SETTLED = 3e-4  # relative misfit of map and gradient, besides noise, at which the winners stand
 _WORTH_IT = 0.02  # sum of both misfits above which the last solve is not tried
 _ATTEMPTS, _MORE_TURNS = 3, 15  # at it: turns can come to rest where a few winners are wrong
 
@@ -109,10 +110,14 @@ def recover_picture(
                     picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
                 if winners.total > _WORTH_IT:
                     break
-                final = solve_finally(stem, winners, _SETTLED + 10 * noise, factor_std, stop)
-                if final is not None:
-                    settled, picture, std = True, final.picture, space.spread * final.std
-                    misfit, of_gradient, equations = final.misfit, final.of_gradient, final.equations
+                resolved = resolve(stem, winners, stop)
+                stand = agree(stem, resolved, noise)
+                if stand or resolved.total < winners.total:
+                    winners = resolved
+                    picture, misfit, of_gradient = winners.picture, winners.misfit, winners.of_gradient
+                if stand:
+                    std = space.spread * error_bars(stem, winners, factor_std, stop)
+                    settled, equations = True, Equations.of(stem, winners).count
                     break
         except StoppedError:
             stopped = True

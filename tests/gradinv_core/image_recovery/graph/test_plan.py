@@ -124,6 +124,21 @@ def test_a_max_pool_behind_an_inner_layer_is_walked_through():
     assert found.nodes[found.bottom].name == "1"
 
 
+def beside_a_stride(outputs):
+    """Two layers read one value: one with 9 equations for each output, one with 40 that see a quarter of its pixels."""
+
+    def forward(net, x):
+        read = functional.relu(net.first(x))
+        return net.head(torch.flatten(functional.relu(torch.cat([net.one(read), net.two(read)], 1)), 1))
+
+    strided, whole = nn.Conv2d(16, 40, 1, 2), conv(16, outputs, stride=2)
+    return Written(forward, first=conv(), one=whole, two=strided, head=head((outputs + 40) * 16))
+
+
+def test_pixels_that_one_layer_skips_may_be_left_to_another_that_has_equations_for_them():
+    assert plan(beside_a_stride(6)).goal is None
+
+
 ENDED = {  # where the walk ends, and why
     "too few equations below a max pool": (
         nn.Sequential(conv(), nn.ReLU(), conv(16, 7), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), head(112)),
@@ -132,6 +147,10 @@ ENDED = {  # where the walk ends, and why
     "no rule": (
         nn.Sequential(conv(), nn.ReLU(), nn.LocalResponseNorm(2), conv(16), nn.ReLU(), nn.Flatten(), head()),
         ("2", "layer 2 (LocalResponseNorm) has no rule"),
+    ),
+    "pixels that one layer skips and the other has too few equations for": (
+        beside_a_stride(5),
+        ("relu_1", "layer two skips pixels that layers one, two do not determine."),
     ),
     "branches at the picture": (
         Written(
