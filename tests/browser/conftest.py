@@ -109,7 +109,8 @@ STILL = """addEventListener('DOMContentLoaded', () => {
     style.textContent = '*, ::before, ::after { animation: none !important; transition: none !important }';
     document.head.append(style);
 })"""
-"""What turns while a page waits is drawn sixty times a second, by the processor that everybody waits for."""
+"""What turns while a page waits is drawn sixty times a second, by the processor that everybody waits for; and half a
+colour has half a contrast."""
 
 
 class Tabs:
@@ -252,8 +253,12 @@ def wear():
         page.wait_for_function(
             """() => {
                 const { color } = getComputedStyle(document.querySelector('[data-testid=stApp]'));
+                const headings = [...document.querySelectorAll('[data-heading-text]')];
                 const figures = [...document.querySelectorAll('.js-plotly-plot')];
-                return figures.every(figure => figure.querySelector('text')?.style.fill === color);
+                return (
+                    headings.every(heading => getComputedStyle(heading).color === color)
+                    && figures.every(figure => figure.querySelector('text')?.style.fill === color)
+                );
             }"""
         )
         wait_until_settled(page)

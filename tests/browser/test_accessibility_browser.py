@@ -10,19 +10,16 @@ expect = sync_api.expect
 
 RULES = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 WRONG = ("serious", "critical")
-STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
 SCOPES = {"light": "", "dark": ", runOnly: ['color-contrast', 'link-in-text-block']"}  # other rules know no colours
 ALSO = ("heading-order",)  # of moderate impact, and what a screen reader's user walks a page by
 PAGES = ("Lab", "Lesson", "Demo", "Gallery", "Failures", "What protects", "Experiments")
 
 
 def findings(page, scheme: str) -> list[str]:
-    """What axe finds, one line for each place, without fades: half a colour has half a contrast."""
-    still = page.add_style_tag(content=STILL)
+    """What axe finds, one line for each place; nothing fades in these windows, so a colour has all its contrast."""
     page.wait_for_function("() => !document.querySelector('[data-stale=true]')")
     page.evaluate(RULES)
     found = page.evaluate(f"() => axe.run(document, {{ resultTypes: ['violations']{SCOPES[scheme]} }})")["violations"]
-    still.evaluate("style => style.remove()")  # others use this page, too
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
         for rule in found
