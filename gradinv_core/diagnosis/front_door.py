@@ -31,6 +31,7 @@ _HOLES = 1e-3  # share of unexplained zeros from which a gradient was pruned
 _ADDED = 2e-6  # relative residual beside rank one above which there is more than rounding
 _COARSE = 15  # steps up to which rounding errors hang together: even a clean outer product may be one of roundings
 _ONE_HOT = 1e-6  # what a prediction that looks one-hot leaves to all other classes
+_ROUNDED = 2.0**-24  # likewise, from which float32 calls the prediction 1
 _BLIND = 1e-4  # cosine between weights and gradients below which the loss is blind to the weights' size
 
 
@@ -85,6 +86,8 @@ def diagnose(
     sure = answer.status is Status.UNIQUE and measures.get("levels", np.inf) > _COARSE
     if sure:
         return Diagnosis(Cause.NONE, answer.message, measures | {"noise": answer.noise}, traces)
+    if _rounded_away(traces, measures) and _left_to_others(view, answer) < _ROUNDED:
+        processed, traces = None, ()
     return processed or _open_answer(view, gradient, answer, traces, measures)
 
 
@@ -147,6 +150,19 @@ def _processed(traces: tuple[Cause, ...], measures: Mapping[str, float]) -> Diag
     return None
 
 
+def _rounded_away(traces: tuple[Cause, ...], measures: Mapping[str, float]) -> bool:
+    """Whether all that is missing is one row, as it is where the label is one-hot and the prediction nearly so.
+
+    That class's residual, the prediction less one, is then zero to the client's arithmetic.
+    """
+    return traces == (Cause.PRUNED,) and measures["holes"] <= _HOLES and measures["dropped rows"] == 1
+
+
+def _left_to_others(view: HeadView, answer: LabelRecovery) -> float:
+    """What the prediction leaves to all classes but one."""
+    return 1.0 - float(predicted(view.weight, view.bias, answer.feature).numpy().max())
+
+
 def _what_is_missing(measures: Mapping[str, float]) -> str:
     """The holes and the dropped rows of a pruned gradient, in words."""
     rows = int(measures["dropped rows"])
@@ -192,7 +208,7 @@ def _open_answer(
             return batch
     if answer.doubt is Doubt.ROW_SUMS:
         return Diagnosis(Cause.OTHER_LOSS, answer.message, measures, traces)
-    others = 1.0 - float(predicted(view.weight, view.bias, answer.feature).numpy().max())
+    others = _left_to_others(view, answer)
     if others < _ONE_HOT or any(isinf(end) for interval in answer.intervals for end in interval):
         return Diagnosis(
             Cause.ONE_HOT,

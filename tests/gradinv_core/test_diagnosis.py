@@ -16,6 +16,8 @@ from gradinv_core.datasets import load_dataset
 from gradinv_core.diagnosis import Cause, Diagnosis, diagnose, diagnose_image
 from gradinv_core.diagnosis.cause import REMEDIES, TITLES
 from gradinv_core.diagnosis.traces import dropped_rows, grid_levels, hole_share, sample_count
+from gradinv_core.experiments.scenario import Scenario
+from gradinv_core.experiments.scene import play
 from gradinv_core.head import observe_head
 from gradinv_core.images import resize
 from gradinv_core.metrics import psnr
@@ -139,6 +141,17 @@ def test_one_hot_predictions_of_a_trained_network():
     assert len(causes) >= 3
     assert causes.count(Cause.ONE_HOT) >= 0.8 * len(causes)
     assert set(causes) <= {Cause.ONE_HOT, Cause.NONE}
+
+
+def test_a_row_that_was_rounded_away_is_no_dropped_one():
+    scene = play(
+        Scenario(
+            dataset="digits", network="lenet_sigmoid", stage="hard-epoch-160", augmentation="none", seed=2, image=470
+        )
+    )
+    gradient = observe_head(scene.network.model, scene.gradients).weight_grad
+    assert dropped_rows(gradient.double().numpy()) == 1  # one less 2e-9 is one to float32
+    assert diagnose(scene.network.model, scene.gradients).cause is Cause.ONE_HOT
 
 
 def test_batch_norm_in_training_mode_leaves_weights_at_right_angles_to_their_gradients():
