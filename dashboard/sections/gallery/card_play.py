@@ -146,17 +146,17 @@ def _raced(scene: Scene, *, bounded: bool) -> _Finding:
     racers = race(attack.head, bounded=bounded)
     search = next(racer for racer in racers if racer.name is Solver.PAPER_LBFGS)
     judged = verdict(search, attack.recovery)
-    last = float(search.path[-1][0])
+    end = np.nan if search.end is None else search.end  # of its two starts', the better one's
     exact = f"the exact answer is {plain(attack.recovery.scale, 4)}"
     return _Finding(
         SEARCH_TITLES.get(judged, str(judged)),
-        f"{search.sentence} The last λ it looked at was {plain(last, 3)}; {exact}.",
+        f"{search.sentence} It ended at λ = {plain(end, 3)}; {exact}.",
         partial(
             card_pictures.curve,
             attack.curve.scales,
             attack.curve.paper_loss,
             found=attack.recovery.intervals,
-            ended=last,
+            ended=end,
             bound=LBFGS_BOUND if bounded else None,
         ),
     )
