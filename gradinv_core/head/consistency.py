@@ -142,7 +142,7 @@ def fit(
 def agreement(
     head: ObservedHead, scales: Array, structure: LabelStructure | None, known_scale: bool = True
 ) -> Agreement:
-    """Of `fit`, what tells candidates apart without what leads from one to the next: a third cheaper."""
+    """Of `fit`, what tells candidates apart, without what leads from one to the next."""
     at = _labels_at(head, scales, structure, known_scale)
     if structure is None:
         zeros = np.zeros(scales.shape)

@@ -14,7 +14,7 @@ from gradinv_core.head.structures import LabelStructure
 
 __all__ = ["Judge", "Survey"]
 
-_FAR_ABOVE = 4.0
+_FAR_ABOVE = 4.0  # times the most that `good` lets pass
 _BLOCK_ENTRIES = 2**15  # label entries judged at a time: 256 kB
 
 
