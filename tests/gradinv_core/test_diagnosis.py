@@ -250,7 +250,8 @@ def test_what_was_announced_of_the_loss_is_no_cause():
     warm = capture_gradients(model, image, label, temperature=4.0)
     found = diagnose(model, warm)
     assert (found.cause, found.title) == (Cause.TEMPERATURE, "A temperature in the loss")
-    assert "with a temperature of 4 in the loss it fits" in found.message
+    assert found.measures["factor"] == pytest.approx(4, rel=1e-3)  # as far as float32 tells it
+    assert f"with a temperature of {found.measures['factor']:.4g} in the loss it fits" in found.message
     assert diagnose(model, warm, temperature=4.0).cause is Cause.NONE
 
 

@@ -15,10 +15,10 @@ COUNT = 9
 
 @pytest.fixture(scope="module")
 def heads(known_heads):
-    """Weight, and gradients of many samples: plain, noisy, zero, and far too small to be squared."""
+    """Weight, and gradients of many samples, in float64: plain, noisy, and zero."""
     weight, grads = known_heads
     rng = np.random.default_rng(5)
-    grads[1] += 1e-4 * grads[1].std() * torch.from_numpy(rng.standard_normal(grads[1].shape)).float()
+    grads[1] += 1e-4 * grads[1].std() * torch.from_numpy(rng.standard_normal(grads[1].shape))
     grads[2] = 0
     return weight, grads
 
@@ -26,9 +26,9 @@ def heads(known_heads):
 @pytest.fixture(scope="module")
 def known_heads():
     rng = np.random.default_rng(4)
-    weight = torch.from_numpy(rng.standard_normal((12, 300)) / 300**0.5).float()
-    features = torch.from_numpy(rng.uniform(size=(COUNT, 300))).float()
-    labels = torch.full((COUNT, 12), 0.1 / 12)
+    weight = torch.from_numpy(rng.standard_normal((12, 300)) / 300**0.5)
+    features = torch.from_numpy(rng.uniform(size=(COUNT, 300)))
+    labels = torch.full((COUNT, 12), 0.1 / 12, dtype=torch.float64)
     labels[:, 3] += 0.6
     labels[:, 7] += 0.3
     residuals = torch.softmax(features @ weight.T, 1) - labels
@@ -39,9 +39,9 @@ def known_heads():
 @pytest.mark.parametrize("noise_std", [None, 1e-3])
 def test_tensors_and_arrays_are_reduced_alike(factor, noise_std, heads):
     weight, grads = heads
-    double = grads.double() * factor
-    here = reduce_gradients(double.numpy(), weight.double().numpy(), noise_std)
-    there = reduce_gradients(double, weight.double().numpy(), noise_std)
+    grads = grads.float().double() * factor  # no longer of rank one to the last digit
+    here = reduce_gradients(grads.numpy(), weight.numpy(), noise_std)
+    there = reduce_gradients(grads, weight.numpy(), noise_std)
     assert here.vanished.tolist() == [index == 2 for index in range(COUNT)]
     for name, one in here._asdict().items():
         other = getattr(there, name)
@@ -60,8 +60,10 @@ def elsewhere(monkeypatch):
         monkeypatch.setattr(module, "stays_on_its_device", lambda values: isinstance(values, torch.Tensor))
 
 
-def test_labels_from_a_device_are_those_of_one_by_one(heads, monkeypatch):
-    weight, grads = heads
+@pytest.mark.parametrize(("precision", "off"), [(torch.float64, 1e-9), (torch.float32, 2**-23)])
+def test_labels_from_a_device_are_those_of_one_by_one(precision, off, heads, monkeypatch):
+    """To the rounding of what was sent: below it, the order of a sum decides where a flat misfit is least."""
+    weight, grads = (part.to(precision) for part in heads)
     one_by_one = [recover_label(weight, grad) for grad in grads]
     for module in (arrays, front_door):
         monkeypatch.setattr(module, "stays_on_its_device", lambda values: isinstance(values, torch.Tensor))
@@ -70,8 +72,8 @@ def test_labels_from_a_device_are_those_of_one_by_one(heads, monkeypatch):
     assert [answer.status for answer in together] == [answer.status for answer in one_by_one]
     assert sum(answer.status == "unique" for answer in together) >= COUNT - 2
     for one, other in zip(one_by_one, together, strict=True):
-        torch.testing.assert_close(one.label, other.label, rtol=0, atol=1e-9)
-        torch.testing.assert_close(one.feature, other.feature, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(one.label, other.label, rtol=0, atol=off)
+        torch.testing.assert_close(one.feature, other.feature, rtol=off, atol=1e-3 * off)
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -219,13 +219,16 @@ def test_short_products_are_told_from_nothing_but_named(transformer, photo):
 
 @pytest.mark.parametrize("gain", [10.0, 30.0])
 def test_error_bars_hold_where_attention_is_saturated(gain):
-    """Then gradients of many patches all but vanish, and rounding drowns them."""
-    model = build_network("vit_small", 10, seed=1)
-    scale_weights(model, hidden=gain)
-    image, _ = load_dataset("digits", 32)[5]
-    recovery = reconstruct_image(model, capture_gradients(model, image, LABEL), SHAPE)
-    assert not recovery.layers[0].completed
-    assert 0.88 <= within(recovery, image) <= 0.995
+    """Then gradients of many patches all but vanish, and rounding drowns them: of one picture much or little."""
+    shares = []
+    for index in range(24):
+        model = build_network("vit_small", 10, seed=index)
+        scale_weights(model, hidden=gain)
+        image, _ = load_dataset(("photographs", "digits")[index % 2], 32)[5 + index]
+        recovery = reconstruct_image(model, capture_gradients(model, image, LABEL), SHAPE)
+        assert not recovery.layers[0].completed
+        shares.append(within(recovery, image))
+    assert 0.88 <= sum(shares) / len(shares) <= 0.995
 
 
 def test_far_too_much_noise_leaves_no_bars_or_no_picture(transformer, photo):
