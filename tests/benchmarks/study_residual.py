@@ -33,9 +33,7 @@ from peak_memory import forget_peak, peak_gigabytes
 from study_image_recovery import CLASSES, noisy, sample
 
 IMAGES = 10  # half photographs, half digits
-LARGE_IMAGES = 4
-NOISE_IMAGES = 4
-NOISE_LEVELS = (1e-6, 1e-5, 1e-4, 1e-3)
+NOISE_LEVELS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 HEADINGS = ("dB", "least", "most", "seconds", "worst block", "wrong units", "within 2 std", "blocks within", "settled")
 
 
@@ -230,7 +228,6 @@ class Part(NamedTuple):
     title: str
     networks: tuple[str, ...]
     size: int = 32
-    count: int = IMAGES
 
     def run(self, asked: Asked) -> None:
         headings(self.title)
@@ -241,9 +238,9 @@ class Part(NamedTuple):
 PARTS = {
     "small": Part("ResNet-18, 32 x 32, untrained", ("resnet18",)),
     "deep": Part("ResNet-34, 32 x 32, untrained", ("resnet34",)),
-    "large": Part("ResNet-18, 64 x 64, untrained", ("resnet18",), 64, LARGE_IMAGES),
-    "deep-large": Part("ResNet-34, 64 x 64, untrained", ("resnet34",), 64, LARGE_IMAGES),
-    "bottlenecks": Part("ResNet-50, 32 x 32, untrained", ("resnet50",), count=LARGE_IMAGES),
+    "large": Part("ResNet-18, 64 x 64, untrained", ("resnet18",), 64),
+    "deep-large": Part("ResNet-34, 64 x 64, untrained", ("resnet34",), 64),
+    "bottlenecks": Part("ResNet-50, 32 x 32, untrained", ("resnet50",)),
     "pooled": Part("max pools inside, untrained", tuple(POOLED)),
 }
 
@@ -261,6 +258,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     study_image_recovery.warm_up()
     for word in dict.fromkeys(words or [*PARTS, "noise"]):
-        usual = PARTS[word].count if word in PARTS else NOISE_IMAGES
-        asked = Asked(numbers["count"] or usual, numbers["first"], numbers["matching"])
+        asked = Asked(numbers["count"] or IMAGES, numbers["first"], numbers["matching"])
         (PARTS[word].run if word in PARTS else study_noise)(asked)

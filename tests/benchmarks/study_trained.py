@@ -3,8 +3,11 @@
 Every sample is what a client really trains on, mixup with smoothing, the format not told; half of the pictures are
 photographs, which these networks never saw in training. Weights are exactly those stored, in half precision.
 
-Name networks to run only those, and ``count=N`` for another number of pictures. A network of your own training is found
-where GRADINV_CHECKPOINTS says, as everywhere.
+Name networks of the catalogue to run only those, and ``count=N`` for another number of pictures. Stages of your own
+training are found where GRADINV_CHECKPOINTS says, as everywhere: for the full ResNet-18 that is
+
+    gradinv train resnet18_32 --labels mixup --epochs 30 --out checkpoints/resnet18_32-mixup.safetensors
+    GRADINV_CHECKPOINTS=checkpoints python tests/benchmarks/study_trained.py resnet18_32
 """
 
 from __future__ import annotations
@@ -76,8 +79,8 @@ def study(network: str, count: int) -> None:
 if __name__ == "__main__":
     counts = [int(word.removeprefix("count=")) for word in sys.argv[1:] if word.startswith("count=")]
     asked = [word for word in sys.argv[1:] if not word.startswith("count=")] or list(NETWORKS)
-    if not set(asked) <= set(NETWORKS):
-        sys.exit(f"networks: expected some of {', '.join(NETWORKS)}, got {' '.join(asked)}.")
+    if not set(asked) <= set(CATALOGUE):
+        sys.exit(f"networks: expected some of {', '.join(CATALOGUE)}, got {' '.join(asked)}.")
     torch.set_num_threads(1)
     for name in asked:
         study(name, counts[0] if counts else IMAGES)
