@@ -6,6 +6,7 @@ carries it) starts the processes, because they must not begin by running the pag
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -156,7 +157,10 @@ class Process(Worker):
 def _serve(line: Connection, memory: int, load: Callable[[], None]) -> None:
     """The process: one task after the other, until the page hangs up."""
     _settle_in()
+    gc.disable()  # what is loaded stays, and need not be looked through for garbage
     load()
+    gc.freeze()
+    gc.enable()
     _bound(memory)
     while True:
         try:
