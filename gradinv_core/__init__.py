@@ -1,11 +1,8 @@
-"""How much one training gradient gives away: its soft label, its last-layer feature, its image.
+"""How much one training gradient gives away: its soft label, its last-layer feature, its image."""
 
-A public name is imported when it is first asked for: who needs the package's errors alone does not wait for PyTorch.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from gradinv_core.late_names import late_names
 
 if TYPE_CHECKING:
     from gradinv_core.batch_recovery import BatchRecovery, recover_batch
@@ -36,29 +33,18 @@ __all__ = [
     "variance_loss",
 ]
 
-_HOMES = {
-    "batch_recovery": ("BatchRecovery", "recover_batch"),
-    "client": ("capture_gradients",),
-    "gradients": ("read_gradients",),
-    "head.landscape": ("variance_loss",),
-    "image_recovery": ("ImageRecovery", "reconstruct_image", "recover_from_gradients"),
-    "label_recovery": ("LabelRecovery", "recover_label", "recover_labels"),
-    "labels": ("hard_label", "mixup_label", "smooth_label"),
-    "updates": ("gradient_from_update", "recover_from_update"),
-}
-
 if not TYPE_CHECKING:  # else every name would pass for one of the package's
-
-    def __getattr__(name: str) -> Any:
-        """A public name from the module where it lives, or a module of the package."""
-        for home, names in _HOMES.items():
-            if name in names:
-                value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-                return value
-        if find_spec(f"{__name__}.{name}") is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return import_module(f"{__name__}.{name}")
-
-    def __dir__() -> list[str]:
-        """What is there, asked for or not."""
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = late_names(
+        __name__,
+        globals(),
+        {
+            "batch_recovery": ("BatchRecovery", "recover_batch"),
+            "client": ("capture_gradients",),
+            "gradients": ("read_gradients",),
+            "head.landscape": ("variance_loss",),
+            "image_recovery": ("ImageRecovery", "reconstruct_image", "recover_from_gradients"),
+            "label_recovery": ("LabelRecovery", "recover_label", "recover_labels"),
+            "labels": ("hard_label", "mixup_label", "smooth_label"),
+            "updates": ("gradient_from_update", "recover_from_update"),
+        },
+    )
