@@ -5,7 +5,15 @@ what was announced, and `play` leads one scenario to both. ``sweep`` plays many 
 ``study`` plays thousands and keeps a row of each. Nothing here knows a page.
 """
 
-from gradinv_core.experiments.scenario import Scenario
-from gradinv_core.experiments.scene import Scene, play
+from typing import TYPE_CHECKING
+
+from gradinv_core.late_names import late_names
+
+if TYPE_CHECKING:
+    from gradinv_core.experiments.scenario import Scenario
+    from gradinv_core.experiments.scene import Scene, play
 
 __all__ = ["Scenario", "Scene", "play"]
+
+if not TYPE_CHECKING:  # else every name would pass for one of the package's
+    __getattr__, __dir__ = late_names(__name__, globals(), {"scenario": ("Scenario",), "scene": ("Scene", "play")})

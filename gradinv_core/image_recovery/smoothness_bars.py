@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import scipy.sparse as sparse
 import torch
 
+from gradinv_core.image_recovery.cholesky import factorise
 from gradinv_core.image_recovery.open_directions import OpenDirections
 from gradinv_core.image_recovery.result import Stop
 from gradinv_core.image_recovery.stopping import ask
@@ -70,17 +71,13 @@ def smoothness_bars(
     square = torch.from_numpy(differences @ value.numpy()).square().reshape(2, channels, -1).sum((0, 1))
     spread = torch.full_like(square, (_FIRST_SPREAD * edge) ** 2)
     floor = (_FLOOR * edge) ** 2
-    basis = torch.eye(len(value), dtype=torch.float64) if directions.basis is None else directions.basis
     for _ in range(_ROUNDS):
         ask(stop)
         seen = max(edge, float((square + spread).sqrt().mean()))
         each = (2 * channels / seen / (square + spread + floor).sqrt()).expand(2, channels, -1).flatten()
         precision = sparse.csr_array(differences.T @ sparse.diags_array(each.numpy()) @ differences)
         compressed = directions.compress(precision)
-        ask(stop)
-        factor = torch.linalg.cholesky(directions.precision + compressed)
-        ask(stop)
-        root = torch.linalg.solve_triangular(factor, basis.T, upper=False)  # its columns span the covariance
+        root = _root(directions, directions.precision + compressed, stop)
         of_edges = torch.from_numpy(differences @ root.T.numpy()).square().sum(1)
         spread = of_edges.reshape(2, channels, -1).sum((0, 1))
     moved = directions.along(value - directions.origin)
@@ -91,14 +88,14 @@ def smoothness_bars(
     strain = max(1.0, objection / max(decided, 1.0))
     own = _MEAN_FIELD**2 * root.square().sum(0)
     if strain > 1:
-        of_equations = _variance_without(directions)
+        of_equations = _root(directions, directions.precision.clone(), stop).square().sum(0)
         own = torch.minimum(strain * own, torch.maximum(own, of_equations))
     return SmoothnessBars((own + directions.closed_std**2).sqrt(), precision, objection / max(len(moved), 1), decided)
 
 
-def _variance_without(directions: OpenDirections) -> torch.Tensor:
-    """(n,) variances along the directions as the equations alone leave them."""
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(directions.precision))
+def _root(directions: OpenDirections, precision: torch.Tensor, stop: Stop | None) -> torch.Tensor:
+    """(k, n) R with the covariance ``R^T R``, from the precision (k, k) along the directions, which is overwritten."""
+    factor = factorise(precision, stop)
     if directions.basis is None:
-        return covariance.diagonal()
-    return ((directions.basis @ covariance) * directions.basis).sum(1)
+        return factor.inverse(precision.dtype, stop)
+    return factor.half_solve(directions.basis.T, stop)

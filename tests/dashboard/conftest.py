@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest
@@ -33,10 +34,12 @@ def run(page: AppTest) -> AppTest:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def read_once() -> Iterator[None]:
-    """Let Streamlit look through packages and compile the page once, as a server does, and not for every drawn page."""
+def as_a_server_does() -> Iterator[None]:
+    """Let Streamlit read the settings beside the page; look through packages, and compile the page, once for all."""
     compiled = cache(ScriptCache().get_bytecode)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "_main_script_path", APP)
+        config.get_config_options(force_reparse=True)
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         patch.setattr(ScriptCache, "get_bytecode", lambda _, path: compiled(path))
         yield

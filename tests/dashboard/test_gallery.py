@@ -162,7 +162,7 @@ def test_the_scenario_of_the_lab_rests_in_the_gallery(open_gallery):
 
 
 def test_the_range_that_fits_a_noisy_gradient_can_be_seen():
-    figure = play_card(next(card for card in CARDS if card.name == "noisy")).picture(dark=False).checked()
+    figure = played("noisy").picture(dark=False).checked()
     (hatched,) = [trace for trace in figure.data if trace.fillpattern.shape]
     left, right = figure.layout.xaxis.range
     assert (max(hatched.x) - min(hatched.x)) / (right - left) > 0.03

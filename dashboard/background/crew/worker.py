@@ -6,6 +6,7 @@ carries it) starts the processes, because they must not begin by running the pag
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -75,15 +76,25 @@ class Here(Worker):
         return result, weight + len(pickle.dumps(result))
 
 
+def load_attacks() -> None:
+    """What every task of the page needs; loading it takes longer than many a task."""
+    import torch
+
+    torch.set_num_threads(1)
+    import gradinv_core.experiments.scene
+    import gradinv_core.experiments.server.attack  # noqa: F401
+
+
 class Process(Worker):
     """A process of its own, started with the first task.
 
     Args:
         memory: bytes of data it may hold: a task that wants more fails, and the server lives on.
+        load: called in the process before the first task comes.
     """
 
-    def __init__(self, memory: int = 2 * 2**30) -> None:
-        self._memory = memory
+    def __init__(self, memory: int = 2 * 2**30, load: Callable[[], None] = load_attacks) -> None:
+        self._memory, self._load = memory, load
         self._process: Any = None
         self._line: Connection | None = None
         self._starting = threading.Lock()
@@ -100,7 +111,7 @@ class Process(Worker):
                 return
             context = get_context("loky")
             self._line, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._memory), daemon=True)
+            self._process = context.Process(target=_serve, args=(theirs, self._memory, self._load), daemon=True)
             self._process.start()
             theirs.close()
 
@@ -143,9 +154,14 @@ class Process(Worker):
             self._line = None
 
 
-def _serve(line: Connection, memory: int) -> None:
+def _serve(line: Connection, memory: int, load: Callable[[], None]) -> None:
     """The process: one task after the other, until the page hangs up."""
-    _settle_in(memory)
+    _settle_in()
+    gc.disable()  # what is loaded stays, and need not be looked through for garbage
+    load()
+    gc.freeze()
+    gc.enable()
+    _bound(memory)
     while True:
         try:
             parcel = line.recv_bytes()
@@ -180,19 +196,17 @@ def _perform(task: Task, line: Connection) -> bytes:
             return pickle.dumps(("error", RuntimeError(f"{type(error).__name__}: {error}")))
 
 
-def _settle_in(memory: int) -> None:
-    """Second in line for the processor, deaf to Ctrl-C (the page says when to end), and bounded in memory."""
+def _settle_in() -> None:
+    """Second in line for the processor, and deaf to Ctrl-C: the page says when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    import torch
 
-    torch.set_num_threads(1)
+
+def _bound(memory: int) -> None:
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     except (ImportError, ValueError, OSError) as error:
         _log.info("memory of the process has no bound: %s", error)
-    import gradinv_core.experiments.scene
-    import gradinv_core.experiments.server.attack  # noqa: F401 - ready before the first task comes

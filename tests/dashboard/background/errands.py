@@ -42,6 +42,10 @@ class Die:
         return Count(3)(report, stopping)
 
 
+def nothing() -> None:
+    """What a process has to load for these tasks."""
+
+
 def refuse(_report: Any, _stopping: Any) -> None:
     """Raise what the core raises."""
     raise OptionError("there is no such thing; try another.")

@@ -12,15 +12,15 @@ import pytest
 from dashboard.background.crew import Crew, Lane, Order
 from dashboard.background.crew.worker import Process
 from dashboard.background.jobs import Job, JobState
-from tests.dashboard.background.errands import Count, Die, hoard, own_pid, refuse
+from tests.dashboard.background.errands import Count, Die, hoard, nothing, own_pid, refuse
 
 LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")
 def crew():
-    """Two processes; starting them takes seconds, so the tests share them."""
-    crew = Crew([(Process(), (Lane.SHORT,)), (Process(), (Lane.LONG,))])
+    """Two processes that load no attacks, for tasks that are none; the tests share them."""
+    crew = Crew([(Process(load=nothing), (Lane.SHORT,)), (Process(load=nothing), (Lane.LONG,))])
     yield crew
     crew.close()
 
