@@ -15,8 +15,9 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head.factors import ObservedHead
-from gradinv_core.head.label_noise import label_std, softmax_variance, weighted_sum
+from gradinv_core.head.label_noise import label_variance, softmax_variance, weighted_sum
 from gradinv_core.head.landscape import label_parts
+from gradinv_core.head.over_classes import inner, largest, total
 from gradinv_core.head.structures import LabelStructure
 
 __all__ = [
@@ -43,6 +44,7 @@ GOOD_FIT = 6.0
 CHANCE = 1e-3
 """Expected number of accidental agreements above which an agreement proves nothing."""
 
+_SHARED = np.ones(1)  # the direction of a value that all classes share, however many they are
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
 _LAMBDA_ROUNDINGS = 16.0  # of lambda, in units of the unit roundoff: errors of the softmax that all classes share
 
@@ -123,7 +125,7 @@ def fit(
     """
     at = _labels_at(head, scales, structure, known_scale, amplitude)
     curvature = at.probabilities * head.products[:, None, :]
-    slope = curvature - at.probabilities * curvature.sum(-1, keepdims=True)
+    slope = curvature - at.probabilities * total(curvature)[..., None]
     if head.class_weights is not None:
         slope *= 1 + at.amplitude[..., None] * weighted_sum(head)
     if known_scale:
@@ -133,9 +135,9 @@ def fit(
     if structure is not None:
         observed, nuisances, weights, freedom = _constraints(at, structure, known_scale)
         misfit, direction = project_out([observed, slope], nuisances, weights)
-        chi_square = (weights * misfit**2).sum(-1)
-        information = (weights * direction**2).sum(-1)
-        step = -(weights * misfit * direction).sum(-1) / np.maximum(information, 1e-300)
+        chi_square = inner(weights * misfit, misfit)
+        information = inner(weights * direction, direction)
+        step = -inner(weights * misfit, direction) / np.maximum(information, 1e-300)
     return Fit(at.labels, at.std, chi_square, freedom, at.outside, step, information, slope, at.amplitude, at.ratios)
 
 
@@ -149,7 +151,7 @@ def agreement(
         return Agreement(zeros, zeros.astype(int), at.outside, at.amplitude)
     observed, nuisances, weights, freedom = _constraints(at, structure, known_scale)
     (misfit,) = project_out([observed], nuisances, weights)
-    return Agreement((weights * misfit**2).sum(-1), freedom, at.outside, at.amplitude)
+    return Agreement(inner(weights * misfit, misfit), freedom, at.outside, at.amplitude)
 
 
 def _labels_at(
@@ -169,8 +171,8 @@ def _labels_at(
         for _ in range(4):  # the free entries depend on the amplitude, and it on them
             amplitude = amplitude + _regress(head, probabilities, of_softmax, ratios, amplitude, structure)
     labels = probabilities - amplitude[..., None] * ratios
-    std = label_std(head, probabilities, of_softmax, amplitude)
-    outside = (np.maximum(-labels, labels - 1) / std).max(-1)
+    std = np.sqrt(label_variance(head, probabilities, of_softmax, amplitude))
+    outside = largest(np.maximum(-labels, labels - 1) / std)
     return _Labels(probabilities, ratios, amplitude, labels, std, outside)
 
 
@@ -180,7 +182,7 @@ def _constraints(
     """What should agree (N, K, C), the unknowns it may differ by, its weights, and the degrees of freedom (N, K)."""
     mask = structure.constrained(at.labels)
     weights = np.where(mask, 1 / at.std**2, 0.0)
-    nuisances = [] if structure.value_is_zero else [np.ones(at.labels.shape)]
+    nuisances = [] if structure.value_is_zero else [_SHARED]
     if not known_scale:
         nuisances.append(at.ratios)
     observed = at.labels if structure.offset is None else at.labels - structure.offset
@@ -250,12 +252,12 @@ def _regress(
     """Correction (N, K) of the amplitude that makes the constrained entries agree best."""
     labels = probabilities - amplitude[..., None] * ratios
     mask = structure.constrained(labels)
-    weights = np.where(mask, label_std(head, probabilities, of_softmax, amplitude) ** -2.0, 0.0)
-    nuisances = [] if structure.value_is_zero else [np.ones(labels.shape)]
+    weights = np.where(mask, 1 / label_variance(head, probabilities, of_softmax, amplitude), 0.0)
+    nuisances = [] if structure.value_is_zero else [_SHARED]
     target = labels if structure.offset is None else labels - structure.offset
     misfit, direction = project_out([target, ratios], nuisances, weights)
-    power = (weights * direction**2).sum(-1)
-    return (weights * misfit * direction).sum(-1) / np.maximum(power, 1e-300)
+    weighted = weights * direction
+    return inner(weighted, misfit) / np.maximum(inner(weighted, direction), 1e-300)
 
 
 def project_out(vectors: list[Array], nuisances: list[Array], weights: Array) -> list[Array]:
@@ -263,7 +265,8 @@ def project_out(vectors: list[Array], nuisances: list[Array], weights: Array) ->
     remaining = list(nuisances)
     while remaining:
         axis = remaining.pop(0)
-        weighted = weights * axis / np.maximum((weights * axis**2).sum(-1, keepdims=True), 1e-300)
-        vectors = [vector - (weighted * vector).sum(-1, keepdims=True) * axis for vector in vectors]
-        remaining = [other - (weighted * other).sum(-1, keepdims=True) * axis for other in remaining]
+        weighted = weights * axis
+        weighted /= np.maximum(total(weighted * axis), 1e-300)[..., None]
+        vectors = [vector - inner(weighted, vector)[..., None] * axis for vector in vectors]
+        remaining = [other - inner(weighted, other)[..., None] * axis for other in remaining]
     return vectors

@@ -39,7 +39,7 @@ def factor_trace(structure: LabelStructure, result: Fit) -> FactorTrace:
         structure: that was fitted.
         result: its fit at known scale.
     """
-    weights = np.where(structure.constrained(result.labels), result.std**-2.0, 0.0)
+    weights = np.where(structure.constrained(result.labels), 1 / result.std**2, 0.0)
     ratios = result.ratios
     of_prediction = result.slope - ratios * (result.amplitude**2)[..., None]
     nuisances = [of_prediction] if structure.value_is_zero else [np.ones(result.labels.shape), of_prediction]

@@ -6,8 +6,9 @@ import numpy as np
 
 from gradinv_core.arrays import Array
 from gradinv_core.head.factors import ObservedHead
+from gradinv_core.head.over_classes import inner
 
-__all__ = ["label_std", "pseudo_label_std", "softmax_variance", "weighted_sum"]
+__all__ = ["label_variance", "pseudo_label_std", "softmax_variance", "weighted_sum"]
 
 _FLOOR = 1e-45  # standard deviation of an entry whose gradient underflowed in float32
 _LOGIT_ROUNDINGS = 4.0  # rounding errors, in units of the unit roundoff, of a logit of size one; and of a softmax
@@ -20,7 +21,7 @@ def pseudo_label_std(head: ObservedHead, scales: Array, probabilities: Array, am
     Two sources, to first order: additive noise of the gradient reaches the residual a and, through the feature, the
     logits; rounding in the client's forward pass reaches logits, softmax and a. Rows of W are taken as uncorrelated.
     """
-    return label_std(head, probabilities, softmax_variance(head, scales, probabilities), amplitude)
+    return np.sqrt(label_variance(head, probabilities, softmax_variance(head, scales, probabilities), amplitude))
 
 
 def softmax_variance(head: ObservedHead, scales: Array, probabilities: Array) -> Array:
@@ -31,21 +32,29 @@ def softmax_variance(head: ObservedHead, scales: Array, probabilities: Array) ->
     logit_variance = (size * head.product_std[:, None, :]) ** 2 + of_rounding**2
     # d softmax_i = p_i (dz_i - sum_j p_j dz_j)
     squared = probabilities**2
-    mean_variance = (squared * logit_variance).sum(-1, keepdims=True)
-    variance: Array = squared * np.maximum(logit_variance * (1 - 2 * probabilities) + mean_variance, 0.0)
+    variance: Array = logit_variance * (1 - 2 * probabilities)
+    variance += inner(squared, logit_variance)[..., None]
+    np.maximum(variance, 0.0, out=variance)
+    variance *= squared
     return variance
 
 
-def label_std(head: ObservedHead, probabilities: Array, of_softmax: Array, amplitude: Array) -> Array:
-    """Standard deviation (N, K, C): that of the softmax, and what reaches the residual directly."""
+def label_variance(head: ObservedHead, probabilities: Array, of_softmax: Array, amplitude: Array) -> Array:
+    """Variance (N, K, C): that of the softmax, and what reaches the residual directly."""
     size, ratios, ratio_std = np.abs(amplitude)[..., None], np.abs(head.ratios), head.ratio_std
     variance = of_softmax
     if head.class_weights is not None:
         ratios, ratio_std = ratios / head.class_weights, ratio_std / head.class_weights
         variance = variance * (1 + amplitude[..., None] * weighted_sum(head)) ** 2
         variance += (size * probabilities) ** 2 * (ratio_std**2).sum(-1)[:, None, None]
-    rounded = _VALUE_ROUNDINGS * head.rounding[:, None, None] * (probabilities + size * ratios[:, None, :])
-    return np.sqrt(variance + rounded**2 + (size * ratio_std[:, None, :]) ** 2 + _FLOOR**2)
+    rounded: Array = size * ratios[:, None, :]
+    rounded += probabilities
+    rounded *= _VALUE_ROUNDINGS * head.rounding[:, None, None]
+    rounded *= rounded
+    rounded += variance
+    rounded += (size * ratio_std[:, None, :]) ** 2
+    rounded += _FLOOR**2
+    return rounded
 
 
 def weighted_sum(head: ObservedHead) -> Array:

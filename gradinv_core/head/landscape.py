@@ -13,6 +13,7 @@ import torch
 from gradinv_core.arrays import Array, ArrayLike, as_array, keep_type, to_tensor
 from gradinv_core.errors import OptionError, ShapeError
 from gradinv_core.head.factors import ObservedHead, factor_heads
+from gradinv_core.head.over_classes import inner, largest, total
 from gradinv_core.head.structures import LabelStructure, label_structure
 
 __all__ = [
@@ -42,9 +43,9 @@ LAMBDA_GRID: Array = _grid()
 def head_probabilities(head: ObservedHead, scales: Array) -> Array:
     """softmax(lambda u + b): scales (N, K) -> probabilities (N, K, C)."""
     logits = scales[..., None] * head.products[:, None, :] + head.bias
-    logits -= logits.max(-1, keepdims=True)
+    logits -= largest(logits)[..., None]
     np.exp(logits, out=logits)
-    logits /= logits.sum(-1, keepdims=True)
+    logits /= total(logits)[..., None]
     return logits
 
 
@@ -60,7 +61,7 @@ def label_parts(head: ObservedHead, scales: Array) -> tuple[Array, Array]:
         ratios = head.ratios[:, None, :]
         return probabilities, ratios if scales.shape[1] == 1 else np.broadcast_to(ratios, probabilities.shape)
     weighted = (head.ratios / head.class_weights)[:, None, :]
-    return probabilities, weighted - weighted.sum(-1, keepdims=True) * probabilities
+    return probabilities, weighted - total(weighted)[..., None] * probabilities
 
 
 def pseudo_labels(head: ObservedHead, scales: Array) -> Array:
@@ -104,19 +105,18 @@ def variance_of(probabilities: Array, residuals: Array, structure: LabelStructur
     shares = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
     if structure.offset is not None:
         labels = labels - structure.offset
+    loss = _shared_variance(labels, shares)
     if not scale_free:
-        return _shared_variance(labels, shares)
-    loss, *parts = _shared_variance(np.stack([labels, residuals, probabilities]), shares)
-    size = np.maximum(*parts)
+        return loss
+    size = np.maximum(_shared_variance(residuals, shares), _shared_variance(probabilities, shares))
     tiny = np.finfo(np.float64).tiny
     return np.where(size > tiny, loss / np.maximum(size, tiny), 1.0)  # nothing minus nothing agrees on nothing
 
 
 def _shared_variance(values: Array, shares: Array) -> Array:
     """Population variance over the last axis, of entries that count by their share: 0 for those left out."""
-    mean = np.einsum("...c,...c->...", values, shares)
-    centred = values - mean[..., None]
-    return np.einsum("...c,...c,...c->...", centred, centred, shares)
+    centred = values - inner(values, shares)[..., None]
+    return inner(np.square(centred, out=centred), shares)
 
 
 def variance_loss(

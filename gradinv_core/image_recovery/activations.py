@@ -71,9 +71,11 @@ def _leaky_relu(layer: nn.Module, output: torch.Tensor, std: torch.Tensor) -> In
     negative = float(layer.negative_slope)  # type: ignore[arg-type]
     slope = torch.ones_like(output).masked_fill(output <= 0, negative)
     sigmas = output.abs() / std.clamp(min=1e-300)
-    wrong_side = torch.where(sigmas < _NEAR, torch.special.erfc(sigmas / 2**0.5) / 2, 0.0)
-    doubt = abs(1 - negative) * wrong_side.sqrt()
-    return Inverted(output / slope, slope, torch.zeros_like(slope), doubt if bool(doubt.any()) else 0.0)
+    near = sigmas < _NEAR
+    if not bool(near.any()):
+        return Inverted(output / slope, slope, torch.zeros_like(slope))
+    wrong_side = torch.where(near, torch.special.erfc(sigmas / 2**0.5) / 2, 0.0)
+    return Inverted(output / slope, slope, torch.zeros_like(slope), abs(1 - negative) * wrong_side.sqrt())
 
 
 def _elu(layer: nn.Module, output: torch.Tensor) -> Inverted:

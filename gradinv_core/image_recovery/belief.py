@@ -12,7 +12,7 @@ from functools import cached_property
 
 import torch
 
-from gradinv_core.image_recovery.precision import Precision
+from gradinv_core.image_recovery.precision import Precision, beside
 
 __all__ = ["Belief"]
 
@@ -123,11 +123,11 @@ class Belief:
         return Belief(self.mean, weakened, (self.std**2 + std**2).sqrt(), self.common)
 
     def apply(self, vector: torch.Tensor) -> torch.Tensor:
-        """Precision times a vector (n,)."""
+        """Precision times a vector (n,), or columns (n, k)."""
         if self.common is None:
             return self._pull(vector)
         pull, share = self.shared_pull
-        return self._pull(vector) - share * float(pull @ vector) * pull
+        return self._pull(vector) - share * (pull @ vector) * beside(pull, vector)
 
     def matrix(self) -> torch.Tensor:
         """The whole precision, (n, n)."""
@@ -148,4 +148,4 @@ class Belief:
     def _pull(self, vector: torch.Tensor) -> torch.Tensor:
         if isinstance(self.information, Precision):
             return self.information.apply(vector)
-        return self.information * vector if self.is_diagonal else self.information @ vector
+        return beside(self.information, vector) * vector if self.is_diagonal else self.information @ vector

@@ -75,11 +75,13 @@ class ConvolutionEquations:
         back = torch.from_numpy(self.forward.T @ self.believed.apply(of_output).numpy())
         return back + (self.blocks.transpose(1, 2) @ (self.weights[..., None] * of_gradient)).transpose(1, 2).flatten()
 
-    def normal(self, x: torch.Tensor) -> torch.Tensor:
-        """``(A^T P A + M^T W M) x``, (inputs,)."""
+    def normal(self, columns: torch.Tensor) -> torch.Tensor:
+        """``A^T P A + M^T W M`` times columns (inputs, k), all of them at once."""
         groups, _, pixels = self.blocks.shape
-        of_output = torch.from_numpy(self.forward @ x.numpy())
-        return self.pull(of_output, self.blocks @ x.reshape(groups, -1, pixels).transpose(1, 2))
+        of_output = self.believed.apply(torch.from_numpy(self.forward @ columns.numpy()))
+        seen = self.blocks @ columns.reshape(groups, -1, pixels, columns.shape[1]).transpose(1, 2).flatten(2)
+        back = (self.blocks.transpose(1, 2) @ (self.weights[..., None] * seen)).unflatten(2, (-1, columns.shape[1]))
+        return torch.from_numpy(self.forward.T @ of_output.numpy()) + back.transpose(1, 2).reshape(columns.shape)
 
     def with_weights(self, weights: torch.Tensor) -> ConvolutionEquations:
         """The same equations with other weights (groups, rows) of the second system."""

@@ -31,7 +31,7 @@ def solve_iteratively(equations: ConvolutionEquations) -> Solution:
     diagonal = _diagonal(equations) + prior
 
     def apply(columns: torch.Tensor) -> torch.Tensor:
-        return torch.stack([equations.normal(column) + prior * column for column in columns.T], dim=1)
+        return equations.normal(columns) + prior[:, None] * columns
 
     start = equations.prior_mean
     right = equations.pull(*equations.misfits(start))

@@ -10,7 +10,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-__all__ = ["Precision"]
+__all__ = ["Precision", "beside"]
+
+
+def beside(entries: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Entries (n,) in a shape that multiplies a vector (n,), or every column of (n, k)."""
+    return entries if vector.ndim == 1 else entries[:, None]
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ class Precision:
         return self.scale**2 * (self.base.diagonal().double() - self.share * self.pull**2)
 
     def apply(self, vector: torch.Tensor) -> torch.Tensor:
-        """The matrix times a vector (n,)."""
-        scaled = self.scale * vector
+        """The matrix times a vector (n,), or columns (n, k)."""
+        scale, pull = beside(self.scale, vector), beside(self.pull, vector)
+        scaled = scale * vector
         image = (self.base @ scaled.to(self.base.dtype)).double()
-        return self.scale * (image - self.share * float(self.pull @ scaled) * self.pull)
+        return scale * (image - self.share * (self.pull @ scaled) * pull)
 
     def scaled(self, factor: torch.Tensor) -> Precision:
         """Every row and column times its factor (n,)."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network() -> Callable[..., nn.Sequential]:
     """Factory: a sequential network in PyTorch's default ranges, filled from ``seed``, in evaluation mode."""
 
@@ -27,7 +27,7 @@ def network() -> Callable[..., nn.Sequential]:
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def picture() -> Callable[..., torch.Tensor]:
     """Factory: an image of independent random pixels in [0, 1], the hardest to guess."""
 

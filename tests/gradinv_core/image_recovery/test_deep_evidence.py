@@ -88,7 +88,7 @@ def test_the_answer_is_where_both_systems_of_the_layer_below_agree():
         gradient = gradients["4.weight"].reshape(12, 12, 25).permute(0, 2, 1).reshape(300, 12)
         rows = torch.cat([forward / output.norm(), torch.kron(torch.eye(12), block) / gradient.norm()])
         values = torch.cat([output / output.norm(), gradient.T.flatten() / gradient.norm()])
-        solved = torch.linalg.lstsq(rows, values[:, None]).solution[:, 0]
+        solved = torch.linalg.lstsq(rows, values[:, None], driver="gels").solution[:, 0]  # of full rank
         return float((rows @ solved - values).norm())
 
     at = misfit(answer.scale)

@@ -1,5 +1,7 @@
 """Normal equations factored in float32, against float64: the same answer, and error bars to a few per cent."""
 
+from functools import cache, partial
+
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,13 @@ SHAPE = (3, 20, 20)
 NOISE = 1e-6
 
 
-def equations_of(network, known=1.0):
+@pytest.fixture(scope="module")
+def equations_of(network):
+    """The equations and their image, made once for each share of outputs of which something is known."""
+    return cache(partial(written, network))
+
+
+def written(network, known=1.0):
     """A layer of 1,200 unknowns, whose outputs are known to noise that hangs together; some are not known at all."""
     generator = torch.Generator().manual_seed(1)
     layer = network(nn.Conv2d(3, 14, 5, stride=2, padding=2), dtype=torch.float64)[0]
@@ -42,8 +50,8 @@ def equations_of(network, known=1.0):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_a_float32_factor_gives_what_float64_gives(network, monkeypatch, exact):
-    equations, image = equations_of(network)
+def test_a_float32_factor_gives_what_float64_gives(equations_of, monkeypatch, exact):
+    equations, image = equations_of()
     single = solve_dense(equations, exact_bars=exact)
     assert single.belief.parts.base.dtype == torch.float32
     assert single.factor is None
@@ -60,8 +68,8 @@ def test_a_float32_factor_gives_what_float64_gives(network, monkeypatch, exact):
     assert float((single.belief.mean - image).abs().max()) < 1e-3
 
 
-def test_equations_that_leave_something_open_are_solved_in_float64(network):
-    equations, image = equations_of(network, known=0.05)
+def test_equations_that_leave_something_open_are_solved_in_float64(equations_of):
+    equations, image = equations_of(0.05)
     assert sum(equations.counts) < len(image)
     normal = NormalEquations(equations, torch.float32)
     with pytest.raises(CoarseFactorError):
@@ -71,15 +79,15 @@ def test_equations_that_leave_something_open_are_solved_in_float64(network):
     assert solution.rank < len(solution.belief.mean)
 
 
-def test_the_same_answer_every_time(network):
-    equations, _ = equations_of(network)
+def test_the_same_answer_every_time(equations_of):
+    equations, _ = equations_of()
     first, second = (solve_dense(equations, exact_bars=False) for _ in range(2))
     assert torch.equal(first.belief.mean, second.belief.mean)
     assert torch.equal(first.belief.std, second.belief.std)
 
 
-def test_somebody_can_stop_a_large_layer_on_its_way(network):
-    equations, _ = equations_of(network)
+def test_somebody_can_stop_a_large_layer_on_its_way(equations_of):
+    equations, _ = equations_of()
     asked = []
     solve_dense(equations, lambda: bool(asked.append(True)))
     assert len(asked) > 5

@@ -12,9 +12,15 @@ from gradinv_core.training import Recipe, Split, accuracy, digits_split, shipped
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[Split, Split]:
+def whole() -> tuple[Split, Split]:
+    """All digits at the size that networks take."""
+    return digits_split(32)
+
+
+@pytest.fixture(scope="module")
+def small(whole: tuple[Split, Split]) -> tuple[Split, Split]:
     """Few enough samples for an epoch to take a blink."""
-    learn, test = digits_split(32)
+    learn, test = whole
     return Split(learn.images[:200], learn.targets[:200]), Split(test.images[:100], test.targets[:100])
 
 
@@ -31,8 +37,8 @@ def test_the_split_is_fixed_complete_and_disjoint() -> None:
     assert set(test.targets.tolist()) == set(range(10))
 
 
-def test_a_fully_connected_network_learns_the_digits_in_an_epoch() -> None:
-    *_, (model, stage) = train(Recipe("hard", "fcn_small", stages=(1,), learning_rate=1e-3), *digits_split(32))
+def test_a_fully_connected_network_learns_the_digits_in_an_epoch(whole: tuple[Split, Split]) -> None:
+    *_, (model, stage) = train(Recipe("hard", "fcn_small", stages=(1,), learning_rate=1e-3), *whole)
     assert stage.accuracy is not None
     assert stage.accuracy > 0.8
     assert stage.name == "hard-epoch-1"
