@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradinv_core.image_recovery.graph.walk import Misfit
+from gradinv_core.image_recovery.graph.account import Misfit
 from gradinv_core.image_recovery.judgement import Known
 from gradinv_core.image_recovery.suspects import range_sentence, several_sentence
 from gradinv_core.pixels import PixelSpace

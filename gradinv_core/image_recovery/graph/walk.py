@@ -13,15 +13,14 @@ from dataclasses import dataclass
 
 import torch
 
+from gradinv_core.image_recovery.graph.account import Misfit
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
-from gradinv_core.image_recovery.graph.structure import (
-    Plan,
-)
-from gradinv_core.image_recovery.graph.walker import Misfit, Walker
+from gradinv_core.image_recovery.graph.structure import Plan
+from gradinv_core.image_recovery.graph.walker import Walker
 from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
 from gradinv_core.image_recovery.stopping import StoppedError, ask
 
-__all__ = ["Misfit", "Walked", "walk"]
+__all__ = ["Walked", "walk"]
 
 
 @dataclass(frozen=True)
@@ -103,15 +102,15 @@ def walk(
                 break
     except StoppedError:
         stopped = True
-    value, std = walker.as_computed(bottom) if bottom in walker.values else (None, None)
+    value, std = walker.account.as_computed(bottom) if bottom in walker.values else (None, None)
     return Walked(
         bottom,
         value,
         std,
         None if stopped else walker.delta.get(bottom),
-        tuple(walker.steps),
-        tuple(walker.layers),
-        tuple(walker.misfits),
+        tuple(walker.account.steps),
+        tuple(walker.account.layers),
+        tuple(walker.account.misfits),
         {plan.nodes[index].name: gate.active for index, gate in walker.gates.items()},
         walker.flipped,
         stopped,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 
@@ -14,6 +13,7 @@ from torch import nn
 from gradinv_core.arrays import unit_roundoff
 from gradinv_core.errors import NoExactRouteError
 from gradinv_core.image_recovery.activations import invert
+from gradinv_core.image_recovery.graph.account import Account
 from gradinv_core.image_recovery.graph.backwards import (
     LINES,
     entry_line,
@@ -24,7 +24,6 @@ from gradinv_core.image_recovery.graph.backwards import (
     reads_input,
 )
 from gradinv_core.image_recovery.graph.checks import TO_SPARE
-from gradinv_core.image_recovery.graph.client_rounding import client_rounding
 from gradinv_core.image_recovery.graph.forward_equations import ForwardEquations
 from gradinv_core.image_recovery.graph.inner_pool import settle_inner_pool
 from gradinv_core.image_recovery.graph.picture_search import PictureSearch
@@ -32,7 +31,7 @@ from gradinv_core.image_recovery.graph.picture_turns import explain_gradient
 from gradinv_core.image_recovery.graph.pool_equations import pool_equations
 from gradinv_core.image_recovery.graph.pooled_gate import active_units, separable
 from gradinv_core.image_recovery.graph.reader import read_gradient, reader_of_node
-from gradinv_core.image_recovery.graph.signs import Gate, Reading, Settled, settle
+from gradinv_core.image_recovery.graph.signs import Gate, Reading, settle
 from gradinv_core.image_recovery.graph.silent import with_silent_channels
 from gradinv_core.image_recovery.graph.structure import (
     Plan,
@@ -44,31 +43,14 @@ from gradinv_core.image_recovery.graph.structure import (
 from gradinv_core.image_recovery.graph.unordered_gate import columns_of_units, in_order, layer_that_orders
 from gradinv_core.image_recovery.peel import REFUSE, ContradictionError
 from gradinv_core.image_recovery.picture_map import PictureMap
-from gradinv_core.image_recovery.result import LayerRecovery, OnStep, Step, Stop
+from gradinv_core.image_recovery.result import OnStep, Stop
 from gradinv_core.pixels import PixelSpace
 
-__all__ = ["Misfit", "Walker"]
+__all__ = ["Walker"]
 
 _TORN = 0.25  # share of a layer's output channels that misfit, from which all below would rest on a guess
 _ROUNDED = 1e-4  # of the typical input of a layer under an average, below which it is taken for nought
 _UNDETERMINED = 1e-2  # relative error from which a value that few equations speak of is none to go on with
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """How a layer's gradient contradicts the walk.
-
-    Attributes:
-        name: of the layer.
-        relative: ``|dL/dW - M x| / |dL/dW|`` of the output channels that fit.
-        unsettled: output channels that do not: some unit's sign could not be settled there.
-        channels: how many there are.
-    """
-
-    name: str
-    relative: float
-    unsettled: int
-    channels: int
 
 
 class Walker:
@@ -87,9 +69,9 @@ class Walker:
         on_step: OnStep | None,
         stop: Stop | None,
     ) -> None:
-        self._plan, self._gradients, self._on_step, self._stop = plan, gradients, on_step, stop
+        self._plan, self._gradients, self._stop = plan, gradients, stop
         self._feature, self._feature_std, self._search = feature, feature_std, search
-        self._noise_std, self._noise_share, self._factor_std = noise_std, noise_share, factor_std
+        self._noise_std, self._noise_share = noise_std, noise_share
         self._rounding = max(unit_roundoff(gradient) for gradient in gradients.values())
         self.delta: dict[int, torch.Tensor] = {}
         self.values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -100,11 +82,9 @@ class Walker:
         self.why = ""
         self._deepest = plan.head
         self.hinged = False  # whether a layer with hardly an equation to spare has been passed
-        self._forwards = ForwardEquations(plan, self.values, self.gates, self._gate_of, self.as_computed)
+        self.account = Account(plan, self.values, self._rounding, factor_std, on_step)
+        self._forwards = ForwardEquations(plan, self.values, self.gates, self._gate_of, self.account.as_computed)
         self._passed: set[int] = set()  # what stands between a max pool and its convolution
-        self.steps: list[Step] = []
-        self.layers: list[LayerRecovery] = []
-        self.misfits: list[Misfit] = []
         self.flipped = 0
 
     def visit(self, index: int) -> None:
@@ -116,7 +96,7 @@ class Walker:
         layers = [user for user in users if has_weights(plan.nodes[user])]
         if plan.head in layers:
             self.values[index] = self._feature, self._feature_std
-            self._tell("Last-layer feature", index, plan.nodes[plan.head].name)
+            self.account.tell("Last-layer feature", index, plan.nodes[plan.head].name)
         elif layers:
             if not self._solve(index, layers):
                 names = ", ".join(plan.nodes[layer].name for layer in layers)
@@ -294,52 +274,8 @@ class Walker:
                     f"units above hand on and others do not, found none in {settled.unsettled[position]:,} of "
                     f"{channels:,} output channels."
                 )
-            self.misfits.append(
-                Misfit(
-                    nodes[layer].name,
-                    solution.relative[position],
-                    settled.unsettled[position],
-                    readings[position].reader.outputs,
-                )
-            )
-            self.layers.append(self._report(index, layer, readings[position], settled, position, seconds / len(layers)))
-        self._tell(f"Input of layer {', '.join(nodes[layer].name for layer in layers)}", index, nodes[layers[0]].name)
-        return True
-
-    def _report(
-        self, index: int, layer: int, reading: Reading, settled: Settled, position: int, seconds: float
-    ) -> LayerRecovery:
-        node, shape = self._plan.nodes[layer], self._plan.nodes[index].shape
-        value, std = self._shown(index)
-        size = float(value.square().mean().sqrt())
-        what = "fully connected" if isinstance(node.module, nn.Linear) else "convolution"
-        inputs, outputs = (" x ".join(map(str, each)) for each in (shape, node.shape))
-        return LayerRecovery(
-            name=node.name,
-            kind=f"{what}, {inputs} to {outputs}",
-            unknowns=value.numel(),
-            equations=int(reading.reader.seen.sum()) * reading.gradient.shape[0] * reading.gradient.shape[1],
-            rank=settled.solution.rank * shape[0],
-            residual=settled.solution.relative[position],
-            error=float(std.square().mean().sqrt()) / size if size > 0 else 0.0,
-            seconds=seconds,
+            self.account.add(index, layer, readings[position], settled, position, seconds / len(layers))
+        self.account.tell(
+            f"Input of layer {', '.join(nodes[layer].name for layer in layers)}", index, nodes[layers[0]].name
         )
-
-    def _tell(self, title: str, index: int, layer: str) -> None:
-        value, std = self._shown(index)
-        self.steps.append(Step(title, value, std, layer))
-        if self._on_step is not None:
-            self._on_step(self.steps[-1])
-
-    def _shown(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """A value, and its error bars with what lambda leaves open; a common factor changes no sign on the way."""
-        value, std = self.as_computed(index)
-        return value, (std.square() + (self._factor_std * value).square()).sqrt()
-
-    def as_computed(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """A value, and error bars that hold the client's own rounding too: what it computed is what comes back.
-
-        The walk itself goes without, for where a unit was silent the client's nought is a nought.
-        """
-        value, std = self.values[index]
-        return value, (std.square() + client_rounding(value[None], self._rounding)[0]).sqrt()
+        return True

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from gradinv_core.image_recovery.graph.account import Misfit
 from gradinv_core.image_recovery.graph.verdict import give_verdict
-from gradinv_core.image_recovery.graph.walk import Misfit
 from gradinv_core.image_recovery.judgement import Known
 from gradinv_core.image_recovery.open_scale import Doubt
 from gradinv_core.pixels import PixelSpace
