@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -135,7 +136,7 @@ class Tabs:
         scheme: str = "light",
         touch: bool = False,
     ):
-        """The page at an address, drawn and at rest. Its `sent` lists what the browser told the server."""
+        """The page at an address, drawn and at rest; `sent` lists what the browser told the server by `line`."""
         path, heading = PLACES[place]
         page = self.windows[touch].new_page()
         self.pages.append(page)
@@ -147,7 +148,8 @@ class Tabs:
         page.on("pageerror", lambda error: note(f"error: {error}"))
         page.on("request", lambda request: request.url.startswith(HERE) or note(f"went to {request.url}"))
         page.sent = []
-        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
+        page.on("websocket", lambda line: setattr(page, "line", line))
+        page.on("websocket", lambda line: line.on("framesent", lambda frame: page.sent.append(frame)))
         page.goto(self.server + path + query)
         page.get_by_role("heading", name=heading).wait_for()
         if place == "Lab":
@@ -240,6 +242,11 @@ def wait_until_settled(page) -> None:
     )
 
 
+def ends_a_run(frame: bytes) -> bool:
+    """Whether the server says so of the page's script. Its state in the page rests for a moment before it begins."""
+    return ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished"
+
+
 @pytest.fixture
 def wear():
     """Function that changes a page's colours as the visitor's system does at dusk; the page draws itself again."""
@@ -248,7 +255,11 @@ def wear():
         worn = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
         if page.evaluate(worn) == scheme:
             return
-        page.emulate_media(color_scheme=scheme)
+        with (
+            page.line.expect_event("framereceived", ends_a_run, timeout=WAIT_MILLISECONDS),
+            page.line.expect_event("framesent", lambda frame: b"turned" in frame, timeout=WAIT_MILLISECONDS),
+        ):
+            page.emulate_media(color_scheme=scheme)
         page.wait_for_function(f"scheme => ({worn})() === scheme", arg=scheme)
         page.wait_for_function(
             """() => {
