@@ -82,7 +82,7 @@ def solve_layer(
     equations = convolution_equations(layer, link.input_shape, arriving, gradient, noise_std, limits, prior)
     dense = prod(link.input_shape) <= DENSE_LIMIT
     exact = picture is not None
-    solution = solve_dense(equations, stop, exact_bars=exact) if dense else solve_iteratively(equations)
+    solution = solve_dense(equations, stop, exact_bars=exact) if dense else solve_iteratively(equations, stop)
     expected = equations  # with the noise expected, not as it came out
     equations, belief, completion = solution.equations, solution.belief, None
     seen = belief if picture is None else picture.shares(belief)
@@ -95,9 +95,9 @@ def solve_layer(
     plain = completion is None or not completion.used
     if picture is not None and noise_std > 0 and plain and _is_unsettled(arriving):
         belief = replace(belief, std=_HEAVY_TAILS * belief.std)
-    if dense:  # the gradients of all layers share the roundings of p - y: a factor that no surplus equation shows.
-        # Only now: smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
-        belief = _with_shared_rounding(belief, SHARED_ROUNDINGS * unit_roundoff(gradient))
+    # The gradients of all layers share the roundings of p - y: a factor that no surplus equation shows. Only now:
+    # smoothness would take that factor for open, and shrink the contrast of what is known to 16 bits.
+    belief = _with_shared_rounding(belief, SHARED_ROUNDINGS * unit_roundoff(gradient))
     below = _hand_down(equations, belief, arriving, unit_roundoff(gradient))
     solved = Solved(
         arriving=below,
@@ -112,6 +112,7 @@ def solve_layer(
         convergence=() if completion is None or not completion.used else completion.convergence,
         smoothed=0.0 if completion is None else completion.decided / len(belief.mean),
         objection=0.0 if completion is None or arriving.silent is None else completion.objection,
+        estimated=not dense,
     )
     return _as_picture(solved, picture)
 

@@ -259,4 +259,5 @@ def _report(link: Link, solved: Solved, seconds: float) -> LayerRecovery:
         seconds=seconds,
         completed=solved.completed,
         convergence=solved.convergence,
+        estimated=solved.estimated,
     )

@@ -45,6 +45,7 @@ class LayerRecovery:
         seconds: wall time.
         completed: whether bounds and smoothness had to close what the equations left open.
         convergence: residual of the completion's search after every iteration.
+        estimated: whether it is so large that its errors are estimates, handed down as if they were independent.
     """
 
     name: str
@@ -57,6 +58,7 @@ class LayerRecovery:
     seconds: float
     completed: bool = False
     convergence: tuple[float, ...] = ()
+    estimated: bool = False
 
     @property
     def leak(self) -> Leak:

@@ -51,6 +51,7 @@ class Solved:
         smoothed: share of the unknowns that smoothness decided rather than the equations.
         objection: squared standard deviations, per direction, by which the equations object to the completion; 0 where
             no unit can be on the wrong side of a ReLU, so that only smoothness can be at fault.
+        estimated: whether its errors are estimates, handed down as if they were independent.
     """
 
     arriving: Arriving
@@ -64,6 +65,7 @@ class Solved:
     convergence: tuple[float, ...] = ()
     smoothed: float = 0.0
     objection: float = 0.0
+    estimated: bool = False
 
 
 def noise_scale(equations: ConvolutionEquations, x: torch.Tensor, rank: float) -> float:

@@ -31,6 +31,12 @@ def why_no_bars(std: torch.Tensor, spread: float, peeled: Peeled, noise_std: flo
         if noise_std > 0:
             return f"No error bars: the noise is too large for them. It leaves {no_picture}"
         return f"No error bars: a unit near zero was taken for active, or silent, in error. There is {no_picture}"
+    large = next((layer for layer in peeled.layers[:-1] if layer.estimated), None)
+    if large is not None:
+        return (
+            f"No error bars: layer {large.name} has {large.unknowns:,} inputs, too many to be solved for at once. "
+            f"Their errors hang together, which an estimate does not hold."
+        )
     if noise_std == 0:
         return ""
     if peeled.smoothed > _SMOOTHED:

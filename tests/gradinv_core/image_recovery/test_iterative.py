@@ -10,6 +10,7 @@ from gradinv_core.image_recovery.convolution import convolution_equations
 from gradinv_core.image_recovery.dense import solve_dense
 from gradinv_core.image_recovery.iterative import solve_iteratively
 from gradinv_core.image_recovery.read_back import Arriving
+from gradinv_core.image_recovery.stopping import StoppedError
 
 SHAPE = (3, 9, 8)
 
@@ -90,3 +91,10 @@ def test_the_probes_are_the_same_every_time(network):
     assert torch.equal(first.belief.mean, second.belief.mean)
     assert torch.equal(first.belief.std, second.belief.std)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_stop_is_honoured(network):
+    equations, _ = equations_of(network, 1e-3, kernel_size=3, padding=1)
+    answers = iter([False, False, True])
+    with pytest.raises(StoppedError):
+        solve_iteratively(equations, lambda: next(answers))

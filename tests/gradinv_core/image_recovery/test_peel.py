@@ -192,7 +192,8 @@ def test_beyond_the_dense_limit_the_answer_is_the_same(network, picture, activat
     iterative = reconstruct_image(model, gradients, SHAPE)
     assert not torch.equal(iterative.image, dense.image)
     assert psnr(iterative.image, image) > 120
-    assert 0.85 <= inside(iterative, image) <= 1
+    assert iterative.std is None  # errors of the layer above hang together, which bars would not hold
+    assert "inputs, too many to be solved for at once" in iterative.why_no_std
     assert [layer.leak for layer in iterative.layers] == ["exact", "exact"]
 
 
