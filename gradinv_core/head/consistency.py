@@ -23,6 +23,7 @@ from gradinv_core.head.structures import LabelStructure
 __all__ = [
     "CHANCE",
     "GOOD_FIT",
+    "SHARED_VALUE",
     "SIMPLEX_SIGMAS",
     "Agreement",
     "Fit",
@@ -44,7 +45,9 @@ GOOD_FIT = 6.0
 CHANCE = 1e-3
 """Expected number of accidental agreements above which an agreement proves nothing."""
 
-_SHARED = np.ones(1)  # the direction of a value that all classes share, however many they are
+SHARED_VALUE = np.ones(1)
+"""The direction, for `project_out`, of a value that all classes share, however many they are."""
+
 _STANDS_OUT = 2000.0  # roundings that a residual must exceed to carry class ratios at all
 _LAMBDA_ROUNDINGS = 16.0  # of lambda, in units of the unit roundoff: errors of the softmax that all classes share
 
@@ -182,7 +185,7 @@ def _constraints(
     """What should agree (N, K, C), the unknowns it may differ by, its weights, and the degrees of freedom (N, K)."""
     mask = structure.constrained(at.labels)
     weights = np.where(mask, 1 / at.std**2, 0.0)
-    nuisances = [] if structure.value_is_zero else [_SHARED]
+    nuisances = [] if structure.value_is_zero else [SHARED_VALUE]
     if not known_scale:
         nuisances.append(at.ratios)
     observed = at.labels if structure.offset is None else at.labels - structure.offset
@@ -253,7 +256,7 @@ def _regress(
     labels = probabilities - amplitude[..., None] * ratios
     mask = structure.constrained(labels)
     weights = np.where(mask, 1 / label_variance(head, probabilities, of_softmax, amplitude), 0.0)
-    nuisances = [] if structure.value_is_zero else [_SHARED]
+    nuisances = [] if structure.value_is_zero else [SHARED_VALUE]
     target = labels if structure.offset is None else labels - structure.offset
     misfit, direction = project_out([target, ratios], nuisances, weights)
     weighted = weights * direction

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradinv_core.arrays import Array
-from gradinv_core.head.consistency import Fit, project_out
+from gradinv_core.head.consistency import SHARED_VALUE, Fit, project_out
 from gradinv_core.head.structures import LabelStructure
 
 __all__ = ["FACTOR_SIGMAS", "FactorTrace", "amplitude_std", "factor_trace"]
@@ -42,7 +42,7 @@ def factor_trace(structure: LabelStructure, result: Fit) -> FactorTrace:
     weights = np.where(structure.constrained(result.labels), 1 / result.std**2, 0.0)
     ratios = result.ratios
     of_prediction = result.slope - ratios * (result.amplitude**2)[..., None]
-    nuisances = [of_prediction] if structure.value_is_zero else [np.ones(result.labels.shape), of_prediction]
+    nuisances = [of_prediction] if structure.value_is_zero else [SHARED_VALUE, of_prediction]
     target = result.labels if structure.offset is None else result.labels - structure.offset
     trace, misfit = project_out([ratios, target], nuisances, weights)
     information = np.maximum((weights * trace**2).sum(-1), 1e-300)

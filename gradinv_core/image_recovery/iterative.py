@@ -28,8 +28,8 @@ def solve_iteratively(equations: ConvolutionEquations, stop: Stop | None = None)
     """Conjugate gradients on the normal equations, preconditioned by their diagonal.
 
     Memory is a few times the convolution's own sparse matrix. The error bars are estimates: the diagonal of the
-    inverse, probed with random signs (Bekas, Kokiopoulou and Saad 2007). They are handed
-    down as independent, which below an inner layer makes bars too narrow, see `vouching`.
+    inverse, probed with random signs (Bekas, Kokiopoulou and Saad 2007). They are handed down as independent, which
+    below an inner layer makes bars too narrow, see `vouching`.
 
     Args:
         equations: of a large layer.

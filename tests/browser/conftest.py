@@ -255,7 +255,7 @@ def wear():
         worn = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
         if page.evaluate(worn) == scheme:
             return
-        with (
+        with (  # the page asks for a redraw once it has turned, and is as it will be when that has ended
             page.line.expect_event("framereceived", ends_a_run, timeout=WAIT_MILLISECONDS),
             page.line.expect_event("framesent", lambda frame: b"turned" in frame, timeout=WAIT_MILLISECONDS),
         ):
